@@ -1,0 +1,51 @@
+package storage
+
+// TaskKind names a job; worker/jobs has one file for each.
+type TaskKind string
+
+// The kinds of task.
+const (
+	TaskScan  TaskKind = "scan"
+	TaskImage TaskKind = "image"
+	TaskVideo TaskKind = "video"
+	TaskSweep TaskKind = "sweep"
+)
+
+// Lane is a queue of its own with its own workers, so that slow work never holds up fast work.
+type Lane string
+
+// The lanes.
+const (
+	LaneScan         Lane = "scan"
+	LaneImage        Lane = "image"
+	LaneVideo        Lane = "video"
+	LaneHousekeeping Lane = "housekeeping"
+)
+
+// Lanes lists every lane.
+var Lanes = []Lane{LaneScan, LaneImage, LaneVideo, LaneHousekeeping}
+
+// TaskState is the state of a task row.
+type TaskState string
+
+// The states of a task. Dead tasks stay visible until an operator retries them.
+const (
+	TaskQueued    TaskState = "queued"
+	TaskRunning   TaskState = "running"
+	TaskDone      TaskState = "done"
+	TaskDead      TaskState = "dead"
+	TaskCancelled TaskState = "cancelled"
+)
+
+// EventKind names what happened to an asset. Events are recorded in one place (storage/meta) for every reader:
+// SSE today, webhooks later.
+type EventKind string
+
+// The kinds of asset event.
+const (
+	EventAccepted     EventKind = "accepted"
+	EventScanned      EventKind = "scanned"
+	EventVariantReady EventKind = "variant_ready"
+	EventMedia        EventKind = "media"
+	EventDeleted      EventKind = "deleted"
+)
