@@ -1,0 +1,205 @@
+package configs
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Config is the whole configuration of both programs. What each key means, its unit and the reason for its
+// default stand in gatehouse.yaml, once; the fields are in the same order.
+type Config struct {
+	DataDir    string              `yaml:"data_dir"`
+	Log        Log                 `yaml:"log"`
+	HTTP       HTTP                `yaml:"http"`
+	Database   Database            `yaml:"database"`
+	Store      Store               `yaml:"store"`
+	Broker     Broker              `yaml:"broker"`
+	Scanner    Scanner             `yaml:"scanner"`
+	Intake     Intake              `yaml:"intake"`
+	Categories map[string]Category `yaml:"categories"`
+	Plans      map[string]Plan     `yaml:"plans"`
+	Quota      Quota               `yaml:"quota"`
+	Images     Images              `yaml:"images"`
+	Tasks      Tasks               `yaml:"tasks"`
+	Retention  Retention           `yaml:"retention"`
+	Auth       Auth                `yaml:"auth"`
+	Metrics    Metrics             `yaml:"metrics"`
+	Worker     Worker              `yaml:"worker"`
+
+	// origins says where a key got its value, for messages and Print; a key that is absent has its default.
+	origins map[string]string
+}
+
+// Log is how both programs log.
+type Log struct {
+	Level  string `yaml:"level"`
+	Format string `yaml:"format"`
+}
+
+// HTTP is the gateway's server.
+type HTTP struct {
+	Addr                    string         `yaml:"addr"`
+	PublicURL               string         `yaml:"public_url"`
+	TrustedProxies          []netip.Prefix `yaml:"trusted_proxies"`
+	HeaderTimeout           time.Duration  `yaml:"header_timeout"`
+	IdleTimeout             time.Duration  `yaml:"idle_timeout"`
+	RequestTimeout          time.Duration  `yaml:"request_timeout"`
+	MinUploadBytesPerSecond Bytes          `yaml:"min_upload_bytes_per_second"`
+	UploadGrace             time.Duration  `yaml:"upload_grace"`
+	MaxUploads              int            `yaml:"max_uploads"`
+	MaxEventStreams         int            `yaml:"max_event_streams"`
+	LingerTimeout           time.Duration  `yaml:"linger_timeout"`
+	LingerBytes             Bytes          `yaml:"linger_bytes"`
+	ShutdownTimeout         time.Duration  `yaml:"shutdown_timeout"`
+}
+
+// Database is where rows lie. Use Config.DatabaseURL, which fills in the default.
+type Database struct {
+	URL             Secret        `yaml:"url"`
+	MaxOpenConns    int           `yaml:"max_open_conns"`
+	MaxIdleConns    int           `yaml:"max_idle_conns"`
+	ConnMaxLifetime time.Duration `yaml:"conn_max_lifetime"`
+	BusyTimeout     time.Duration `yaml:"busy_timeout"`
+}
+
+// Store is where blobs lie. Use Config.StoreRoot, which fills in the default.
+type Store struct {
+	Driver string `yaml:"driver"`
+	Root   string `yaml:"root"`
+	S3     S3     `yaml:"s3"`
+}
+
+// S3 is read when the store's driver is DriverS3.
+type S3 struct {
+	Endpoint         string        `yaml:"endpoint"`
+	Region           string        `yaml:"region"`
+	AccessKey        Secret        `yaml:"access_key"`
+	SecretKey        Secret        `yaml:"secret_key"`
+	UseTLS           bool          `yaml:"use_tls"`
+	PathStyle        bool          `yaml:"path_style"`
+	QuarantineBucket string        `yaml:"quarantine_bucket"`
+	CleanBucket      string        `yaml:"clean_bucket"`
+	Timeout          time.Duration `yaml:"timeout"`
+	Retries          int           `yaml:"retries"`
+}
+
+// Broker is the doorbell. An empty URL means that there is none.
+type Broker struct {
+	URL            Secret        `yaml:"url"`
+	PublishTimeout time.Duration `yaml:"publish_timeout"`
+	Prefix         string        `yaml:"prefix"`
+}
+
+// Scanner is how the worker reaches clamd. An empty address means that it starts its own.
+type Scanner struct {
+	Address       string        `yaml:"address"`
+	Timeout       time.Duration `yaml:"timeout"`
+	MaxFileBytes  Bytes         `yaml:"max_file_bytes"`
+	DatabaseDir   string        `yaml:"database_dir"`
+	ReadyInterval time.Duration `yaml:"ready_interval"`
+}
+
+// Intake bounds what an upload may cost while it arrives. Use Config.SpoolDir, which fills in the default.
+type Intake struct {
+	SpoolDir            string `yaml:"spool_dir"`
+	MemoryBytes         Bytes  `yaml:"memory_bytes"`
+	MaxNameBytes        int    `yaml:"max_name_bytes"`
+	MaxPixels           int64  `yaml:"max_pixels"`
+	MaxDimension        int64  `yaml:"max_dimension"`
+	MaxFrames           int64  `yaml:"max_frames"`
+	MaxZipMembers       int    `yaml:"max_zip_members"`
+	MaxZipUnpackedBytes Bytes  `yaml:"max_zip_unpacked_bytes"`
+	MaxZipRatio         int64  `yaml:"max_zip_ratio"`
+	MaxPDFInflateBytes  Bytes  `yaml:"max_pdf_inflate_bytes"`
+}
+
+// Category is what files of one category must look like.
+type Category struct {
+	// Extensions in lower case without the dot.
+	Extensions []string `yaml:"extensions"`
+	MaxBytes   Bytes    `yaml:"max_bytes"`
+}
+
+// Plan seeds a row of the plans table; after that the row is the truth.
+type Plan struct {
+	StorageBytes     Bytes       `yaml:"storage_bytes"`
+	Categories       []string    `yaml:"categories"`
+	MaxBytes         PerCategory `yaml:"max_bytes"`
+	Duplicates       string      `yaml:"duplicates"`
+	PDFActiveContent bool        `yaml:"pdf_active_content"`
+	UpgradeURL       string      `yaml:"upgrade_url"`
+	Transcoding      bool        `yaml:"transcoding"`
+}
+
+// PerCategory maps the name of a category to a size.
+type PerCategory map[string]Bytes
+
+// Quota is the ledger's.
+type Quota struct {
+	ReservationTTL time.Duration `yaml:"reservation_ttl"`
+}
+
+// Images is how pictures become variants.
+type Images struct {
+	Presets   []Preset      `yaml:"presets"`
+	Quality   int           `yaml:"quality"`
+	MaxPixels int64         `yaml:"max_pixels"`
+	Timeout   time.Duration `yaml:"timeout"`
+}
+
+// Preset is one variant of a picture: its name and its longer side in pixels.
+type Preset struct {
+	Name     string `yaml:"name"`
+	LongEdge int    `yaml:"long_edge"`
+}
+
+// Tasks is how work is claimed, retried and shared out.
+type Tasks struct {
+	Lease        time.Duration `yaml:"lease"`
+	Heartbeat    time.Duration `yaml:"heartbeat"`
+	PollInterval time.Duration `yaml:"poll_interval"`
+	MaxAttempts  int           `yaml:"max_attempts"`
+	BackoffMin   time.Duration `yaml:"backoff_min"`
+	BackoffMax   time.Duration `yaml:"backoff_max"`
+	Lanes        Lanes         `yaml:"lanes"`
+}
+
+// Lanes has one entry for each lane of the task queue.
+type Lanes struct {
+	Scan         Lane `yaml:"scan"`
+	Image        Lane `yaml:"image"`
+	Video        Lane `yaml:"video"`
+	Housekeeping Lane `yaml:"housekeeping"`
+}
+
+// Lane is one queue with its own workers.
+type Lane struct {
+	Concurrency int `yaml:"concurrency"`
+}
+
+// Retention is how long things are kept before the sweeper takes them.
+type Retention struct {
+	OrphanGrace    time.Duration `yaml:"orphan_grace"`
+	DeletedGrace   time.Duration `yaml:"deleted_grace"`
+	Infected       time.Duration `yaml:"infected"`
+	TaskHistory    time.Duration `yaml:"task_history"`
+	IdempotencyTTL time.Duration `yaml:"idempotency_ttl"`
+	EventHistory   time.Duration `yaml:"event_history"`
+}
+
+// Auth is about links. Use Config.LinkSecret, which makes a secret where the mode allows it.
+type Auth struct {
+	LinkSecret Secret        `yaml:"link_secret"`
+	LinkMaxAge time.Duration `yaml:"link_max_age"`
+}
+
+// Metrics is about /metrics of the gateway.
+type Metrics struct {
+	Enabled bool   `yaml:"enabled"`
+	Addr    string `yaml:"addr"`
+}
+
+// Worker is what the worker shows of itself.
+type Worker struct {
+	HTTPAddr string `yaml:"http_addr"`
+}

@@ -1,0 +1,81 @@
+package configs
+
+import (
+	"cmp"
+	"io"
+	"log/slog"
+	"net/url"
+	"path/filepath"
+	"strings"
+)
+
+// Values of store.driver and plans.*.duplicates.
+const (
+	DriverDisk       = "disk"
+	DriverS3         = "s3"
+	DuplicatesLink   = "link"
+	DuplicatesReject = "reject"
+)
+
+// Embedded reports whether the database is SQLite, so that everything is on one machine.
+func (c *Config) Embedded() bool { return strings.HasPrefix(c.DatabaseURL(), "sqlite:") }
+
+// DatabaseURL is the database's URL (with its password), by default that of <data_dir>/gatehouse.db. The path of a
+// sqlite URL is escaped as in any URL: url.Parse(...).Path is the file.
+func (c *Config) DatabaseURL() string {
+	if c.Database.URL != "" {
+		return c.Database.URL.Reveal()
+	}
+	return (&url.URL{Scheme: "sqlite", Path: filepath.Join(c.DataDir, "gatehouse.db")}).String()
+}
+
+// StoreRoot is the folder of the disk store.
+func (c *Config) StoreRoot() string { return cmp.Or(c.Store.Root, filepath.Join(c.DataDir, "store")) }
+
+// SpoolDir is the folder for uploads in flight.
+func (c *Config) SpoolDir() string {
+	return cmp.Or(c.Intake.SpoolDir, filepath.Join(c.DataDir, "spool"))
+}
+
+// ClamdDir is where a clamd that the worker starts has its socket, settings and temporary files.
+func (c *Config) ClamdDir() string { return filepath.Join(c.DataDir, "clamd") }
+
+// WorkDir is where the worker's jobs keep their temporary files.
+func (c *Config) WorkDir() string { return filepath.Join(c.DataDir, "work") }
+
+// LargestUpload is the largest file that any category or plan lets through, in bytes: what a proxy in front must
+// accept, besides the envelope of the form.
+func (c *Config) LargestUpload() int64 {
+	var largest Bytes
+	for _, cat := range c.Categories {
+		largest = max(largest, cat.MaxBytes)
+	}
+	for _, plan := range c.Plans {
+		for _, size := range plan.MaxBytes {
+			largest = max(largest, size)
+		}
+	}
+	return int64(largest)
+}
+
+// Concurrency has the number of workers of each lane, by the lane's name.
+func (l Lanes) Concurrency() map[string]int {
+	return map[string]int{
+		"scan":         l.Scan.Concurrency,
+		"image":        l.Image.Concurrency,
+		"video":        l.Video.Concurrency,
+		"housekeeping": l.Housekeeping.Concurrency,
+	}
+}
+
+// Logger makes the logger that both programs use.
+func (l Log) Logger(w io.Writer) *slog.Logger {
+	levels := map[string]slog.Level{
+		"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
+	}
+	opts := &slog.HandlerOptions{Level: levels[l.Level]}
+	if l.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, opts))
+	}
+	return slog.New(slog.NewTextHandler(w, opts))
+}

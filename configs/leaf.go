@@ -1,0 +1,148 @@
+package configs
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Bytes is a size. It is written as an integer or with a unit: 5MB (5,000,000), 100 MiB (104,857,600).
+type Bytes int64
+
+// Secret is a value that is never shown: every way of printing it gives three stars.
+type Secret string
+
+const mask = "***"
+
+// Reveal returns the secret itself.
+func (s Secret) Reveal() string { return string(s) }
+
+// String masks the secret; an empty one stays visibly empty.
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return mask
+}
+
+// GoString masks the secret under %#v.
+func (s Secret) GoString() string { return strconv.Quote(s.String()) }
+
+// MarshalText masks the secret in JSON and the like.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// LogValue masks the secret in logs.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// byteUnits are the units that are not ambiguous; a bare M is refused because people read it both ways.
+var byteUnits = map[string]int64{
+	"": 1, "B": 1,
+	"KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12,
+	"KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "TIB": 1 << 40,
+}
+
+func parseBytes(s string) (Bytes, error) {
+	errShape := errors.New("a size in bytes is expected: 1048576, 5MB or 100 MiB")
+	digits := strings.TrimRight(s, "BKMGTIbkmgti ")
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil {
+		return 0, errShape
+	}
+	unit, ok := byteUnits[strings.ToUpper(strings.TrimSpace(s[len(digits):]))]
+	if !ok {
+		return 0, errShape
+	}
+	if n > math.MaxInt64/unit || n < math.MinInt64/unit {
+		return 0, errors.New("a size below 8 EiB is expected")
+	}
+	return Bytes(n * unit), nil
+}
+
+// String writes the size with the largest binary unit that divides it, so that it reads back as the same number.
+func (b Bytes) String() string {
+	for _, u := range []struct {
+		name string
+		size Bytes
+	}{{"TiB", 1 << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}} {
+		if b != 0 && b%u.size == 0 {
+			return fmt.Sprintf("%d %s", int64(b/u.size), u.name)
+		}
+	}
+	return strconv.FormatInt(int64(b), 10)
+}
+
+// parseDuration knows Go's form and days in front of it: 90s, 1h30m, 30d, 1d12h.
+func parseDuration(s string) (time.Duration, error) {
+	errShape := errors.New("a duration is expected: 500ms, 90s, 1h30m or 30d")
+	days, rest, found := strings.Cut(s, "d")
+	if !found {
+		days, rest = "0", s
+	}
+	n, err := strconv.ParseInt(days, 10, 64)
+	if err != nil || n > 100_000 || n < -100_000 {
+		return 0, errShape
+	}
+	d := time.Duration(n) * 24 * time.Hour
+	if rest == "" && found {
+		return d, nil
+	}
+	r, err := time.ParseDuration(rest)
+	if err != nil || found && (r < 0 || n < 0) {
+		return 0, errShape
+	}
+	return d + r, nil
+}
+
+func formatDuration(d time.Duration) string {
+	const day = 24 * time.Hour
+	if d != 0 && d%day == 0 {
+		return fmt.Sprintf("%dd", d/day)
+	}
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+func parseBool(s string) (bool, error) {
+	switch strings.ToLower(s) {
+	case "true", "yes", "on", "1":
+		return true, nil
+	case "false", "no", "off", "0":
+		return false, nil
+	}
+	return false, errors.New("true or false is expected")
+}
+
+func parsePrefix(s string) (netip.Prefix, error) {
+	if a, err := netip.ParseAddr(s); err == nil {
+		return netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(s)
+	if err != nil {
+		return p, errors.New("an address or CIDR is expected: 10.0.0.0/8, 192.0.2.7 or fd00::/8")
+	}
+	return p.Masked(), nil
+}
+
+// parsePreset reads the form that presets have in the environment.
+func parsePreset(s string) (Preset, error) {
+	name, edge, ok := strings.Cut(s, "=")
+	n, err := strconv.Atoi(strings.TrimSpace(edge))
+	if !ok || err != nil {
+		return Preset{}, errors.New("a preset is expected as name=long_edge: w640=640")
+	}
+	return Preset{Name: strings.TrimSpace(name), LongEdge: n}, nil
+}
+
+// String writes the form that presets have in the environment.
+func (p Preset) String() string { return p.Name + "=" + strconv.Itoa(p.LongEdge) }
