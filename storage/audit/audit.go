@@ -1,0 +1,80 @@
+package audit
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"gatehouse/storage/meta"
+)
+
+// Actor is who did it.
+type Actor struct {
+	// Kind is "key" (a tenant's API key), "worker", "cli" or, later, "operator".
+	Kind string
+	ID   string
+	// RequestID, Address and UserAgent are those of the HTTP request, if there was one.
+	RequestID string
+	Address   string
+	UserAgent string
+}
+
+// Worker is the actor of what the worker does by itself.
+var Worker = Actor{Kind: "worker"}
+
+// CLI is the actor of what an administrator does on the command line.
+var CLI = Actor{Kind: "cli"}
+
+// The results of an action.
+const (
+	OK      = "ok"
+	Refused = "refused"
+)
+
+// Entry is one record to write.
+type Entry struct {
+	Actor    Actor
+	TenantID string
+	// Action is what was done: "asset.upload", "asset.delete", "scan.verdict", "tenant.create" ...
+	Action string
+	// Target is what it was done to: an asset's id, a blob's digest, a tenant's id.
+	Target string
+	Result string
+	// Code is the refusal's code when Result is Refused.
+	Code string
+	// Data are further facts; values must be JSON-encodable.
+	Data map[string]any
+}
+
+// Write appends the record in tx. Fields that come from outside are cut to what their columns hold: a long user
+// agent must not fail an upload.
+func Write(tx *meta.Tx, e Entry) error {
+	data := []byte("{}")
+	if len(e.Data) > 0 {
+		var err error
+		if data, err = json.Marshal(e.Data); err != nil {
+			return fmt.Errorf("audit %s: %w", e.Action, err)
+		}
+	}
+	err := tx.Create(&meta.AuditRecord{
+		At: meta.Now(), ActorKind: e.Actor.Kind, ActorID: clip(e.Actor.ID, 190), TenantID: e.TenantID,
+		Action: e.Action, Target: clip(e.Target, 190), Result: e.Result, Code: e.Code,
+		RequestID: clip(e.Actor.RequestID, 64), Address: clip(e.Actor.Address, 64),
+		UserAgent: clip(e.Actor.UserAgent, 255), Data: string(data),
+	})
+	if err != nil {
+		return fmt.Errorf("audit %s: %w", e.Action, err)
+	}
+	return nil
+}
+
+// clip cuts s to at most n bytes of valid UTF-8 without NUL, which PostgreSQL does not store.
+func clip(s string, n int) string {
+	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "")
+	for len(s) > n {
+		_, size := utf8.DecodeLastRuneInString(s)
+		s = s[:len(s)-size]
+	}
+	return s
+}

@@ -1,0 +1,123 @@
+package meta
+
+import (
+	"errors"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"gatehouse/storage"
+)
+
+// revisionUp is the SQL of every compare-and-set: the revision moves with the row.
+var revisionUp = gorm.Expr("revision + 1")
+
+// ErrChanged is what a compare-and-set returns when somebody else moved the row first. InTx runs the
+// transaction again, which reads the row anew.
+var ErrChanged = errors.New("the row was changed by somebody else")
+
+// ErrSweeping says that the blob is being removed right now: wait and store the bytes again.
+var ErrSweeping = errors.New("the blob is being swept")
+
+// Blob reads a blob's row.
+func (t Tenant) Blob(sha256 string) (Blob, error) {
+	var b Blob
+	err := t.rows(&Blob{}).Where("sha256 = ?", sha256).Take(&b).Error
+	return b, notFound(err)
+}
+
+// CreateBlob inserts a blob with one reference; it reports false when the digest is there already.
+func (t Tenant) CreateBlob(b *Blob) (bool, error) {
+	b.TenantID = t.id
+	return insertNew(t.g, t.dialect, b)
+}
+
+// insertNew inserts a row and reports false, without an error, when its key is there already.
+func insertNew(g *gorm.DB, d Dialect, row any) (bool, error) {
+	if d == MySQL {
+		// MySQL counts an untouched row of ON DUPLICATE KEY as one, and INSERT IGNORE hides other errors; a
+		// duplicate key does not end its transaction, so the plain insert may try.
+		err := g.Create(row).Error
+		if errors.Is(err, gorm.ErrDuplicatedKey) {
+			return false, nil
+		}
+		return err == nil, err
+	}
+	r := g.Clauses(clause.OnConflict{DoNothing: true}).Create(row)
+	return r.RowsAffected == 1, r.Error
+}
+
+// LinkBlob adds one reference to a blob that is there and is not being swept; it reports false when there is
+// no such blob, ErrSweeping when the sweeper has it.
+func (t Tenant) LinkBlob(sha256 string) (bool, error) {
+	r := t.rows(&Blob{}).Where("sha256 = ? AND sweeping = ?", sha256, false).Updates(map[string]any{
+		"refs": gorm.Expr("refs + 1"), "unreferenced_at": 0, "revision": revisionUp, "updated_at": Now(),
+	})
+	if r.Error != nil || r.RowsAffected == 1 {
+		return r.RowsAffected == 1, r.Error
+	}
+	var n int64
+	if err := t.rows(&Blob{}).Where("sha256 = ?", sha256).Count(&n).Error; err != nil {
+		return false, err
+	}
+	if n > 0 {
+		return false, ErrSweeping
+	}
+	return false, nil
+}
+
+func (t Tenant) dropReference(sha256 string, now Stamp) error {
+	r := t.rows(&Blob{}).Where("sha256 = ? AND refs > 0", sha256).Updates(map[string]any{
+		"refs":            gorm.Expr("refs - 1"),
+		"unreferenced_at": now, // meaningful only while refs is zero; LinkBlob clears it
+		"revision":        revisionUp, "updated_at": now,
+	})
+	return r.Error
+}
+
+// SetVerdict writes a verdict and the zone it leads to, by compare-and-set on the revision.
+func (t Tenant) SetVerdict(sha256 string, revision int64, v storage.Verdict, zone storage.Zone, media storage.MediaStatus) error {
+	return t.changeBlob(sha256, revision, map[string]any{
+		"zone": zone, "scan_status": v.Status, "scan_signature": v.Signature, "scan_engine": v.Engine,
+		"scan_database": v.Database, "scan_bytes": v.BytesScanned, "scan_digest": v.Digest,
+		"scanned_at": StampOf(v.ScannedAt), "media_status": media,
+	})
+}
+
+// SetMedia moves a blob's media status by compare-and-set.
+func (t Tenant) SetMedia(sha256 string, revision int64, status storage.MediaStatus, progress float64, problem string) error {
+	return t.changeBlob(sha256, revision, map[string]any{
+		"media_status": status, "media_progress": progress, "media_error": problem,
+	})
+}
+
+func (t Tenant) changeBlob(sha256 string, revision int64, set map[string]any) error {
+	set["revision"], set["updated_at"] = revisionUp, Now()
+	r := t.rows(&Blob{}).Where("sha256 = ? AND revision = ? AND sweeping = ?", sha256, revision, false).Updates(set)
+	if r.Error != nil {
+		return r.Error
+	}
+	if r.RowsAffected == 0 {
+		return ErrChanged
+	}
+	return nil
+}
+
+// Variant reads one variant of a blob.
+func (t Tenant) Variant(sha256, preset string) (Variant, error) {
+	var v Variant
+	err := t.rows(&Variant{}).Where("sha256 = ? AND preset = ?", sha256, preset).Take(&v).Error
+	return v, notFound(err)
+}
+
+// Variants lists a blob's variants.
+func (t Tenant) Variants(sha256 string) ([]Variant, error) {
+	var vs []Variant
+	return vs, t.rows(&Variant{}).Where("sha256 = ?", sha256).Order("width, preset").Find(&vs).Error
+}
+
+// CreateVariant inserts a variant; it reports false when the preset is there already.
+func (t Tenant) CreateVariant(v *Variant) (bool, error) {
+	v.TenantID = t.id
+	return insertNew(t.g, t.dialect, v)
+}

@@ -1,0 +1,120 @@
+package meta
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/go-gormigrate/gormigrate/v2"
+	"gorm.io/gorm"
+)
+
+// migration is one step of the schema, written in SQL so that it stays what it was when the models move on.
+// The braces stand for what the three databases call differently (see typeNames).
+type migration struct {
+	id   string
+	up   func(d Dialect) []string
+	down func(d Dialect) []string
+}
+
+// THE list of migrations, oldest first. A migration that was released is never edited.
+var migrations = []migration{
+	{"0001_initial", initialUp, initialDown},
+	{"0002_audit_append_only", auditTriggersUp, auditTriggersDown},
+}
+
+// typeNames maps the braces of a statement to a database's own words.
+var typeNames = map[Dialect]*strings.Replacer{
+	SQLite: strings.NewReplacer("{id}", "varchar(36)", "{hash}", "varchar(64)", "{text}", "text", "{bool}", "boolean",
+		"{real}", "double", "{serial}", "integer PRIMARY KEY AUTOINCREMENT", "{table}", ""),
+	Postgres: strings.NewReplacer("{id}", "varchar(36)", "{hash}", "varchar(64)", "{text}", "text", "{bool}", "boolean",
+		"{real}", "double precision", "{serial}", "bigserial PRIMARY KEY", "{table}", ""),
+	MySQL: strings.NewReplacer("{id}", "varchar(36)", "{hash}", "varchar(64)", "{text}", "mediumtext", "{bool}", "boolean",
+		"{real}", "double", "{serial}", "bigint AUTO_INCREMENT PRIMARY KEY",
+		"{table}", " ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"),
+}
+
+// Migrate brings the schema up to this program's version. It is safe to run from several programs at once:
+// the losers wait or find the work done.
+func (db *DB) Migrate(ctx context.Context) error {
+	return db.withMigrationLock(ctx, func(g *gorm.DB) error {
+		if err := db.migrator(g).Migrate(); err != nil {
+			return fmt.Errorf("migrate: %w", err)
+		}
+		return nil
+	})
+}
+
+// RollbackLast undoes the newest migration that was applied.
+func (db *DB) RollbackLast(ctx context.Context) error {
+	return db.withMigrationLock(ctx, func(g *gorm.DB) error {
+		if err := db.migrator(g).RollbackLast(); err != nil {
+			return fmt.Errorf("roll back: %w", err)
+		}
+		return nil
+	})
+}
+
+// SchemaCurrent reports an error when a migration of this program has not been applied.
+func (db *DB) SchemaCurrent(ctx context.Context) error {
+	last := migrations[len(migrations)-1].id
+	var n int64
+	if err := db.g.WithContext(ctx).Table("migrations").Where("id = ?", last).Count(&n).Error; err != nil {
+		return fmt.Errorf("read schema version (run `gateway migrate`): %w", err)
+	}
+	if n == 0 {
+		return fmt.Errorf("the database schema is older than this program (%s is missing): run `gateway migrate`", last)
+	}
+	return nil
+}
+
+func (db *DB) migrator(g *gorm.DB) *gormigrate.Gormigrate {
+	names := typeNames[db.dialect]
+	run := func(statements []string) func(*gorm.DB) error {
+		return func(tx *gorm.DB) error {
+			for _, s := range statements {
+				if err := tx.Exec(names.Replace(s)).Error; err != nil {
+					return fmt.Errorf("%s: %w", firstLine(s), err)
+				}
+			}
+			return nil
+		}
+	}
+	list := make([]*gormigrate.Migration, 0, len(migrations))
+	for _, m := range migrations {
+		list = append(list, &gormigrate.Migration{ID: m.id, Migrate: run(m.up(db.dialect)), Rollback: run(m.down(db.dialect))})
+	}
+	// MySQL commits DDL implicitly; the other two migrate whole steps or nothing.
+	opts := &gormigrate.Options{TableName: "migrations", IDColumnName: "id", IDColumnSize: 190, UseTransaction: db.dialect != MySQL}
+	return gormigrate.New(g, opts, list)
+}
+
+// withMigrationLock lets one program migrate at a time.
+func (db *DB) withMigrationLock(ctx context.Context, fn func(*gorm.DB) error) error {
+	return db.g.WithContext(ctx).Connection(func(conn *gorm.DB) error {
+		g := conn.Session(&gorm.Session{NewDB: true, Context: ctx}) // every statement starts clean, on this connection
+		var lock, unlock string
+		switch db.dialect {
+		case Postgres:
+			lock, unlock = "SELECT pg_advisory_lock(71170001)", "SELECT pg_advisory_unlock(71170001)"
+		case MySQL:
+			lock, unlock = "SELECT GET_LOCK('gatehouse_migrate', 120)", "SELECT RELEASE_LOCK('gatehouse_migrate')"
+		case SQLite:
+			// The immediate transactions of SQLite already admit one writer at a time.
+			return fn(g)
+		}
+		if err := g.Exec(lock).Error; err != nil {
+			return fmt.Errorf("take the migration lock: %w", err)
+		}
+		err := fn(g)
+		if uerr := g.Exec(unlock).Error; uerr != nil && err == nil {
+			err = fmt.Errorf("release the migration lock: %w", uerr)
+		}
+		return err
+	})
+}
+
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(s), "\n")
+	return line
+}

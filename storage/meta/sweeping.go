@@ -1,0 +1,116 @@
+package meta
+
+import (
+	"context"
+
+	"gorm.io/gorm"
+
+	"gatehouse/storage"
+)
+
+// Sweepable lists blobs that nobody references since before the cutoff, and infected or unscannable ones
+// whose verdict is older than the retention, and those whose sweep was interrupted.
+func (db *DB) Sweepable(ctx context.Context, unreferenced Stamp, limit int) ([]Blob, error) {
+	var out []Blob
+	err := db.g.WithContext(ctx).
+		Where("(refs = 0 AND unreferenced_at > 0 AND unreferenced_at <= ?) OR sweeping = ?", unreferenced, true).
+		Limit(limit).Find(&out).Error
+	return out, err
+}
+
+// BeginSweep claims a blob that still has no reference; from then on nothing links to it. It reports false when
+// somebody linked in between.
+func (tx *Tx) BeginSweep(tenantID, sha256 string) (bool, error) {
+	r := tx.g.Model(&Blob{}).Where("tenant_id = ? AND sha256 = ? AND refs = 0", tenantID, sha256).
+		Updates(map[string]any{"sweeping": true, "revision": revisionUp, "updated_at": Now()})
+	return r.RowsAffected == 1, r.Error
+}
+
+// ClaimOrphan puts a sweeping row where there is no row, so that an upload of the same bytes waits until the
+// stray object is gone. It reports false when there is a row.
+func (tx *Tx) ClaimOrphan(tenantID, sha256 string) (bool, error) {
+	now := Now()
+	return insertNew(tx.g, tx.dialect, &Blob{
+		TenantID: tenantID, SHA256: sha256, Zone: storage.ZoneQuarantine, Sweeping: true, UnreferencedAt: now,
+		ScanStatus: storage.ScanPending, MediaStatus: storage.MediaNone, CreatedAt: now, UpdatedAt: now,
+	})
+}
+
+// EndSweep removes the row of a swept blob and its variants and returns how many bytes of the ledger they were.
+func (tx *Tx) EndSweep(tenantID, sha256 string) (int64, error) {
+	var b Blob
+	r := tx.g.Where("tenant_id = ? AND sha256 = ? AND sweeping = ?", tenantID, sha256, true).Limit(1).Find(&b)
+	if r.Error != nil || r.RowsAffected == 0 {
+		return 0, r.Error
+	}
+	var variants int64
+	err := tx.g.Model(&Variant{}).Where("tenant_id = ? AND sha256 = ?", tenantID, sha256).
+		Select("COALESCE(SUM(size), 0)").Scan(&variants).Error
+	if err != nil {
+		return 0, err
+	}
+	for _, row := range []any{&Variant{}, &Blob{}} {
+		if err := tx.g.Where("tenant_id = ? AND sha256 = ?", tenantID, sha256).Delete(row).Error; err != nil {
+			return 0, err
+		}
+	}
+	return b.Size + variants, nil
+}
+
+// BlobsIn tells which of the digests have a row of the tenant that is not being swept, with their zone.
+func (t Tenant) BlobsIn(digests []string) (map[string]Blob, error) {
+	var list []Blob
+	if err := t.rows(&Blob{}).Where("sha256 IN ?", digests).Find(&list).Error; err != nil {
+		return nil, err
+	}
+	out := make(map[string]Blob, len(list))
+	for _, b := range list {
+		out[b.SHA256] = b
+	}
+	return out, nil
+}
+
+// StoredBytes is what the tenant's rows say lies in the zones: the truth that the ledger must equal.
+func (t Tenant) StoredBytes() (int64, error) {
+	var blobs, variants int64
+	if err := t.rows(&Blob{}).Select("COALESCE(SUM(size), 0)").Scan(&blobs).Error; err != nil {
+		return 0, err
+	}
+	err := t.rows(&Variant{}).Select("COALESCE(SUM(size), 0)").Scan(&variants).Error
+	return blobs + variants, err
+}
+
+// Forget removes rows that have outlived their use: finished tasks, events and idempotency keys older than the
+// stamps. Dead tasks stay.
+func (db *DB) Forget(ctx context.Context, tasks, events, keys Stamp) error {
+	return db.InTx(ctx, func(tx *Tx) error {
+		for _, del := range []struct {
+			model any
+			where *gorm.DB
+		}{
+			{&Task{}, tx.g.Where("finished_at > 0 AND finished_at < ? AND state <> ?", tasks, storage.TaskDead)},
+			{&Event{}, tx.g.Where("at < ?", events)},
+			{&IdempotencyKey{}, tx.g.Where("created_at < ?", keys)},
+		} {
+			if err := del.where.Delete(del.model).Error; err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// ExpiredInfections lists blobs whose bad verdict is older than the cutoff and that are still referenced.
+func (db *DB) ExpiredInfections(ctx context.Context, cutoff Stamp, limit int) ([]Blob, error) {
+	var out []Blob
+	err := db.g.WithContext(ctx).Where("scan_status IN ? AND scanned_at < ? AND refs > 0",
+		[]storage.ScanStatus{storage.ScanInfected, storage.ScanUnscannable}, cutoff).Limit(limit).Find(&out).Error
+	return out, err
+}
+
+// AssetsOn lists the ids of a blob's assets that are not deleted.
+func (t Tenant) AssetsOn(sha256 string) ([]string, error) {
+	var out []string
+	err := t.rows(&Asset{}).Where("sha256 = ? AND state <> ?", sha256, storage.AssetDeleted).Pluck("id", &out).Error
+	return out, err
+}

@@ -1,0 +1,237 @@
+package meta
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+	"gorm.io/gorm"
+
+	"gatehouse/storage"
+)
+
+// ErrLeaseLost says that the task is no longer this worker's: its lease ran out, or it was cancelled. Whatever
+// the worker did must not be committed.
+var ErrLeaseLost = errors.New("the task's lease was lost")
+
+// NewTask describes a task to be queued.
+type NewTask struct {
+	Kind     storage.TaskKind
+	Lane     storage.Lane
+	TenantID string
+	Subject  string
+	// Unique holds back a second open task of the same kind and subject.
+	Unique bool
+	RunAt  Stamp
+}
+
+// Enqueue writes the task row in the transaction of the state change that asks for it. With Unique it reports
+// false when such a task is open already.
+func (tx *Tx) Enqueue(n NewTask) (bool, error) {
+	now := Now()
+	t := Task{
+		ID: NewID(), Kind: n.Kind, Lane: n.Lane, TenantID: n.TenantID, Subject: n.Subject,
+		State: storage.TaskQueued, RunAt: max(n.RunAt, now), CreatedAt: now, UpdatedAt: now,
+	}
+	if !n.Unique {
+		return true, tx.g.Create(&t).Error
+	}
+	key := string(n.Kind) + ":" + n.TenantID + ":" + n.Subject
+	t.DedupeKey = &key
+	return insertNew(tx.g, tx.dialect, &t)
+}
+
+// Lease is one attempt at a task: Owner is unique to the attempt, so that a worker that lost it can change
+// nothing any more.
+type Lease struct {
+	Task  Task
+	Owner string
+}
+
+// Claim takes a queued task for one attempt by compare-and-set. It reports false when the task is not to be
+// had: taken, done, cancelled or not due.
+func (db *DB) Claim(ctx context.Context, id, worker string, lease time.Duration) (Lease, bool, error) {
+	owner := worker + "/" + uuid.NewString()[:8]
+	now := Now()
+	var l Lease
+	won := false
+	err := db.InTx(ctx, func(tx *Tx) error {
+		won = false
+		r := tx.g.Model(&Task{}).Where("id = ? AND state = ? AND run_at <= ?", id, storage.TaskQueued, now).Updates(map[string]any{
+			"state": storage.TaskRunning, "lease_owner": owner, "lease_until": now.Add(lease),
+			"attempts": gorm.Expr("attempts + 1"), "updated_at": now,
+		})
+		if r.Error != nil || r.RowsAffected == 0 {
+			return r.Error
+		}
+		won = true
+		return tx.g.Take(&l.Task, "id = ?", id).Error
+	})
+	l.Owner = owner
+	return l, won && err == nil, err
+}
+
+// held narrows to the row of a lease that is still this attempt's.
+func held(g *gorm.DB, l Lease) *gorm.DB {
+	return g.Model(&Task{}).Where("id = ? AND state = ? AND lease_owner = ?", l.Task.ID, storage.TaskRunning, l.Owner)
+}
+
+func heldOrLost(r *gorm.DB) error {
+	if r.Error == nil && r.RowsAffected == 0 {
+		return ErrLeaseLost
+	}
+	return r.Error
+}
+
+// Heartbeat extends a lease and records the progress (0..1).
+func (db *DB) Heartbeat(ctx context.Context, l Lease, lease time.Duration, progress float64) error {
+	return db.InTx(ctx, func(tx *Tx) error {
+		now := Now()
+		return heldOrLost(held(tx.g, l).Updates(map[string]any{
+			"lease_until": now.Add(lease), "progress": progress, "updated_at": now,
+		}))
+	})
+}
+
+// Finish ends a task well, in the transaction of the state change it made.
+func (tx *Tx) Finish(l Lease) error {
+	now := Now()
+	return heldOrLost(held(tx.g, l).Updates(map[string]any{
+		"state": storage.TaskDone, "progress": 1, "dedupe_key": nil, "lease_owner": "", "lease_until": 0,
+		"last_error": "", "updated_at": now, "finished_at": now,
+	}))
+}
+
+// Retry puts a task back into the queue after a failed attempt. With free set the attempt does not count:
+// nothing was wrong with the task, only with what it needs.
+func (tx *Tx) Retry(l Lease, at Stamp, problem string, free bool) error {
+	attempts := gorm.Expr("attempts")
+	if free {
+		attempts = gorm.Expr("attempts - 1")
+	}
+	return heldOrLost(held(tx.g, l).Updates(map[string]any{
+		"state": storage.TaskQueued, "run_at": at, "rung_at": 0, "rung_by": "", "attempts": attempts,
+		"lease_owner": "", "lease_until": 0, "last_error": problem, "updated_at": Now(),
+	}))
+}
+
+// Bury ends a task badly. It stays visible as dead.
+func (tx *Tx) Bury(l Lease, problem string) error {
+	now := Now()
+	return heldOrLost(held(tx.g, l).Updates(map[string]any{
+		"state": storage.TaskDead, "dedupe_key": nil, "lease_owner": "", "lease_until": 0,
+		"last_error": problem, "updated_at": now, "finished_at": now,
+	}))
+}
+
+// CancelTasks cancels every open task about a subject, running ones included: their workers notice at the next
+// heartbeat and can commit nothing.
+func (t Tenant) CancelTasks(subject string) error {
+	now := Now()
+	return t.rows(&Task{}).Where("subject = ? AND state IN ?", subject, []storage.TaskState{storage.TaskQueued, storage.TaskRunning}).
+		Updates(map[string]any{"state": storage.TaskCancelled, "dedupe_key": nil, "updated_at": now, "finished_at": now}).Error
+}
+
+// Ring marks up to limit due tasks as rung by one relay and returns them, oldest first. A task whose doorbell
+// was rung before `stale` and that nobody claimed is rung again.
+func (db *DB) Ring(ctx context.Context, stale Stamp, limit int) ([]Task, error) {
+	now := Now()
+	var ids []string
+	// Two probes on the index (state, rung_at, run_at) instead of one OR that no database plans well.
+	due := db.g.WithContext(ctx).Model(&Task{}).Where("state = ? AND run_at <= ?", storage.TaskQueued, now)
+	if err := due.Session(&gorm.Session{}).Where("rung_at = 0").Order("run_at").Limit(limit).Pluck("id", &ids).Error; err != nil {
+		return nil, err
+	}
+	if len(ids) < limit {
+		var again []string
+		err := due.Session(&gorm.Session{}).Where("rung_at > 0 AND rung_at < ?", stale).Order("rung_at").
+			Limit(limit-len(ids)).Pluck("id", &again).Error
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, again...)
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	token := uuid.NewString()
+	var out []Task
+	err := db.InTx(ctx, func(tx *Tx) error {
+		err := tx.g.Model(&Task{}).Where("id IN ? AND state = ? AND (rung_at = 0 OR rung_at < ?)", ids, storage.TaskQueued, stale).
+			Updates(map[string]any{"rung_at": now, "rung_by": token}).Error
+		if err != nil {
+			return err
+		}
+		out = nil
+		return tx.g.Where("rung_by = ?", token).Order("id").Find(&out).Error
+	})
+	return out, err
+}
+
+// Unring takes the ring back, so that the next round of a relay rings again.
+func (db *DB) Unring(ctx context.Context, ids []string) error {
+	return db.InTx(ctx, func(tx *Tx) error {
+		return tx.g.Model(&Task{}).Where("id IN ? AND state = ?", ids, storage.TaskQueued).
+			Updates(map[string]any{"rung_at": 0, "rung_by": ""}).Error
+	})
+}
+
+// Reap puts tasks back into the queue whose lease ran out, and buries those that have used their attempts. It
+// returns how many it touched.
+func (db *DB) Reap(ctx context.Context, maxAttempts int) (requeued, buried int64, err error) {
+	err = db.InTx(ctx, func(tx *Tx) error {
+		now := Now()
+		expired := func() *gorm.DB {
+			return tx.g.Model(&Task{}).Where("state = ? AND lease_until < ?", storage.TaskRunning, now)
+		}
+		r := expired().Where("attempts >= ?", maxAttempts).Updates(map[string]any{
+			"state": storage.TaskDead, "dedupe_key": nil, "lease_owner": "", "lease_until": 0, "updated_at": now,
+			"finished_at": now, "last_error": "the worker died or lost its lease, too often",
+		})
+		if r.Error != nil {
+			return r.Error
+		}
+		buried = r.RowsAffected
+		r = expired().Updates(map[string]any{
+			"state": storage.TaskQueued, "run_at": now, "rung_at": 0, "rung_by": "", "lease_owner": "", "lease_until": 0,
+			"updated_at": now, "last_error": "the worker died or lost its lease",
+		})
+		requeued = r.RowsAffected
+		return r.Error
+	})
+	return requeued, buried, err
+}
+
+// QueueDepth is how many open tasks a lane has and how long the oldest has been due.
+type QueueDepth struct {
+	Lane   storage.Lane
+	State  storage.TaskState
+	Count  int64
+	Oldest Stamp
+}
+
+// Depths counts tasks that are not done, per lane and state.
+func (db *DB) Depths(ctx context.Context) ([]QueueDepth, error) {
+	var out []QueueDepth
+	err := db.g.WithContext(ctx).Model(&Task{}).
+		Where("state IN ?", []storage.TaskState{storage.TaskQueued, storage.TaskRunning, storage.TaskDead}).
+		Select("lane, state, COUNT(*) AS count, MIN(run_at) AS oldest").Group("lane, state").Scan(&out).Error
+	return out, err
+}
+
+// TaskBy reads one task.
+func (db *DB) TaskBy(ctx context.Context, id string) (Task, error) {
+	var t Task
+	err := db.g.WithContext(ctx).Take(&t, "id = ?", id).Error
+	return t, notFound(err)
+}
+
+// TasksAbout lists the tasks about a subject of a tenant, newest first.
+func (t Tenant) TasksAbout(subject string) ([]Task, error) {
+	var out []Task
+	return out, t.rows(&Task{}).Where("subject = ?", subject).Order("id DESC").Find(&out).Error
+}
+
+// NewID makes a UUIDv7: unique, and in the order of time.
+func NewID() string { return uuid.Must(uuid.NewV7()).String() }

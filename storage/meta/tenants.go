@@ -1,0 +1,135 @@
+package meta
+
+import (
+	"context"
+
+	"gorm.io/gorm"
+
+	"gatehouse/storage"
+)
+
+// Identity is what an API key proves: the tenant with its plan, read in one query.
+type Identity struct {
+	KeyID     string
+	Scopes    string
+	ExpiresAt Stamp
+	RevokedAt Stamp
+	TenantID  string
+	Tenant    string
+	State     string
+	Plan      string
+	PlanSpec  string
+}
+
+// KeyByHash finds an API key, revoked and expired ones included, by the SHA-256 of its secret.
+func (db *DB) KeyByHash(ctx context.Context, hash string) (Identity, error) {
+	var id Identity
+	r := db.g.WithContext(ctx).Raw(`SELECT k.id AS key_id, k.scopes, k.expires_at, k.revoked_at,
+			t.id AS tenant_id, t.name AS tenant, t.state, t.plan, p.spec AS plan_spec
+		FROM api_keys k JOIN tenants t ON t.id = k.tenant_id JOIN plans p ON p.name = t.plan
+		WHERE k.hash = ?`, hash).Scan(&id)
+	if r.Error != nil {
+		return Identity{}, r.Error
+	}
+	if r.RowsAffected == 0 {
+		return Identity{}, storage.ErrNotFound
+	}
+	return id, nil
+}
+
+// PutPlan creates a plan or, when replace is set, changes it.
+func (tx *Tx) PutPlan(p Plan, replace bool) error {
+	var have int64
+	if err := tx.g.Model(&Plan{}).Where("name = ?", p.Name).Count(&have).Error; err != nil {
+		return err
+	}
+	switch {
+	case have == 0:
+		return tx.g.Create(&p).Error
+	case replace:
+		return tx.g.Save(&p).Error
+	}
+	return nil
+}
+
+// PlanByName reads a plan.
+func (db *DB) PlanByName(ctx context.Context, name string) (Plan, error) {
+	var p Plan
+	err := db.g.WithContext(ctx).Take(&p, "name = ?", name).Error
+	return p, notFound(err)
+}
+
+// Plans lists all plans by name.
+func (db *DB) Plans(ctx context.Context) ([]Plan, error) {
+	var out []Plan
+	return out, db.g.WithContext(ctx).Order("name").Find(&out).Error
+}
+
+// TenantByName reads a tenant by its unique name.
+func (db *DB) TenantByName(ctx context.Context, name string) (TenantRow, error) {
+	var t TenantRow
+	err := db.g.WithContext(ctx).Take(&t, "name = ?", name).Error
+	return t, notFound(err)
+}
+
+// SetTenantState suspends or resumes a tenant.
+func (tx *Tx) SetTenantState(id, state string) error {
+	r := tx.g.Model(&TenantRow{}).Where("id = ?", id).Updates(map[string]any{"state": state, "updated_at": Now()})
+	if r.Error == nil && r.RowsAffected == 0 {
+		return storage.ErrNotFound
+	}
+	return r.Error
+}
+
+// TenantIDs lists the ids of all tenants after the given one, in order, at most limit.
+func (db *DB) TenantIDs(ctx context.Context, after string, limit int) ([]string, error) {
+	var out []string
+	err := db.g.WithContext(ctx).Model(&TenantRow{}).Where("id > ?", after).Order("id").Limit(limit).Pluck("id", &out).Error
+	return out, err
+}
+
+// Tenant is a handle to one tenant's rows. It is made for one request or one task and not kept.
+type Tenant struct {
+	g       *gorm.DB
+	id      string
+	dialect Dialect
+}
+
+// Tenant makes the handle for reading outside a transaction.
+func (db *DB) Tenant(ctx context.Context, id string) Tenant {
+	return Tenant{g: db.g.WithContext(ctx), id: id, dialect: db.dialect}
+}
+
+// Tenant makes the handle inside a transaction.
+func (tx *Tx) Tenant(id string) Tenant { return Tenant{g: tx.g, id: id, dialect: tx.dialect} }
+
+// ID is the tenant's id.
+func (t Tenant) ID() string { return t.id }
+
+// rows starts every query of the handle: nothing of another tenant can match.
+func (t Tenant) rows(model any) *gorm.DB { return t.g.Model(model).Where("tenant_id = ?", t.id) }
+
+// Row reads the tenant itself.
+func (t Tenant) Row() (TenantRow, error) {
+	var row TenantRow
+	err := t.g.Take(&row, "id = ?", t.id).Error
+	return row, notFound(err)
+}
+
+// Quota reads the quota that holds now: the tenant's own, else its plan's.
+func (t Tenant) Quota() (Quota, error) {
+	var q Quota
+	r := t.g.Raw(`SELECT COALESCE(t.quota_override, p.storage_bytes) AS quota, t.used_bytes AS used,
+		t.reserved_bytes AS reserved FROM tenants t JOIN plans p ON p.name = t.plan WHERE t.id = ?`, t.id).Scan(&q)
+	if r.Error == nil && r.RowsAffected == 0 {
+		return q, storage.ErrNotFound
+	}
+	return q, r.Error
+}
+
+// Quota is a tenant's ledger at one instant, in bytes.
+type Quota struct {
+	Quota    int64
+	Used     int64
+	Reserved int64
+}
