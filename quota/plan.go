@@ -1,0 +1,65 @@
+package quota
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+
+	"gatehouse/storage"
+)
+
+// Spec is what a plan refines; it is stored as JSON with the plan.
+type Spec struct {
+	// Categories the plan allows; empty allows all that are configured.
+	Categories []storage.Category `json:"categories,omitempty"`
+	// MaxBytes lowers the size limit of a category; it never raises it over the configured one.
+	MaxBytes map[storage.Category]int64 `json:"max_bytes,omitempty"`
+	// Duplicates is "link" (the default) or "reject".
+	Duplicates string `json:"duplicates,omitempty"`
+	// PDFActiveContent accepts PDFs with scripts, launch actions and attachments.
+	PDFActiveContent bool `json:"pdf_active_content,omitempty"`
+	// UpgradeURL is shown when the quota is exceeded.
+	UpgradeURL string `json:"upgrade_url,omitempty"`
+}
+
+// Duplicate policies.
+const (
+	DuplicatesLink   = "link"
+	DuplicatesReject = "reject"
+)
+
+// Encode gives the JSON that is stored.
+func (s Spec) Encode() (string, error) {
+	b, err := json.Marshal(s)
+	return string(b), err
+}
+
+// ParseSpec reads what Encode wrote.
+func ParseSpec(raw string) (Spec, error) {
+	var s Spec
+	if err := json.Unmarshal([]byte(raw), &s); err != nil {
+		return s, fmt.Errorf("plan spec: %w", err)
+	}
+	return s, nil
+}
+
+// PolicyFor refines the configured categories and limits by a plan. base is not changed.
+func PolicyFor(base storage.Policy, s Spec) storage.Policy {
+	p := base
+	p.PDFActiveContent = s.PDFActiveContent
+	p.RejectDuplicates = s.Duplicates == DuplicatesReject
+	p.UpgradeURL = s.UpgradeURL
+	p.Categories = maps.Clone(base.Categories)
+	for name, c := range p.Categories {
+		if len(s.Categories) > 0 && !slices.Contains(s.Categories, name) {
+			delete(p.Categories, name)
+			continue
+		}
+		if limit, ok := s.MaxBytes[name]; ok && limit < c.MaxBytes {
+			c.MaxBytes = limit
+			p.Categories[name] = c
+		}
+	}
+	return p
+}
