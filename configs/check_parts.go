@@ -140,8 +140,6 @@ func (l *loader) checkWork(c *Config) {
 		seen[p.Name] = true
 	}
 	l.must(len(seen) >= 1 && len(seen) <= 16, "images.presets", "1 to 16 presets are expected")
-	l.must(c.Images.MaxPixels <= c.Intake.MaxPixels, "images.max_pixels",
-		"not more than intake.max_pixels is allowed: larger pictures are never accepted")
 	t := c.Tasks
 	l.must(t.Lease >= 2*t.Heartbeat, "tasks.lease",
 		"at least twice tasks.heartbeat ("+formatDuration(t.Heartbeat)+") is expected, else one late heartbeat loses the task")

@@ -63,16 +63,12 @@ func (l *loader) environment(env map[string]string) {
 	}
 }
 
-// byEnvName maps variables to keys. Two plans whose names differ only where the environment cannot show it
-// (a-b beside a_b is not possible, but plans "x" and "x-max-bytes" could meet) are a problem, not a guess.
+// byEnvName maps variables to keys. Two keys never share a variable: names of plans have no underscore, and no key
+// of a plan ends with another one.
 func (l *loader) byEnvName() map[string]leaf {
 	byName := map[string]leaf{}
 	for _, at := range leaves(l.cfg, true) {
-		name := EnvName(at.name())
-		if other, taken := byName[name]; taken {
-			l.problem(Problem{Key: at.name(), Allowed: "its variable " + name + " also stands for " + other.name() + "; rename the plan"})
-		}
-		byName[name] = at
+		byName[EnvName(at.name())] = at
 	}
 	return byName
 }
@@ -88,7 +84,13 @@ func (l *loader) fromFile(at leaf, name string, env map[string]string) {
 		l.problem(Problem{Key: at.name(), Origin: name, Allowed: err.Error()})
 		return
 	}
-	l.set(at, strings.TrimRight(string(content), "\r\n"), name)
+	secret := strings.TrimRight(string(content), "\r\n")
+	if secret == "" {
+		// A secret that failed to mount must not look like one that was left out on purpose.
+		l.problem(Problem{Key: at.name(), Origin: name, Allowed: env[name] + " is empty"})
+		return
+	}
+	l.set(at, secret, name)
 }
 
 func (l *loader) set(at leaf, value, origin string) {

@@ -81,6 +81,7 @@ func (f *fileLayer) entry(v reflect.Value, key string, n *yaml.Node, path []stri
 	case n.Tag == "!!null":
 		if !v.IsNil() {
 			v.SetMapIndex(reflect.ValueOf(key), reflect.Value{})
+			f.remember(path, n)
 		}
 	default:
 		update(v, key, func(c reflect.Value) { f.apply(c, n, path) })

@@ -48,7 +48,7 @@ func TestLayers(t *testing.T) {
 }
 
 func TestPrintReadsBack(t *testing.T) {
-	file := writeFile(t, "data_dir: /srv/gh\nplans: {team: {storage_bytes: 5MB, duplicates: link, max_bytes: {video: 1 MiB}}}\nbroker: {prefix: '007'}\n")
+	file := writeFile(t, "data_dir: /srv/gh\nplans: {team: {storage_bytes: 5MB, duplicates: link, max_bytes: {video: 1 MiB}}, pro: null}\nbroker: {prefix: '007'}\n")
 	c, err := Load(ForGateway, file, []string{"GATEHOUSE_HTTP_TRUSTED_PROXIES=10.0.0.0/8, 192.0.2.1"})
 	require.NoError(t, err)
 	var first, second bytes.Buffer

@@ -2,7 +2,10 @@ package configs
 
 import (
 	"io"
+	"maps"
 	"reflect"
+	"slices"
+	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -30,6 +33,9 @@ func (c *Config) node(v reflect.Value, path string) *yaml.Node {
 			under, _ := child(v, key)
 			n.Content = append(n.Content, scalar(key), c.node(under, at))
 		}
+		if v.Kind() == reflect.Map {
+			n.Content = append(n.Content, c.removed(v, path)...)
+		}
 		return n
 	}
 	n := &yaml.Node{}
@@ -45,6 +51,21 @@ func (c *Config) node(v reflect.Value, path string) *yaml.Node {
 		n.LineComment = "# " + origin
 	}
 	return n
+}
+
+// removed lists the default entries of a map that the file took away.
+func (c *Config) removed(v reflect.Value, path string) []*yaml.Node {
+	var nodes []*yaml.Node
+	for _, name := range slices.Sorted(maps.Keys(c.origins)) {
+		key, under := strings.CutPrefix(name, path+".")
+		if _, there := child(v, key); !under || there || strings.Contains(key, ".") {
+			continue
+		}
+		nodes = append(nodes, scalar(key), &yaml.Node{
+			Kind: yaml.ScalarNode, Tag: "!!null", Value: "null", LineComment: "# " + c.origins[name],
+		})
+	}
+	return nodes
 }
 
 func leafNode(v reflect.Value) *yaml.Node {
