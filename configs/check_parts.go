@@ -58,7 +58,7 @@ func isDatabaseURL(s string) bool {
 	}
 	switch u.Scheme {
 	case "sqlite":
-		return u.Host == "" && path.IsAbs(u.Path) && u.Path != "/"
+		return u.Host == "" && path.IsAbs(u.Path) && u.Path != "/" && u.RawQuery == "" && u.Fragment == ""
 	case "postgres", "postgresql", "mysql":
 		return u.Opaque == "" && len(u.Path) > 1
 	}
@@ -98,30 +98,27 @@ func (l *loader) checkCategories(c *Config) {
 			l.must(owner[ext] == "", key+".extensions", ext+" stands twice; it already belongs to "+owner[ext])
 			owner[ext] = name
 		}
-		l.scannable(key+".max_bytes", cat.MaxBytes)
+		l.must(cat.MaxBytes <= c.Scanner.MaxFileBytes, key+".max_bytes", "not more than scanner.max_file_bytes ("+
+			c.Scanner.MaxFileBytes.String()+") is allowed: larger files could never be scanned")
 	}
 	l.must(len(c.Categories) > 0, "categories", "at least one category is expected")
 }
 
-// scannable: a file larger than what the scanner takes would be accepted and never become clean.
-func (l *loader) scannable(key string, size Bytes) {
-	l.must(size <= l.cfg.Scanner.MaxFileBytes, key,
-		"not more than scanner.max_file_bytes ("+l.cfg.Scanner.MaxFileBytes.String()+") is allowed: larger files could never be scanned")
-}
-
 func (l *loader) checkPlans(c *Config) {
+	there := strings.Join(slices.Sorted(maps.Keys(c.Categories)), ", ")
 	for _, name := range slices.Sorted(maps.Keys(c.Plans)) {
 		plan, key := c.Plans[name], "plans."+name
+		l.must(len(plan.Categories) > 0, key+".categories", "at least one category is expected; there are "+there)
 		for _, cat := range plan.Categories {
 			_, known := c.Categories[cat]
-			l.must(known, key+".categories", "no such category: "+cat+"; there are "+
-				strings.Join(slices.Sorted(maps.Keys(c.Categories)), ", "))
+			l.must(known, key+".categories", "no such category: "+cat+"; there are "+there)
 		}
-		for cat, size := range plan.MaxBytes {
-			_, known := c.Categories[cat]
-			l.must(known, key+".max_bytes."+cat, "no such category; there are "+
-				strings.Join(slices.Sorted(maps.Keys(c.Categories)), ", "))
-			l.scannable(key+".max_bytes."+cat, size)
+		for _, cat := range slices.Sorted(maps.Keys(plan.MaxBytes)) {
+			limit, known := c.Categories[cat]
+			at := key + ".max_bytes." + cat
+			l.must(known, at, "no such category; there are "+there)
+			l.must(plan.MaxBytes[cat] <= limit.MaxBytes, at,
+				"not more than categories."+cat+".max_bytes ("+limit.MaxBytes.String()+") is allowed: a plan only lowers a limit")
 		}
 		l.oneOf(key+".duplicates", plan.Duplicates, DuplicatesLink, DuplicatesReject)
 		l.must(plan.UpgradeURL == "" || isWebURL(plan.UpgradeURL), key+".upgrade_url",

@@ -43,17 +43,12 @@ func (c *Config) ClamdDir() string { return filepath.Join(c.DataDir, "clamd") }
 // WorkDir is where the worker's jobs keep their temporary files.
 func (c *Config) WorkDir() string { return filepath.Join(c.DataDir, "work") }
 
-// LargestUpload is the largest file that any category or plan lets through, in bytes: what a proxy in front must
+// LargestUpload is the largest file that any category lets through, in bytes: what a proxy in front must
 // accept, besides the envelope of the form.
 func (c *Config) LargestUpload() int64 {
 	var largest Bytes
 	for _, cat := range c.Categories {
 		largest = max(largest, cat.MaxBytes)
-	}
-	for _, plan := range c.Plans {
-		for _, size := range plan.MaxBytes {
-			largest = max(largest, size)
-		}
 	}
 	return int64(largest)
 }

@@ -164,7 +164,7 @@ func TestUnknownVariables(t *testing.T) {
 }
 
 func TestNoTwoKeysShareAVariable(t *testing.T) {
-	file := writeFile(t, "plans:\n  x: {storage_bytes: 1, duplicates: link}\n  x-max-bytes: {storage_bytes: 1, duplicates: link}\n  x-max: {storage_bytes: 1, duplicates: link}\n")
+	file := writeFile(t, "plans:\n  x: {storage_bytes: 1, duplicates: link, categories: [image]}\n  x-max-bytes: {storage_bytes: 1, duplicates: link, categories: [image]}\n  x-max: {storage_bytes: 1, duplicates: link, categories: [image]}\n")
 	c, err := Load(ForWorker, file, nil)
 	require.NoError(t, err)
 	seen := map[string]string{}

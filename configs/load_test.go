@@ -32,7 +32,7 @@ func TestDefaultsLoad(t *testing.T) {
 }
 
 func TestLayers(t *testing.T) {
-	file := writeFile(t, "http: {addr: ':1', max_uploads: 7}\nplans: {team: {storage_bytes: 5MB, duplicates: reject}, pro: null}\n")
+	file := writeFile(t, "http: {addr: ':1', max_uploads: 7}\nplans: {team: {storage_bytes: 5MB, duplicates: reject, categories: [image]}, pro: null}\n")
 	c, err := Load(ForGateway, "", []string{"GATEHOUSE_CONFIG=" + file, "GATEHOUSE_HTTP_ADDR=:2", "PATH=/bin"})
 	require.NoError(t, err)
 	require.Equal(t, ":2", c.HTTP.Addr, "the environment wins over the file")
@@ -48,7 +48,7 @@ func TestLayers(t *testing.T) {
 }
 
 func TestPrintReadsBack(t *testing.T) {
-	file := writeFile(t, "data_dir: /srv/gh\nplans: {team: {storage_bytes: 5MB, duplicates: link, max_bytes: {video: 1 MiB}}, pro: null}\nbroker: {prefix: '007'}\n")
+	file := writeFile(t, "data_dir: /srv/gh\nplans: {team: {storage_bytes: 5MB, categories: [video], duplicates: link, max_bytes: {video: 1 MiB}}, pro: null}\nbroker: {prefix: '007'}\n")
 	c, err := Load(ForGateway, file, []string{"GATEHOUSE_HTTP_TRUSTED_PROXIES=10.0.0.0/8, 192.0.2.1"})
 	require.NoError(t, err)
 	var first, second bytes.Buffer
