@@ -105,14 +105,14 @@ func (k *Walker) Each(off, end int64, fn func(Box) error) error {
 }
 
 // Descend calls fn for every box at the end of path under the boxes between off and end, for instance
-// Descend(moov.Body, moov.End, fn, "trak", "mdia", "hdlr").
+// Descend(moov.Body, moov.End, fn, "trak", "mdia", "hdlr"). An empty name stands for any.
 func (k *Walker) Descend(off, end int64, fn func(Box) error, path ...string) error {
 	if len(path) == 0 || len(path) > MaxDepth {
 		return fmt.Errorf("descend %d levels: out of range", len(path))
 	}
 	return k.Each(off, end, func(b Box) error {
 		switch {
-		case b.Type != path[0]:
+		case path[0] != "" && b.Type != path[0]:
 			return nil
 		case len(path) == 1:
 			return fn(b)
