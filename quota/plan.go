@@ -19,6 +19,8 @@ type Spec struct {
 	Duplicates string `json:"duplicates,omitempty"`
 	// PDFActiveContent accepts PDFs with scripts, launch actions and attachments.
 	PDFActiveContent bool `json:"pdf_active_content,omitempty"`
+	// Transcoding makes videos web-ready.
+	Transcoding bool `json:"transcoding,omitempty"`
 	// UpgradeURL is shown when the quota is exceeded.
 	UpgradeURL string `json:"upgrade_url,omitempty"`
 }

@@ -1,0 +1,93 @@
+// Package boot turns the configuration into the parts that both programs need: log, database, zones. It is the
+// one place that knows both the configuration's words and the parts' own.
+package boot
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+
+	"gatehouse/configs"
+	"gatehouse/quota"
+	"gatehouse/storage"
+	"gatehouse/storage/blob"
+	"gatehouse/storage/meta"
+)
+
+// Logger is the program's log, on standard error.
+func Logger(cfg *configs.Config) *slog.Logger { return cfg.Log.Logger(os.Stderr) }
+
+// Database opens the database; it does not migrate.
+func Database(ctx context.Context, cfg *configs.Config) (*meta.DB, error) {
+	if cfg.Embedded() {
+		// The database is the first thing in the data folder; everything in it is the tenants' or secret.
+		if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
+			return nil, fmt.Errorf("make data_dir: %w", err)
+		}
+	}
+	return meta.Open(ctx, meta.Config{
+		URL: cfg.DatabaseURL(), MaxOpenConns: cfg.Database.MaxOpenConns, MaxIdleConns: cfg.Database.MaxIdleConns,
+		ConnMaxLifetime: cfg.Database.ConnMaxLifetime, BusyTimeout: cfg.Database.BusyTimeout,
+	})
+}
+
+// Zones opens the store.
+func Zones(ctx context.Context, cfg *configs.Config) (*blob.Zones, error) {
+	s3 := cfg.Store.S3
+	return blob.Open(ctx, blob.Config{
+		Driver: cfg.Store.Driver, Root: cfg.StoreRoot(),
+		Endpoint: s3.Endpoint, Region: s3.Region, AccessKey: s3.AccessKey.Reveal(), SecretKey: s3.SecretKey.Reveal(),
+		UseTLS: s3.UseTLS, PathStyle: s3.PathStyle, QuarantineBucket: s3.QuarantineBucket, CleanBucket: s3.CleanBucket,
+		Timeout: s3.Timeout, Retries: s3.Retries,
+	})
+}
+
+// Ledger is the quota ledger over the database.
+func Ledger(cfg *configs.Config, db *meta.DB) quota.Ledger {
+	return quota.Ledger{DB: db, TTL: cfg.Quota.ReservationTTL}
+}
+
+// Policy is what a tenant may upload before its plan refines it.
+func Policy(cfg *configs.Config) storage.Policy {
+	p := storage.Policy{
+		Categories: map[storage.Category]storage.CategoryPolicy{},
+		Limits: storage.Limits{
+			MaxNameBytes: cfg.Intake.MaxNameBytes, MaxPixels: cfg.Intake.MaxPixels, MaxDimension: cfg.Intake.MaxDimension,
+			MaxFrames: cfg.Intake.MaxFrames, MaxZipMembers: cfg.Intake.MaxZipMembers,
+			MaxZipUnpackedBytes: int64(cfg.Intake.MaxZipUnpackedBytes), MaxZipRatio: cfg.Intake.MaxZipRatio,
+			MaxPDFInflateBytes: int64(cfg.Intake.MaxPDFInflateBytes),
+		},
+	}
+	for name, c := range cfg.Categories {
+		extensions := slices.Sorted(slices.Values(c.Extensions))
+		p.Categories[storage.Category(name)] = storage.CategoryPolicy{Extensions: extensions, MaxBytes: int64(c.MaxBytes)}
+	}
+	return p
+}
+
+// SeedPlans writes the configured plans that the database does not have; those it has are left as they are.
+func SeedPlans(ctx context.Context, cfg *configs.Config, db *meta.DB) error {
+	for name, plan := range cfg.Plans {
+		spec := quota.Spec{
+			Duplicates: plan.Duplicates, PDFActiveContent: plan.PDFActiveContent, UpgradeURL: plan.UpgradeURL,
+			Transcoding: plan.Transcoding, MaxBytes: map[storage.Category]int64{},
+		}
+		for _, c := range plan.Categories {
+			spec.Categories = append(spec.Categories, storage.Category(c))
+		}
+		for c, limit := range plan.MaxBytes {
+			spec.MaxBytes[storage.Category(c)] = int64(limit)
+		}
+		raw, err := spec.Encode()
+		if err != nil {
+			return err
+		}
+		row := meta.Plan{Name: name, StorageBytes: int64(plan.StorageBytes), Spec: raw, UpdatedAt: meta.Now()}
+		if err := db.InTx(ctx, func(tx *meta.Tx) error { return tx.PutPlan(row, false) }); err != nil {
+			return fmt.Errorf("seed plan %s: %w", name, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,127 @@
+package assets
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"gatehouse/gateway/auth"
+	"gatehouse/gateway/content"
+	"gatehouse/storage"
+	"gatehouse/storage/blob"
+	"gatehouse/storage/meta"
+)
+
+// Content is GET /assets/{id}/content: the original's bytes.
+func (a *API) Content(c *fiber.Ctx) error { return a.serve(c, "") }
+
+// Variant is GET /assets/{id}/variants/{preset}.
+func (a *API) Variant(c *fiber.Ctx) error { return a.serve(c, strings.Clone(c.Params("preset"))) }
+
+// Download is GET /d/{token}: what a signed link grants, as long as the asset is available.
+func (a *API) Download(c *fiber.Ctx) error {
+	link, err := a.Links.Verify(strings.Clone(c.Params("token")), time.Now())
+	if err != nil {
+		return err
+	}
+	ctx, cancel := a.context(c)
+	defer cancel()
+	tenant := a.DB.Tenant(ctx, link.TenantID)
+	row, err := tenant.Row()
+	if err != nil {
+		return err
+	}
+	if row.State != meta.TenantActive && row.State != meta.TenantSuspended {
+		return storage.ErrNotFound
+	}
+	return a.serveFrom(c, tenant, link.AssetID, link.Variant)
+}
+
+func (a *API) serve(c *fiber.Ctx, preset string) error {
+	id, err := assetID(c)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := a.context(c)
+	defer cancel()
+	return a.serveFrom(c, a.DB.Tenant(ctx, auth.From(c).TenantID), id, preset)
+}
+
+// serveFrom is the only way bytes leave. They come from the clean zone, whatever a row says.
+func (a *API) serveFrom(c *fiber.Ctx, tenant meta.Tenant, id, preset string) error {
+	v, err := tenant.Asset(id)
+	if err != nil {
+		return err
+	}
+	if err := readable(v); err != nil {
+		return err
+	}
+	o := content.Object{
+		Size: v.Size, ETag: v.SHA256, MediaType: v.MediaType, Name: v.Name, LastModified: v.CreatedAt.Time(),
+		Inline: v.Category == storage.CategoryImage || v.Category == storage.CategoryVideo,
+		Open:   a.cleanObject(storage.BlobKey(tenant.ID(), v.SHA256), v.Size),
+	}
+	if preset != "" {
+		x, err := variantOf(v, preset)
+		if err != nil {
+			return err
+		}
+		o.Size, o.ETag, o.MediaType, o.LastModified = x.Size, x.Digest, x.MediaType, x.CreatedAt.Time()
+		o.Name = strings.TrimSuffix(v.Name, "."+v.Ext) + "." + preset + "." + x.Ext
+		o.Open = a.cleanObject(storage.VariantKey(tenant.ID(), v.SHA256, preset, x.Ext), x.Size)
+	}
+	return content.Serve(c, o)
+}
+
+// readable refuses what is not, or not yet, available.
+func readable(v meta.AssetView) error {
+	if v.State == storage.AssetAvailable && v.Blob.Zone == storage.ZoneClean && v.Blob.ScanStatus == storage.ScanClean {
+		return nil
+	}
+	if v.State == storage.AssetRejected {
+		return storage.Refuse(storage.CodeAssetRejected, storage.Details{
+			"scan_status": string(v.Blob.ScanStatus), "signature": v.Blob.ScanSignature,
+		})
+	}
+	return storage.Refuse(storage.CodeAssetQuarantined, storage.Details{"scan_status": string(v.Blob.ScanStatus)})
+}
+
+func variantOf(v meta.AssetView, preset string) (meta.Variant, error) {
+	for _, x := range v.Variants {
+		if x.Preset == preset {
+			return x, nil
+		}
+	}
+	refusal := storage.Refuse(storage.CodeNotFound, storage.Details{"media_status": string(v.Blob.MediaStatus)})
+	if v.Blob.MediaStatus == storage.MediaPending || v.Blob.MediaStatus == storage.MediaRunning {
+		return meta.Variant{}, refusal.Because(storage.Reason{
+			Slug:    "variant_not_ready",
+			English: "This variant is not ready yet; follow the asset's events and ask again.",
+			Chinese: "该变体尚未就绪；请关注资源的事件后再次请求。",
+		})
+	}
+	return meta.Variant{}, refusal
+}
+
+// cleanObject opens ranges of an object in the clean zone. One that is gone although its row is there is our
+// damage, not the caller's mistake; one of another size must not be sent under the row's length.
+func (a *API) cleanObject(key string, size int64) func(context.Context, int64, int64) (io.ReadCloser, error) {
+	return func(ctx context.Context, offset, length int64) (io.ReadCloser, error) {
+		r, info, err := a.Zones.Clean.Open(ctx, key, offset, length)
+		if errors.Is(err, blob.ErrNotExist) {
+			return nil, fmt.Errorf("damaged: %s is not in the clean zone", key)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("open %s: %w", key, err)
+		}
+		if info.Size != size {
+			return nil, errors.Join(fmt.Errorf("damaged: %s has %d bytes, its row says %d", key, info.Size, size), r.Close())
+		}
+		return r, nil
+	}
+}

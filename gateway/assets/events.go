@@ -1,0 +1,171 @@
+package assets
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"gatehouse/storage"
+	"gatehouse/storage/meta"
+)
+
+const (
+	// eventPoll is how often an open stream looks for news at first; it slows down to eventPollMax while there
+	// is none.
+	eventPoll    = 100 * time.Millisecond
+	eventPollMax = time.Second
+	// eventBeat keeps proxies from closing a quiet stream.
+	eventBeat = 15 * time.Second
+	// eventPage bounds one look.
+	eventPage = 100
+	// streamLife ends a stream that never becomes final; the client connects again with Last-Event-ID.
+	streamLife = 30 * time.Minute
+)
+
+// Events is GET /assets/{id}/events: server-sent events until nothing more is to come. Each carries the asset
+// as it is now; the last one is named "end". A client that comes back after the end gets 204, which tells an
+// EventSource to stop.
+func (a *API) Events(c *fiber.Ctx) error {
+	id, err := assetID(c)
+	if err != nil {
+		return err
+	}
+	after := int64(0)
+	last := c.Get("Last-Event-ID")
+	if last != "" {
+		if after, err = strconv.ParseInt(last, 10, 64); err != nil || after < 0 {
+			return malformed("last_event_id", "Last-Event-ID is not the id of an event.", "Last-Event-ID 不是有效的事件标识。")
+		}
+	}
+	ctx, cancel := a.context(c)
+	defer cancel()
+	v, err := a.tenant(ctx, c).Asset(id)
+	if err != nil {
+		return err
+	}
+	if last != "" && final(v) {
+		news, err := a.tenant(ctx, c).Events(id, after, 1)
+		if err != nil {
+			return err
+		}
+		if len(news) == 0 {
+			return c.SendStatus(fiber.StatusNoContent)
+		}
+	}
+	select {
+	case a.Streams <- struct{}{}:
+	default:
+		return storage.Refuse(storage.CodeUnavailable, nil).CausedBy(errors.New("too many event streams are open"))
+	}
+	c.Set(fiber.HeaderContentType, "text/event-stream")
+	c.Set(fiber.HeaderCacheControl, "no-store")
+	c.Set("X-Accel-Buffering", "no") // nginx passes each event on at once
+	s := eventStream{api: a, tenant: v.TenantID, asset: id, after: after}
+	c.Context().SetBodyStreamWriter(func(w *bufio.Writer) {
+		defer func() { <-a.Streams }()
+		if err := s.run(w); err != nil {
+			a.Log.Debug("event stream ended", "tenant", s.tenant, "asset", s.asset, "error", err)
+		}
+	})
+	return nil
+}
+
+// eventStream outlives its handler: it holds copies only.
+type eventStream struct {
+	api    *API
+	tenant string
+	asset  string
+	after  int64
+}
+
+// run writes events until the asset is final or the client has gone, which only a failing write shows.
+func (s *eventStream) run(w *bufio.Writer) error {
+	poll, beat := eventPoll, time.Now().Add(eventBeat)
+	for end := time.Now().Add(streamLife); time.Now().Before(end); {
+		n, done, err := s.news(w)
+		if err != nil {
+			return err
+		}
+		switch {
+		case n > 0 || done:
+			poll, beat = eventPoll, time.Now().Add(eventBeat)
+			if err := w.Flush(); err != nil || done {
+				return err
+			}
+		case time.Now().After(beat):
+			beat = time.Now().Add(eventBeat)
+			if _, err := w.WriteString(": still here\n\n"); err != nil {
+				return err
+			}
+			if err := w.Flush(); err != nil {
+				return err
+			}
+		}
+		time.Sleep(poll)
+		poll = min(poll*5/4, eventPollMax)
+	}
+	return nil
+}
+
+// news writes what has happened since the last look.
+func (s *eventStream) news(w *bufio.Writer) (n int, done bool, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), queryTime)
+	defer cancel()
+	tenant := s.api.DB.Tenant(ctx, s.tenant)
+	// The asset is read before its events: "final" then never hides an event that came in between.
+	v, err := tenant.Asset(s.asset)
+	deleted := errors.Is(err, storage.ErrNotFound)
+	if err != nil && !deleted {
+		return 0, false, err
+	}
+	events, err := tenant.Events(s.asset, s.after, eventPage)
+	if err != nil {
+		return 0, false, err
+	}
+	for _, e := range events {
+		if err := writeEvent(w, e.ID, string(e.Kind), eventBody(e, v, deleted)); err != nil {
+			return n, false, err
+		}
+		s.after = e.ID
+	}
+	n = len(events)
+	if n == 0 && (deleted || final(v)) {
+		return n, true, writeEvent(w, s.after, "end", eventBody(meta.Event{Data: "{}"}, v, deleted))
+	}
+	return n, false, nil
+}
+
+func eventBody(e meta.Event, v meta.AssetView, deleted bool) map[string]any {
+	body := map[string]any{"data": json.RawMessage(e.Data), "asset": nil}
+	if e.At != 0 {
+		body["at"] = e.At.Time()
+	}
+	if !deleted {
+		body["asset"] = viewOf(v)
+	}
+	return body
+}
+
+func writeEvent(w *bufio.Writer, id int64, kind string, body any) error {
+	raw, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "id: %d\nevent: %s\ndata: %s\n\n", id, kind, raw)
+	return err
+}
+
+// final reports whether nothing more is to come by itself.
+func final(v meta.AssetView) bool {
+	if v.State == storage.AssetQuarantined {
+		return false
+	}
+	return v.State == storage.AssetRejected ||
+		(v.Blob.MediaStatus != storage.MediaPending && v.Blob.MediaStatus != storage.MediaRunning)
+}

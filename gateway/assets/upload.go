@@ -1,0 +1,73 @@
+package assets
+
+import (
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+
+	"gatehouse/gateway/auth"
+	"gatehouse/gateway/intake"
+	"gatehouse/gateway/stream"
+)
+
+// Upload is POST /assets: a form with one file part. 202 for new bytes, 200 for bytes the tenant has already.
+func (a *API) Upload(c *fiber.Ctx) error {
+	p := auth.From(c)
+	if err := p.MayUpload(); err != nil {
+		return err
+	}
+	key, err := idempotencyKey(c)
+	if err != nil {
+		return err
+	}
+	digests, err := claimedDigests(c)
+	if err != nil {
+		return err
+	}
+	form, err := stream.NewForm(stream.Of(c), c.Get(fiber.HeaderContentType), stream.DefaultFormLimits())
+	if err != nil {
+		return err
+	}
+	file, err := form.File()
+	if err != nil {
+		return err
+	}
+	receipt, err := a.Intake.Receive(c.UserContext(), intake.Upload{
+		TenantID: p.TenantID, Policy: p.Policy, Actor: a.actor(c),
+		Name: strings.Clone(file.Name), DeclaredSize: file.Size, MinSize: file.MinSize,
+		Body: file, Complete: form.Finish, Digests: digests, IdempotencyKey: key,
+	})
+	if err != nil {
+		return err
+	}
+	status := fiber.StatusAccepted
+	if receipt.Duplicate {
+		status = fiber.StatusOK
+	}
+	if receipt.Replayed {
+		c.Set("Idempotent-Replayed", "true")
+	}
+	c.Location("/api/v1/assets/" + receipt.Asset.ID)
+	return c.Status(status).JSON(viewOf(receipt.Asset))
+}
+
+// maxIdempotencyKey is what the column holds.
+const maxIdempotencyKey = 255
+
+// idempotencyKey reads the header; the draft (draft-ietf-httpapi-idempotency-key-header) makes it a quoted
+// string, most clients send it bare: both are taken.
+func idempotencyKey(c *fiber.Ctx) (string, error) {
+	key := strings.Trim(c.Get("Idempotency-Key"), `"`)
+	for _, r := range key {
+		if r < 0x21 || r > 0x7e {
+			key = strings.Repeat("x", maxIdempotencyKey+1)
+			break
+		}
+	}
+	if len(key) > maxIdempotencyKey {
+		return "", malformed("idempotency_key",
+			"The Idempotency-Key must be 1 to 255 visible ASCII characters without spaces.",
+			"Idempotency-Key 必须为 1 到 255 个可见 ASCII 字符，且不含空格。")
+	}
+	return strings.Clone(key), nil
+}

@@ -1,0 +1,108 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+
+	"gatehouse/quota"
+	"gatehouse/storage"
+	"gatehouse/storage/meta"
+)
+
+// Scope is what an API key may do.
+type Scope string
+
+// The scopes of a tenant's key.
+const (
+	ScopeRead  Scope = "read"
+	ScopeWrite Scope = "write"
+)
+
+// AllScopes is what a key has unless it was made with less; it is how scopes are stored.
+const AllScopes = "read,write"
+
+// Principal is who a request comes from, and what holds for them now.
+type Principal struct {
+	TenantID   string
+	TenantName string
+	Plan       string
+	Suspended  bool
+	KeyID      string
+	Scopes     []string
+	Policy     storage.Policy
+}
+
+// May refuses with FORBIDDEN when the key lacks the scope.
+func (p *Principal) May(s Scope) error {
+	if slices.Contains(p.Scopes, string(s)) {
+		return nil
+	}
+	return storage.Refuse(storage.CodeForbidden, storage.Details{"scope": string(s)})
+}
+
+// MayUpload refuses with TENANT_SUSPENDED while the tenant is suspended.
+func (p *Principal) MayUpload() error {
+	if p.Suspended {
+		return storage.Refuse(storage.CodeTenantSuspended, nil)
+	}
+	return nil
+}
+
+// Keys authenticates API keys.
+type Keys struct {
+	DB *meta.DB
+	// Base is the configured policy, which each tenant's plan refines.
+	Base storage.Policy
+}
+
+// Authenticate finds the principal of an Authorization header. Everything that is not a valid key of a tenant
+// is the same UNAUTHENTICATED.
+func (k *Keys) Authenticate(ctx context.Context, authorization string) (*Principal, error) {
+	refused := storage.Refuse(storage.CodeUnauthenticated, nil)
+	scheme, key, _ := strings.Cut(authorization, " ")
+	key = strings.TrimSpace(key)
+	if !strings.EqualFold(scheme, "Bearer") || !wellFormed(key) {
+		return nil, refused
+	}
+	id, err := k.DB.KeyByHash(ctx, HashKey(key))
+	if errors.Is(err, storage.ErrNotFound) {
+		return nil, refused
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look up API key: %w", err)
+	}
+	if id.RevokedAt != 0 || (id.ExpiresAt != 0 && id.ExpiresAt < meta.Now()) {
+		return nil, refused
+	}
+	if id.State != meta.TenantActive && id.State != meta.TenantSuspended {
+		return nil, refused
+	}
+	spec, err := quota.ParseSpec(id.PlanSpec)
+	if err != nil {
+		return nil, fmt.Errorf("plan %s: %w", id.Plan, err)
+	}
+	return &Principal{
+		TenantID: id.TenantID, TenantName: id.Tenant, Plan: id.Plan, Suspended: id.State == meta.TenantSuspended,
+		KeyID: id.KeyID, Scopes: strings.Split(id.Scopes, ","), Policy: quota.PolicyFor(k.Base, spec),
+	}, nil
+}
+
+type principalKey struct{}
+
+// Put keeps the principal with its request.
+func Put(c *fiber.Ctx, p *Principal) { c.Locals(principalKey{}, p) }
+
+// From gives the principal of a request that passed the guard of its route.
+func From(c *fiber.Ctx) *Principal {
+	p, ok := c.Locals(principalKey{}).(*Principal)
+	if !ok {
+		// Only a route that was mounted without its guard can get here, and Mount refuses those.
+		panic("auth.From on a route without a guard")
+	}
+	return p
+}

@@ -1,0 +1,269 @@
+package intake
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"gatehouse/quota"
+	"gatehouse/storage"
+	"gatehouse/storage/audit"
+	"gatehouse/storage/blob"
+	"gatehouse/storage/meta"
+)
+
+// Intake receives uploads. All fields are required; it is safe for concurrent use.
+type Intake struct {
+	DB     *meta.DB
+	Zones  *blob.Zones
+	Ledger quota.Ledger
+	Spool  Spool
+	Log    *slog.Logger
+	// Refused is told the rule's name (or the step's) and the code of every refusal, for the metrics.
+	Refused func(rule string, code storage.Code)
+}
+
+// Upload is one file that somebody wants to bring in.
+type Upload struct {
+	TenantID string
+	Policy   storage.Policy
+	Actor    audit.Actor
+	// Name is the file name as the client sent it.
+	Name string
+	// DeclaredSize is the best that is known before the bytes arrive, -1 when nothing is; quota is reserved on it.
+	DeclaredSize int64
+	// MinSize is what the file has at least, where the transport can only bound it; the size rules go by it. Zero
+	// means that DeclaredSize is exact.
+	MinSize int64
+	// Body gives the bytes; its error refuses the upload as it is.
+	Body io.Reader
+	// Complete, when set, is asked after the last byte of Body and before anything is stored: an error says that
+	// the request around the file did not end as it should.
+	Complete func() error
+	// Digests are what the client claims; each is checked, none is believed.
+	Digests []Digest
+	// IdempotencyKey makes a repeated request give the first one's asset. Empty: none.
+	IdempotencyKey string
+}
+
+// Receipt says what became of an accepted upload.
+type Receipt struct {
+	Asset meta.AssetView
+	// Duplicate: the bytes were there already; the asset shares them.
+	Duplicate bool
+	// Replayed: the Idempotency-Key was used before; this is the asset it made then.
+	Replayed bool
+}
+
+// bookkeepingTime bounds the work that must be done even when the client has gone: releasing a reservation,
+// recording a refusal.
+const bookkeepingTime = 30 * time.Second
+
+// Receive takes a file through every check into the quarantine zone. When it returns without an error, bytes
+// and rows are durable. When it refuses, nothing is left behind but the record of the refusal.
+func (in *Intake) Receive(ctx context.Context, up Upload) (Receipt, error) {
+	c := &Candidate{Name: up.Name, DeclaredSize: up.DeclaredSize, Policy: &up.Policy}
+	if up.MinSize > 0 {
+		c.DeclaredSize = up.MinSize
+	}
+	receipt, step, err := in.receive(ctx, up, c)
+	if err != nil {
+		in.recordRefusal(ctx, up, c, step, err)
+	}
+	return receipt, err
+}
+
+// Preflight runs the rules that need no bytes, and says whether the quota has room now: the answer of a dialog
+// before it sends anything.
+func (in *Intake) Preflight(ctx context.Context, tenantID string, policy storage.Policy, name string, size int64) (*Candidate, error) {
+	c := &Candidate{Name: name, DeclaredSize: size, Policy: &policy}
+	if _, err := run(preflightRules, c); err != nil {
+		return c, err
+	}
+	q, err := in.DB.Tenant(ctx, tenantID).Quota()
+	if err != nil {
+		return c, err
+	}
+	if q.Used+q.Reserved+max(size, 0) > q.Quota {
+		return c, withUpgrade(storage.Refuse(storage.CodeQuotaExceeded, storage.Details{
+			"quota": q.Quota, "used": q.Used, "reserved": q.Reserved, "needed": size,
+		}), policy)
+	}
+	return c, nil
+}
+
+// receive is the life of an upload, from top to bottom; step names where it ended.
+func (in *Intake) receive(ctx context.Context, up Upload, c *Candidate) (_ Receipt, step string, err error) {
+	if rule, err := run(preflightRules, c); err != nil {
+		return Receipt{}, rule, err
+	}
+
+	reservation, err := in.reserve(ctx, up)
+	if err != nil {
+		return Receipt{}, "quota", withUpgrade(err, up.Policy)
+	}
+	defer in.release(ctx, &reservation)
+
+	hash := sha256.New()
+	limit := up.Policy.Categories[c.Category].MaxBytes
+	body := &keepAlive{r: io.TeeReader(up.Body, hash), every: in.Ledger.TTL / 3, renew: func() error {
+		return in.Ledger.Renew(ctx, reservation)
+	}}
+	c.Head, err = readHead(body, up.DeclaredSize)
+	if err != nil {
+		return Receipt{}, "body", err
+	}
+	if rule, err := run(headRules, c); err != nil {
+		return Receipt{}, rule, err
+	}
+
+	spooled, err := in.Spool.Fill(c.Head, body, up.DeclaredSize, limit)
+	if err != nil {
+		return Receipt{}, "body", tooLarge(err, c, limit)
+	}
+	defer spooled.Close()
+	if up.Complete != nil {
+		if err := up.Complete(); err != nil {
+			return Receipt{}, "body", err
+		}
+	}
+	c.Body, c.Size = spooled, spooled.Size()
+	digest := hex.EncodeToString(hash.Sum(nil))
+	if err := checkDigests(up.Digests, digest, spooled); err != nil {
+		return Receipt{}, "digest", err
+	}
+	if rule, err := run(fullRules, c); err != nil {
+		return Receipt{}, rule, err
+	}
+
+	if err := in.Ledger.Grow(ctx, &reservation, c.Size); err != nil {
+		return Receipt{}, "quota", withUpgrade(err, up.Policy)
+	}
+	ctx, cancel := context.WithTimeout(ctx, storeTime(c.Size))
+	defer cancel()
+	receipt, err := in.store(ctx, up, c, digest, spooled, reservation)
+	return receipt, "store", err
+}
+
+func (in *Intake) reserve(ctx context.Context, up Upload) (quota.Reservation, error) {
+	ctx, cancel := context.WithTimeout(ctx, bookkeepingTime)
+	defer cancel()
+	return in.Ledger.Reserve(ctx, up.TenantID, max(up.DeclaredSize, 0))
+}
+
+// storeTime bounds putting the object and writing the rows: two minutes, and a second for each MiB, which any
+// store that works is faster than.
+func storeTime(size int64) time.Duration {
+	return 2*time.Minute + time.Duration(size>>20)*time.Second
+}
+
+// run walks a list of rules and tells which one refused.
+func run(rules []Rule, c *Candidate) (string, error) {
+	for _, r := range rules {
+		if err := r.Check(c); err != nil {
+			return r.Name, err
+		}
+	}
+	return "", nil
+}
+
+// readHead reads the bytes that the head rules see.
+func readHead(r io.Reader, declared int64) ([]byte, error) {
+	size := int64(HeadBytes)
+	if declared >= 0 {
+		// One byte more than declared would still be noticed by the spool.
+		size = min(size, max(declared, 1))
+	}
+	head := make([]byte, size)
+	n, err := io.ReadFull(r, head)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, err
+	}
+	if n == 0 {
+		return nil, storage.Refuse(storage.CodeFileEmpty, nil)
+	}
+	return head[:n], nil
+}
+
+func tooLarge(err error, c *Candidate, limit int64) error {
+	if errors.Is(err, errOverLimit) {
+		return storage.Refuse(storage.CodeFileTooLarge, storage.Details{"limit": limit, "category": string(c.Category)})
+	}
+	return err
+}
+
+func withUpgrade(err error, p storage.Policy) error {
+	e, ok := errors.AsType[*storage.Error](err)
+	if ok && e.Code == storage.CodeQuotaExceeded {
+		e.Details["upgrade_url"] = p.UpgradeURL
+	}
+	return err
+}
+
+// release gives back what was not settled, whether or not the client is still there.
+func (in *Intake) release(ctx context.Context, r *quota.Reservation) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bookkeepingTime)
+	defer cancel()
+	if r.ID == "" {
+		return
+	}
+	if err := in.Ledger.Release(ctx, *r); err != nil {
+		// It expires by itself; until then the tenant has that much less.
+		in.Log.Error("release reservation", "tenant", r.TenantID, "reservation", r.ID, "bytes", r.Bytes, "error", err)
+	}
+}
+
+// recordRefusal writes the refusal to the audit log. Trouble of our own is not a refusal: the edge logs it.
+func (in *Intake) recordRefusal(ctx context.Context, up Upload, c *Candidate, step string, err error) {
+	refusal, ok := errors.AsType[*storage.Error](err)
+	if !ok {
+		return
+	}
+	if in.Refused != nil {
+		in.Refused(step, refusal.Code)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bookkeepingTime)
+	defer cancel()
+	data := map[string]any{"name": c.Name, "declared_size": up.DeclaredSize, "step": step}
+	if refusal.Reason != nil {
+		data["reason"] = refusal.Reason.Slug
+	}
+	if c.MediaType != "" {
+		data["media_type"] = c.MediaType
+	}
+	if err := in.DB.InTx(ctx, func(tx *meta.Tx) error {
+		return audit.Write(tx, audit.Entry{
+			Actor: up.Actor, TenantID: up.TenantID, Action: "asset.upload", Result: audit.Refused,
+			Code: string(refusal.Code), Data: data,
+		})
+	}); err != nil {
+		in.Log.Error("record refusal", "tenant", up.TenantID, "code", refusal.Code, "error", err)
+	}
+}
+
+// keepAlive renews the reservation of an upload that takes long, from within its own reads.
+type keepAlive struct {
+	r     io.Reader
+	every time.Duration
+	renew func() error
+	last  time.Time
+}
+
+func (k *keepAlive) Read(p []byte) (int, error) {
+	now := time.Now()
+	switch {
+	case k.last.IsZero():
+		k.last = now
+	case now.Sub(k.last) > k.every:
+		k.last = now
+		if err := k.renew(); err != nil {
+			return 0, fmt.Errorf("renew reservation: %w", err)
+		}
+	}
+	return k.r.Read(p)
+}

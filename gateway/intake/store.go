@@ -1,0 +1,229 @@
+package intake
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"gatehouse/quota"
+	"gatehouse/storage"
+	"gatehouse/storage/audit"
+	"gatehouse/storage/blob"
+	"gatehouse/storage/meta"
+)
+
+// storeAttempts bounds how often an upload steps aside for a sweep or another upload of the same bytes. A sweep
+// of one blob takes well under a second.
+const storeAttempts = 20
+
+// store makes a checked file durable: link it to bytes that are there, or put the object first and then write
+// all rows in one transaction. A crash between the two leaves an orphan object, which the sweeper removes.
+func (in *Intake) store(ctx context.Context, up Upload, c *Candidate, digest string, body *Spooled, r quota.Reservation) (Receipt, error) {
+	pause := 25 * time.Millisecond
+	for range storeAttempts {
+		receipt, done, err := in.link(ctx, up, c, digest, r)
+		switch {
+		case errors.Is(err, meta.ErrSweeping):
+			// The same bytes are being removed at this moment; ours go in when they are gone.
+			if err := sleep(ctx, pause); err != nil {
+				return Receipt{}, err
+			}
+			pause = min(2*pause, time.Second)
+			continue
+		case err != nil || done:
+			return receipt, err
+		}
+		err = in.Zones.Quarantine.Put(ctx, storage.BlobKey(up.TenantID, digest), body.Reader(), c.Size, blob.PutOptions{ContentType: c.MediaType})
+		if err != nil {
+			return Receipt{}, fmt.Errorf("store upload: %w", err)
+		}
+		receipt, done, err = in.commit(ctx, up, c, digest, r)
+		if err != nil || done {
+			return receipt, err
+		}
+		// Another upload of the same bytes was quicker: link to its blob.
+	}
+	return Receipt{}, storage.Refuse(storage.CodeUnavailable, nil).CausedBy(errors.New("the same bytes were busy for too long"))
+}
+
+// link settles the upload against what is there already: an asset made under the same Idempotency-Key, or a
+// blob with the same digest. It reports false when there is neither.
+func (in *Intake) link(ctx context.Context, up Upload, c *Candidate, digest string, r quota.Reservation) (Receipt, bool, error) {
+	var receipt Receipt
+	var done bool
+	err := in.DB.InTx(ctx, func(tx *meta.Tx) error {
+		receipt, done = Receipt{}, false
+		tenant := tx.Tenant(up.TenantID)
+		if up.IdempotencyKey != "" {
+			before, err := tenant.Idempotent(up.IdempotencyKey)
+			if err == nil {
+				receipt, err = replay(tenant, before, digest)
+				done = err == nil
+				return err
+			}
+			if !errors.Is(err, storage.ErrNotFound) {
+				return err
+			}
+		}
+		linked, err := tenant.LinkBlob(digest)
+		if err != nil || !linked {
+			return err
+		}
+		b, err := tenant.Blob(digest)
+		if err != nil {
+			return err
+		}
+		if up.Policy.RejectDuplicates && b.Refs > 1 {
+			return in.refuseDuplicate(tenant, digest)
+		}
+		receipt, err = in.writeRows(tx, up, c, b, true)
+		done = err == nil
+		if err != nil {
+			return err
+		}
+		return in.Ledger.Settle(tx, r, 0)
+	})
+	if err == nil && done && receipt.Duplicate {
+		// After the commit: a rescan that is asked for twice is one task, one that is lost is asked for by the
+		// next duplicate.
+		in.refreshVerdict(ctx, up.TenantID, receipt.Asset.Blob)
+	}
+	return receipt, done, err
+}
+
+// commit writes blob, asset, scan task, event, audit record and ledger in one transaction. It reports false
+// when the digest got a row in the meantime.
+func (in *Intake) commit(ctx context.Context, up Upload, c *Candidate, digest string, r quota.Reservation) (Receipt, bool, error) {
+	var receipt Receipt
+	var created bool
+	err := in.DB.InTx(ctx, func(tx *meta.Tx) error {
+		now := meta.Now()
+		b := meta.Blob{
+			SHA256: digest, Size: c.Size, MediaType: c.MediaType, Category: c.Category, Zone: storage.ZoneQuarantine,
+			Width: c.Width, Height: c.Height, Frames: c.Frames, Refs: 1,
+			ScanStatus: storage.ScanPending, MediaStatus: storage.MediaNone, CreatedAt: now, UpdatedAt: now,
+		}
+		var err error
+		created, err = tx.Tenant(up.TenantID).CreateBlob(&b)
+		if err != nil || !created {
+			return err
+		}
+		if receipt, err = in.writeRows(tx, up, c, b, false); err != nil {
+			return err
+		}
+		if _, err := tx.Enqueue(scanTask(up.TenantID, digest)); err != nil {
+			return fmt.Errorf("enqueue scan: %w", err)
+		}
+		return in.Ledger.Settle(tx, r, c.Size)
+	})
+	return receipt, created && err == nil, err
+}
+
+// writeRows writes what every accepted upload has: the asset, its idempotency key, its event, its audit record.
+func (in *Intake) writeRows(tx *meta.Tx, up Upload, c *Candidate, b meta.Blob, duplicate bool) (Receipt, error) {
+	state, err := storage.StateOf(b.ScanStatus)
+	if err != nil {
+		return Receipt{}, err
+	}
+	now, tenant := meta.Now(), tx.Tenant(up.TenantID)
+	a := meta.Asset{
+		ID: meta.NewID(), SHA256: b.SHA256, Name: c.Name, Ext: c.Ext, Category: c.Category, MediaType: c.MediaType,
+		Size: c.Size, State: state, Duplicate: duplicate, CreatedAt: now, UpdatedAt: now,
+	}
+	if err := tenant.CreateAsset(&a); err != nil {
+		return Receipt{}, fmt.Errorf("create asset: %w", err)
+	}
+	if up.IdempotencyKey != "" {
+		bound, err := tenant.Remember(up.IdempotencyKey, a.ID, a.SHA256)
+		if err != nil {
+			return Receipt{}, err
+		}
+		if !bound {
+			// A parallel request with the same key was quicker; the next round replays its asset.
+			return Receipt{}, meta.ErrChanged
+		}
+	}
+	if err := tenant.Record(a.ID, storage.EventAccepted, map[string]any{"state": state, "duplicate": duplicate}); err != nil {
+		return Receipt{}, fmt.Errorf("record event: %w", err)
+	}
+	if err := audit.Write(tx, audit.Entry{
+		Actor: up.Actor, TenantID: up.TenantID, Action: "asset.upload", Target: a.ID, Result: audit.OK,
+		Data: map[string]any{"name": a.Name, "size": a.Size, "sha256": a.SHA256, "media_type": a.MediaType, "duplicate": duplicate},
+	}); err != nil {
+		return Receipt{}, err
+	}
+	variants, err := tenant.Variants(b.SHA256)
+	if err != nil && duplicate {
+		return Receipt{}, err
+	}
+	return Receipt{Asset: meta.AssetView{Asset: a, Blob: b, Variants: variants}, Duplicate: duplicate}, nil
+}
+
+// replay answers a repeated Idempotency-Key: the same bytes give the same asset, other bytes a CONFLICT.
+func replay(tenant meta.Tenant, before meta.IdempotencyKey, digest string) (Receipt, error) {
+	if before.SHA256 != digest {
+		return Receipt{}, storage.Refuse(storage.CodeConflict, nil).Because(reasonKeyReused)
+	}
+	view, err := tenant.Asset(before.AssetID)
+	if errors.Is(err, storage.ErrNotFound) {
+		return Receipt{}, storage.Refuse(storage.CodeConflict, nil).Because(reasonKeyOfDeleted)
+	}
+	return Receipt{Asset: view, Duplicate: view.Duplicate, Replayed: true}, err
+}
+
+var (
+	reasonKeyReused = storage.Reason{
+		Slug:    "idempotency_key_reused",
+		English: "This Idempotency-Key was used for a file with other content; use a new key for a new file.",
+		Chinese: "此 Idempotency-Key 已用于内容不同的文件；新文件请使用新的键。",
+	}
+	reasonKeyOfDeleted = storage.Reason{
+		Slug:    "idempotency_key_spent",
+		English: "The asset that this Idempotency-Key made has been deleted; use a new key to upload again.",
+		Chinese: "此 Idempotency-Key 创建的资源已被删除；如需重新上传请使用新的键。",
+	}
+)
+
+func (in *Intake) refuseDuplicate(tenant meta.Tenant, digest string) error {
+	ids, err := tenant.AssetsOn(digest)
+	if err != nil {
+		return err
+	}
+	d := storage.Details{"sha256": digest}
+	if len(ids) > 0 {
+		d["asset_id"] = ids[0]
+	}
+	return storage.Refuse(storage.CodeDuplicateFile, d)
+}
+
+func scanTask(tenantID, digest string) meta.NewTask {
+	return meta.NewTask{Kind: storage.TaskScan, Lane: storage.LaneScan, TenantID: tenantID, Subject: digest, Unique: true}
+}
+
+// refreshVerdict asks for a rescan when a duplicate inherits a verdict of an older signature database, or waits
+// on a scan whose task has died. The asset is accepted either way, so trouble here is logged only.
+func (in *Intake) refreshVerdict(ctx context.Context, tenantID string, b meta.Blob) {
+	current, err := in.DB.Scanner(ctx)
+	if err != nil || (b.ScanStatus != storage.ScanPending && b.ScanDatabase == current.Database) {
+		if err != nil && !errors.Is(err, storage.ErrNotFound) {
+			in.Log.Error("read the scanner's database", "tenant", tenantID, "error", err)
+		}
+		return
+	}
+	if err := in.DB.InTx(ctx, func(tx *meta.Tx) error {
+		_, err := tx.Enqueue(scanTask(tenantID, b.SHA256))
+		return err
+	}); err != nil {
+		in.Log.Error("ask for a rescan", "tenant", tenantID, "sha256", b.SHA256, "error", err)
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
