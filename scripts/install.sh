@@ -59,7 +59,7 @@ install_test() {
 }
 
 install_lint() {
-  ensure "${build_packages[@]}"
+  ensure "${build_packages[@]}" shellcheck
   build_tool golangci-lint
   # The vulnerability check is a bonus: where it cannot be built or reach its data, linting goes on.
   build_tool govulncheck || echo "govulncheck could not be built; the lint goes on without it." >&2

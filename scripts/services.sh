@@ -10,6 +10,7 @@
 #   scripts/services.sh kill NAME       SIGKILL every process of one
 #   scripts/services.sh status          which answer; exit 1 when one does not
 #   scripts/services.sh env             the variables that lead to these services, for a shell to eval
+#   scripts/services.sh ports           every port of the set
 #   scripts/services.sh rabbitmqctl ... the broker's own tool, for vhosts and the like
 #
 # GATEHOUSE_TEST_DIR moves the folder, GATEHOUSE_TEST_PORT_SHIFT moves every port, so that several sets can run.
@@ -45,7 +46,6 @@ fail() { echo "services.sh: $*" >&2; exit 1; }
 
 pg_bin() { find /usr/lib/postgresql -mindepth 2 -maxdepth 2 -name bin 2>/dev/null | sort -V | tail -n 1; }
 
-owner_postgres=postgres
 prepare_postgres() {
   printf '%s\n' "$password" >pwfile
   chmod 644 pwfile
@@ -55,8 +55,9 @@ prepare_postgres() {
 }
 # Durability stays as PostgreSQL ships it (fsync, synchronous commit): this is the benchmark's database too.
 launch_postgres() {
-  # No process of ours is left when this runs, so a lock file is a dead one; its number may be another's now.
-  rm -f data/postmaster.pid
+  # No process of ours is left when this runs, so a lock file is a dead one. PostgreSQL would not see that: the
+  # number in it may be another's now, or that of a killed process its parent has not yet reaped.
+  rm -f data/postmaster.pid .s.PGSQL.*
   exec "${as[@]}" "$(pg_bin)/postgres" -D "$PWD/data" -c listen_addresses=127.0.0.1 -c port="$postgres_port" \
     -c unix_socket_directories="$PWD" -c max_connections=300 -c shared_buffers=256MB -c timezone=UTC
 }
@@ -65,7 +66,6 @@ answers_postgres() {
     -d postgres -c 'select 1'
 }
 
-owner_mariadb=mysql
 prepare_mariadb() {
   mariadb-install-db --no-defaults --datadir="$PWD/data" --auth-root-authentication-method=normal \
     --skip-test-db ${as_user:+--user="$as_user"}
@@ -86,7 +86,6 @@ answers_mariadb() {
     --connect-timeout=5 -N -e 'select 1'
 }
 
-owner_rabbitmq=
 # Runs a program of the broker with the environment of our node. The node's name carries the port: two sets on
 # one machine must not meet.
 broker() {
@@ -127,7 +126,6 @@ answers_rabbitmq() {
   ) 2>/dev/null && [ "${first// /}" = 1 ]
 }
 
-owner_minio=
 prepare_minio() { mkdir data; }
 launch_minio() {
   export MINIO_ROOT_USER=$user MINIO_ROOT_PASSWORD=$password MINIO_BROWSER=off MINIO_UPDATE=off
@@ -135,7 +133,6 @@ launch_minio() {
 }
 answers_minio() { s3_answers "$minio_port"; }
 
-owner_versitygw=
 prepare_versitygw() { mkdir data meta; }
 launch_versitygw() {
   local where=()
@@ -150,10 +147,9 @@ answers_versitygw() { s3_answers "$versitygw_port"; }
 # s3_answers PORT lists the buckets with a signed request: only a server whose accounts work says 200.
 s3_answers() {
   [ "$(curl -s -o /dev/null -m 5 -w '%{http_code}' --aws-sigv4 aws:amz:us-east-1:s3 --user "$user:$password" \
-    "http://127.0.0.1:$1/")" = 200 ]
+    -H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' "http://127.0.0.1:$1/")" = 200 ]
 }
 
-owner_clamd=
 # The EICAR test file, which every scanner knows, and a made-up signature of our own, the words
 # GATEHOUSE-TEST-SIGNATURE anywhere in a file: a second name lets a test tell two findings apart.
 prepare_clamd() {
@@ -227,12 +223,14 @@ answers() { "answers_$1" >/dev/null 2>&1; }
 
 # settle gives "as", the words that put a command under the service's own user: PostgreSQL and MariaDB refuse root.
 settle() {
-  local owner=owner_$1
   as=() as_user=
-  if [ "$(id -u)" = 0 ] && [ -n "${!owner}" ]; then
-    as_user=${!owner}
-    as=(setpriv --reuid="$as_user" --regid="$as_user" --init-groups)
-  fi
+  [ "$(id -u)" = 0 ] || return 0
+  case $1 in
+    postgres) as_user=postgres ;;
+    mariadb) as_user=mysql ;;
+    *) return 0 ;;
+  esac
+  as=(setpriv --reuid="$as_user" --regid="$as_user" --init-groups)
 }
 
 # prepare NAME makes the service's folder afresh; a half-made one is never taken for a whole one.
@@ -330,7 +328,7 @@ locked() {
 # --- commands ------------------------------------------------------------------------------------------------
 
 open_root() {
-  [ -d "$root" ] || mkdir -p -m 755 "$root"
+  [ -d "$root" ] || (umask 022 && mkdir -p "$root")
   [ -O "$root" ] || fail "$root belongs to somebody else; set GATEHOUSE_TEST_DIR to a folder of your own."
   mkdir -p "$root/log"
 }
@@ -395,6 +393,9 @@ case ${1:-} in
   prepare | launch) "$1" "$2" ;; # of this script's own
   status) status ;;
   env) print_env ;;
+  ports)
+    echo $postgres_port $mariadb_port $rabbitmq_port $rabbitmq_dist_port $rabbitmq_epmd_port $minio_port \
+      $versitygw_port $clamd_port ;;
   rabbitmqctl) broker /usr/lib/rabbitmq/bin/rabbitmqctl "${@:2}" ;;
   *) usage ;;
 esac

@@ -38,10 +38,10 @@ build_tool() {
     echo "building $name $version (once a machine) ..."
     part=$(mktemp -d "$GATEHOUSE_TOOLS/.part.XXXXXX")
     trap 'rm -rf "$part"' EXIT
-    cd "$part"
-    GOWORK=off GOFLAGS=-buildvcs=false CGO_ENABLED=0 GOBIN=$part nice -n 10 go install "$package@$version"
-    chmod 755 "$part"
-    rm -rf "$home"
-    mv "$part" "$home"
+    cd "$part" &&
+      GOWORK=off GOFLAGS=-buildvcs=false CGO_ENABLED=0 GOBIN=$part nice -n 10 go install "$package@$version" &&
+      chmod 755 "$part" &&
+      rm -rf "$home" &&
+      mv "$part" "$home"
   ) 9>"$GATEHOUSE_TOOLS/.lock"
 }

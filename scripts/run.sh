@@ -1,0 +1,110 @@
+#!/usr/bin/env bash
+# Runs the gateway and the worker on this machine in embedded mode, with a demo tenant, and prints commands to
+# try it with. Everything it keeps lies in ./data (GATEHOUSE_DATA_DIR); ctrl-C stops both programs.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+export GATEHOUSE_DATA_DIR=${GATEHOUSE_DATA_DIR:-./data}
+export GATEHOUSE_HTTP_ADDR=${GATEHOUSE_HTTP_ADDR:-:8080}
+# A database meant for another program, or the places of test services, must not leak in.
+unset DATABASE_URL GATEHOUSE_TEST_DIR GATEHOUSE_TEST_PORT_SHIFT GATEHOUSE_TOOLS
+
+data=$GATEHOUSE_DATA_DIR
+port=${GATEHOUSE_HTTP_ADDR##*:}
+base=http://127.0.0.1:$port
+key_file=$data/demo-tenant.json
+sample=$data/sample.jpg
+ready_seconds=60
+
+fail() { echo "run.sh: $*" >&2; exit 1; }
+
+for program in bin/gateway bin/worker; do
+  [ -x "$program" ] || fail "$program is not built; run: make build"
+done
+if (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
+  fail "Port $port is already in use. Stop the program that listens there, or set GATEHOUSE_HTTP_ADDR=:OTHER."
+fi
+
+mkdir -p "$data/log"
+chmod 700 "$data"
+# The logs are started afresh and kept out of the terminal: what should be read there are the commands below.
+gateway_log=$data/log/gateway.log worker_log=$data/log/worker.log
+
+bin/gateway migrate >"$gateway_log" 2>&1 || fail "The database could not be prepared: $(tail -n 5 "$gateway_log")"
+
+# The key is shown once by the program and kept here, readable by its owner only.
+if [ ! -s "$key_file" ]; then
+  (umask 077 && bin/gateway tenant create demo --plan pro --json >"$key_file.part" 2>>"$gateway_log") ||
+    fail "The demo tenant could not be created: $(tail -n 5 "$gateway_log")"
+  mv "$key_file.part" "$key_file"
+fi
+key=$(sed -n 's/.*"api_key": *"\([^"]*\)".*/\1/p' "$key_file")
+[ -n "$key" ] || fail "$key_file holds no API key; remove $data to start afresh."
+
+if [ ! -s "$sample" ] && command -v ffmpeg >/dev/null; then
+  ffmpeg -nostdin -loglevel error -f lavfi -i testsrc2=size=1600x1200 -frames:v 1 -q:v 3 -y "$sample" || rm -f "$sample"
+fi
+
+gateway_pid='' worker_pid=''
+finish() {
+  local code=$? pid
+  trap '' INT TERM HUP
+  for pid in $gateway_pid $worker_pid; do
+    kill -TERM "$pid" 2>/dev/null || true
+  done
+  wait
+  exit "$code"
+}
+trap finish EXIT
+trap 'echo; echo "Stopping ..."; exit 0' INT
+trap 'exit 0' TERM HUP
+
+# Sessions of their own: a ctrl-C reaches only this script, which then stops each of them once, in order.
+setsid bin/gateway serve >>"$gateway_log" 2>&1 &
+gateway_pid=$!
+setsid bin/worker run >"$worker_log" 2>&1 &
+worker_pid=$!
+
+# check_alive fails with the end of the log of a program that is gone.
+check_alive() {
+  kill -0 "$gateway_pid" 2>/dev/null || fail "The gateway ended. The end of $gateway_log: $(tail -n 5 "$gateway_log")"
+  kill -0 "$worker_pid" 2>/dev/null || fail "The worker ended. The end of $worker_log: $(tail -n 5 "$worker_log")"
+}
+
+deadline=$((SECONDS + ready_seconds))
+until curl -fsS -m 5 -o /dev/null "$base/readyz" 2>/dev/null; do
+  check_alive
+  [ $SECONDS -lt $deadline ] ||
+    fail "Not ready within $ready_seconds s: $(curl -sS -m 5 "$base/readyz" 2>&1). The logs are in $data/log."
+  sleep 0.2
+done
+# Another program may have taken the port in the meantime, and answered in our place.
+check_alive
+
+cat <<TEXT
+
+Gatehouse is up on $base, its data in $data, its logs in $data/log.
+$(curl -sS -m 5 "$base/readyz")
+
+Try it from another terminal, in this folder. First the key of the demo tenant, and an upload:
+
+  export KEY=$key
+  curl -sS -H "Authorization: Bearer \$KEY" -F file=@$sample $base/api/v1/assets | tee upload.json; echo
+  export ID=\$(grep -o '"id": *"[^"]*"' upload.json | head -n 1 | cut -d'"' -f4)
+
+Watch it being scanned and made web-ready (ends by itself), then see the result:
+
+  curl -sSN -H "Authorization: Bearer \$KEY" $base/api/v1/assets/\$ID/events
+  curl -sS -H "Authorization: Bearer \$KEY" $base/api/v1/assets/\$ID; echo
+
+Read the original and the WebP of 640 pixels:
+
+  curl -sS -H "Authorization: Bearer \$KEY" -o original.jpg $base/api/v1/assets/\$ID/content
+  curl -sS -H "Authorization: Bearer \$KEY" -o small.webp $base/api/v1/assets/\$ID/variants/640
+
+ctrl-C stops both programs; the data stays for the next run.
+TEXT
+
+wait -n "$gateway_pid" "$worker_pid" || true
+check_alive
+fail "A program ended; the logs are in $data/log."
