@@ -1,0 +1,28 @@
+package intake
+
+import "gatehouse/storage"
+
+// checkDeclaredSize refuses on what the client says, before any byte is read. An unknown size (negative)
+// passes: the bytes will be counted.
+func checkDeclaredSize(c *Candidate) error {
+	if c.DeclaredSize < 0 {
+		return nil
+	}
+	return fits(c, c.DeclaredSize)
+}
+
+// checkSize refuses on the counted size; what the client declared does not matter any more.
+func checkSize(c *Candidate) error { return fits(c, c.Size) }
+
+func fits(c *Candidate, size int64) error {
+	if size == 0 {
+		return storage.Refuse(storage.CodeFileEmpty, nil)
+	}
+	limit := c.Policy.Categories[c.Category].MaxBytes
+	if size > limit {
+		return storage.Refuse(storage.CodeFileTooLarge, storage.Details{
+			"limit": limit, "size": size, "category": string(c.Category),
+		})
+	}
+	return nil
+}
