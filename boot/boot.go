@@ -36,11 +36,15 @@ func Database(ctx context.Context, cfg *configs.Config) (*meta.DB, error) {
 // Zones opens the store.
 func Zones(ctx context.Context, cfg *configs.Config) (*blob.Zones, error) {
 	s3 := cfg.Store.S3
+	retries := s3.Retries
+	if retries == 0 {
+		retries = -1 // the store's own zero means its default
+	}
 	return blob.Open(ctx, blob.Config{
 		Driver: cfg.Store.Driver, Root: cfg.StoreRoot(),
 		Endpoint: s3.Endpoint, Region: s3.Region, AccessKey: s3.AccessKey.Reveal(), SecretKey: s3.SecretKey.Reveal(),
 		UseTLS: s3.UseTLS, PathStyle: s3.PathStyle, QuarantineBucket: s3.QuarantineBucket, CleanBucket: s3.CleanBucket,
-		Timeout: s3.Timeout, Retries: s3.Retries,
+		Timeout: s3.Timeout, Retries: retries,
 	})
 }
 
