@@ -46,6 +46,7 @@ if [ ! -s "$sample" ] && command -v ffmpeg >/dev/null; then
 fi
 
 gateway_pid='' worker_pid=''
+# shellcheck disable=SC2317 # called by the trap
 finish() {
   local code=$? pid
   trap '' INT TERM HUP
