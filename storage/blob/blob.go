@@ -26,6 +26,8 @@ var (
 	ErrRange = errors.New("blob: range not satisfiable")
 )
 
+var errOtherStore = errors.New("blob: not a zone of the same store")
+
 // Info describes an object.
 type Info struct {
 	Key  string

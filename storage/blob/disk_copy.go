@@ -3,7 +3,6 @@ package blob
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path"
 	"syscall"
@@ -14,8 +13,8 @@ import (
 // written to, so two zones can share one file. Else it copies the bytes.
 func (d *disk) CopyFrom(ctx context.Context, from Bucket, key string) error {
 	src, ok := from.(*disk)
-	if !ok {
-		return opError("copy", key, fmt.Errorf("blob: not a zone of this store: %T", from))
+	if !ok || src.store != d.store {
+		return opError("copy", key, errOtherStore)
 	}
 	if err := errors.Join(CheckKey(key), ctx.Err()); err != nil {
 		return opError("copy", key, err)
@@ -23,10 +22,7 @@ func (d *disk) CopyFrom(ctx context.Context, from Bucket, key string) error {
 	if _, err := src.stat(key); err != nil {
 		return opError("copy", key, err)
 	}
-	err := error(syscall.EXDEV)
-	if src.store == d.store {
-		err = d.place(key, func(temp string) error { return d.link(src, key, temp) })
-	}
+	err := d.place(key, func(temp string) error { return d.link(src, key, temp) })
 	if linkRefused(err) {
 		err = d.copyBytes(ctx, src, key)
 	}
@@ -57,8 +53,7 @@ func (d *disk) link(src *disk, key, temp string) error {
 	return diskError(errors.Join(f.Sync(), f.Close()))
 }
 
-// linkRefused: other devices, file systems without hard links, protected_hardlinks, a file with too many names,
-// or two stores that are not under one root.
+// linkRefused: other devices, file systems without hard links, protected_hardlinks, a file with too many names.
 func linkRefused(err error) bool {
 	for _, e := range []error{syscall.EXDEV, syscall.EPERM, syscall.EMLINK, syscall.ENOTSUP, syscall.ENOSYS} {
 		if errors.Is(err, e) {
