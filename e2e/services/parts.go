@@ -34,6 +34,13 @@ func ClamdSocket(t testing.TB) string {
 	return path
 }
 
+// ClamdDatabase is the folder of clamd's signatures: their content is the fingerprint of a database that clamd
+// itself cannot name.
+func ClamdDatabase(t testing.TB) string {
+	t.Helper()
+	return filepath.Join(dir(), "clamd", "db")
+}
+
 // ClamdTCP is the address (host:port) of the same clamd.
 func ClamdTCP(t testing.TB) string {
 	t.Helper()
