@@ -101,7 +101,7 @@ Watch it being scanned and made web-ready (ends by itself), then see the result:
 Read the original and the WebP of 640 pixels:
 
   curl -sS -H "Authorization: Bearer \$KEY" -o original.jpg $base/api/v1/assets/\$ID/content
-  curl -sS -H "Authorization: Bearer \$KEY" -o small.webp $base/api/v1/assets/\$ID/variants/640
+  curl -sS -H "Authorization: Bearer \$KEY" -o small.webp $base/api/v1/assets/\$ID/variants/w640
 
 ctrl-C stops both programs; the data stays for the next run.
 TEXT

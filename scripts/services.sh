@@ -171,8 +171,8 @@ LogFile $root/log/clamd.log
 LogFileUnlock yes
 LogTime yes
 MaxThreads 12
-StreamMaxLength 256M
-MaxFileSize 256M
+StreamMaxLength 512M
+MaxFileSize 512M
 MaxScanSize 1024M
 MaxFiles 10000
 MaxRecursion 17
