@@ -90,7 +90,7 @@ func (h *heifFile) topLevel() error {
 			return err
 		case off == 0 && b.Type != "ftyp":
 			return h.malformed("begins with %q", b.Type)
-		case !heifTopLevel[b.Type]:
+		case !heifTopLevel[b.Type], b.Type == "ftyp" && off > 0:
 			h.info.End = off
 			return nil
 		}
