@@ -37,7 +37,7 @@ func (tx *Tx) Enqueue(n NewTask) (bool, error) {
 	if !n.Unique {
 		return true, tx.g.Create(&t).Error
 	}
-	key := string(n.Kind) + ":" + n.TenantID + ":" + n.Subject
+	key := dedupeKey(n)
 	t.DedupeKey = &key
 	return insertNew(tx.g, tx.dialect, &t)
 }
