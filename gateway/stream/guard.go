@@ -105,3 +105,11 @@ func Settle(ctx *fasthttp.RequestCtx, drain Drain) bool {
 	LingerOnClose(ctx)
 	return false
 }
+
+// Received is how many bytes of the request's body were read.
+func Received(ctx *fasthttp.RequestCtx) int64 {
+	if b, ok := ctx.UserValue(bodyKey{}).(*Body); ok {
+		return b.Consumed()
+	}
+	return 0
+}

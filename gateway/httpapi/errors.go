@@ -1,0 +1,178 @@
+package httpapi
+
+import (
+	"net/http"
+
+	"gatehouse/storage"
+)
+
+// answer is what a code means in HTTP. In the sentences {key} is replaced by the detail of that name, {key:bytes}
+// by it as a size for people, {reason} by the reason's sentence; a part in [brackets] that needs a detail the
+// error does not have is left out.
+type answer struct {
+	status           int
+	english, chinese string
+}
+
+// answers is THE table of errors. A code without a row does not pass the tests.
+var answers = map[storage.Code]answer{
+	storage.CodeUnauthenticated: {
+		http.StatusUnauthorized,
+		"The API key is missing or not valid. Send it in the header Authorization: Bearer <key>.[ {reason}]",
+		"缺少 API 密钥或密钥无效。请通过请求头 Authorization: Bearer <key> 发送。[{reason}]",
+	},
+	storage.CodeForbidden: {
+		http.StatusForbidden,
+		"You are not allowed to do this[: the key lacks the scope {scope}].[ {reason}]",
+		"您无权执行此操作[：密钥缺少 {scope} 权限]。[{reason}]",
+	},
+	storage.CodeTenantSuspended: {
+		http.StatusForbidden,
+		"The account is suspended. Uploads are refused until it is active again; please contact the provider.[ {reason}]",
+		"账户已被暂停。恢复之前不接受上传，请联系服务提供方。[{reason}]",
+	},
+	storage.CodePlanForbids: {
+		http.StatusForbidden,
+		"The current plan does not include this[: files of the kind {category}].[ {reason}]",
+		"当前套餐不支持此功能[（{category} 类文件）]。[{reason}]",
+	},
+	storage.CodeNotFound: {
+		http.StatusNotFound,
+		"There is nothing here, or it is not yours to see.[ {reason}]",
+		"未找到该内容，或您无权查看。[{reason}]",
+	},
+	storage.CodeMethodNotAllowed: {
+		http.StatusMethodNotAllowed,
+		"This address does not support the method {method}; see the Allow header.",
+		"此地址不支持 {method} 方法，请参阅 Allow 响应头。",
+	},
+	storage.CodeAssetQuarantined: {
+		http.StatusConflict,
+		"The file has not been scanned yet. Please try again shortly.[ {reason}]",
+		"文件尚未完成安全扫描，请稍后再试。[{reason}]",
+	},
+	storage.CodeDuplicateFile: {
+		http.StatusConflict,
+		"This file has been uploaded before.[ {reason}]",
+		"该文件之前已经上传过。[{reason}]",
+	},
+	storage.CodeConflict: {
+		http.StatusConflict,
+		"The request contradicts the current state.[ {reason}]",
+		"请求与当前状态冲突。[{reason}]",
+	},
+	storage.CodeAssetRejected: {
+		http.StatusGone,
+		"The file did not pass the security scan and cannot be read[ ({signature})].[ {reason}]",
+		"文件未通过安全扫描，无法读取[（{signature}）]。[{reason}]",
+	},
+	storage.CodeLengthRequired: {
+		http.StatusLengthRequired,
+		"The request must announce its size in a Content-Length header; chunked bodies are not accepted.[ {reason}]",
+		"请求必须通过 Content-Length 头声明大小，不接受分块传输的请求体。[{reason}]",
+	},
+	storage.CodeFileTooLarge: {
+		http.StatusRequestEntityTooLarge,
+		"The file is too large[: it has {size:bytes}][; at most {limit:bytes} are allowed].[ {reason}]",
+		"文件过大[：大小为 {size:bytes}][，最大允许 {limit:bytes}]。[{reason}]",
+	},
+	storage.CodeExtensionNotAllowed: {
+		http.StatusUnsupportedMediaType,
+		"Files with this extension are not accepted[: {extension}].[ Accepted are: {allowed}.][ {reason}]",
+		"不接受此扩展名的文件[：{extension}]。[可接受的扩展名：{allowed}。][{reason}]",
+	},
+	storage.CodeTypeNotAllowed: {
+		http.StatusUnsupportedMediaType,
+		"The file's content is of a type that is not accepted[: {content_type}].[ {reason}]",
+		"不接受此类型的文件内容[：{content_type}]。[{reason}]",
+	},
+	storage.CodeTypeMismatch: {
+		http.StatusUnsupportedMediaType,
+		"The file's content does not match its extension[: it is named .{extension}][ but contains {content_type}].[ {reason}]",
+		"文件内容与扩展名不符[：扩展名为 .{extension}][，内容为 {content_type}]。[{reason}]",
+	},
+	storage.CodeRangeNotSatisfiable: {
+		http.StatusRequestedRangeNotSatisfiable,
+		"The requested range lies outside of the file[, which has {size} bytes].",
+		"请求的范围超出文件[，文件共 {size} 字节]。",
+	},
+	storage.CodeFileEmpty: {
+		http.StatusUnprocessableEntity,
+		"The file is empty.[ {reason}]",
+		"文件为空。[{reason}]",
+	},
+	storage.CodeFilenameInvalid: {
+		http.StatusUnprocessableEntity,
+		"The file name is not accepted.[ {reason}]",
+		"文件名不符合要求。[{reason}]",
+	},
+	storage.CodeContentUnsafe: {
+		http.StatusUnprocessableEntity,
+		"The file was refused because of what it contains.[ {reason}]",
+		"文件因其内容而被拒绝。[{reason}]",
+	},
+	storage.CodeDigestMismatch: {
+		http.StatusUnprocessableEntity,
+		"The bytes that arrived do not have the announced[ {algorithm}] digest. Please send the file again.[ {reason}]",
+		"收到的数据与声明的[ {algorithm} ]摘要不一致，请重新发送文件。[{reason}]",
+	},
+	storage.CodeRateLimited: {
+		http.StatusTooManyRequests,
+		"Too many requests. Please wait and try again.[ {reason}]",
+		"请求过于频繁，请稍后再试。[{reason}]",
+	},
+	storage.CodeQuotaExceeded: {
+		http.StatusInsufficientStorage,
+		"The storage quota is used up[: {needed:bytes} are needed][; {used:bytes} of {quota:bytes} are in use][ and {reserved:bytes} are reserved for running uploads].[ {reason}]",
+		"存储配额不足[：需要 {needed:bytes}][，已使用 {used:bytes}/{quota:bytes}][，另有 {reserved:bytes} 已为进行中的上传预留]。[{reason}]",
+	},
+	storage.CodeUnavailable: {
+		http.StatusServiceUnavailable,
+		"The service cannot do this right now. Please try again shortly.[ {reason}]",
+		"服务暂时无法处理此请求，请稍后再试。[{reason}]",
+	},
+	storage.CodeUploadIncomplete: {
+		http.StatusBadRequest,
+		"The upload did not arrive completely.[ {reason}]",
+		"上传未完整到达。[{reason}]",
+	},
+	storage.CodeMalformedRequest: {
+		http.StatusBadRequest,
+		"The request could not be understood.[ {reason}]",
+		"无法理解该请求。[{reason}]",
+	},
+	storage.CodeInternal: {
+		http.StatusInternalServerError,
+		"Something went wrong on our side. Please try again later; the request id helps us to find the cause.",
+		"服务器内部出错，请稍后再试。请求编号可帮助我们查找原因。",
+	},
+}
+
+// The reasons that this package gives itself.
+var (
+	reasonHeadersTooLarge = storage.Reason{
+		Slug:    "headers_too_large",
+		English: "The request line and headers are too large.",
+		Chinese: "请求行和请求头过大。",
+	}
+	reasonBadHTTP = storage.Reason{
+		Slug:    "bad_http",
+		English: "The request line or a header does not follow the HTTP protocol.",
+		Chinese: "请求行或请求头不符合 HTTP 协议。",
+	}
+	reasonRequestTimeout = storage.Reason{
+		Slug:    "request_timeout",
+		English: "The request did not arrive in time.",
+		Chinese: "请求未能及时到达。",
+	}
+	reasonPrecondition = storage.Reason{
+		Slug:    "precondition_failed",
+		English: "A condition in the request's headers does not hold.",
+		Chinese: "请求头中的前提条件不成立。",
+	}
+	reasonTooManyUploads = storage.Reason{
+		Slug:    "too_many_uploads",
+		English: "Too many uploads are running at the moment.",
+		Chinese: "当前正在进行的上传过多。",
+	}
+)

@@ -1,0 +1,232 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
+
+	"gatehouse/gateway/content"
+	"gatehouse/gateway/stream"
+	"gatehouse/storage"
+)
+
+// exchange is what the log and the metrics know of one request. It outlives the request's buffers, so its strings
+// are copies.
+type exchange struct {
+	id, client, method, route, tenant string
+
+	start    time.Time
+	duration time.Duration
+	status   int
+	code     storage.Code
+	err      error
+	received int64
+	sent     int64
+	sendErr  error
+	// handled: the handler is through. closed: its streamed body is too.
+	handled, closed bool
+	kept            bool // the connection is kept
+}
+
+type exchangeKey struct{}
+
+// exchangeOf begins the exchange, or finds the one that an earlier stage began.
+func (s *Server) exchangeOf(ctx *fasthttp.RequestCtx) *exchange {
+	if x, ok := ctx.UserValue(exchangeKey{}).(*exchange); ok {
+		return x
+	}
+	x := &exchange{
+		id:     requestID(&ctx.Request.Header),
+		client: clientAddr(ctx, s.options.TrustedProxies).String(),
+		method: strings.Clone(string(ctx.Method())),
+		start:  time.Now(),
+		kept:   true,
+	}
+	ctx.SetUserValue(exchangeKey{}, x)
+	return x
+}
+
+func exchangeIn(c *fiber.Ctx) *exchange {
+	if x, ok := c.Context().UserValue(exchangeKey{}).(*exchange); ok {
+		return x
+	}
+	return &exchange{} // an app that is not a Server's
+}
+
+// RequestID is the id of the request, also in its response and log line.
+func RequestID(c *fiber.Ctx) string { return exchangeIn(c).id }
+
+// Client is the address of the caller, behind trusted proxies too.
+func Client(c *fiber.Ctx) string { return exchangeIn(c).client }
+
+// SetTenant names the tenant in the request's log line.
+func SetTenant(c *fiber.Ctx, tenantID string) { exchangeIn(c).tenant = strings.Clone(tenantID) }
+
+// named notes the route's pattern for log and metrics.
+func named(pattern string) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		exchangeIn(c).route = pattern
+		return c.Next()
+	}
+}
+
+// handle surrounds every request that fasthttp could read.
+func (s *Server) handle(ctx *fasthttp.RequestCtx) {
+	x := s.exchangeOf(ctx)
+	s.metrics.inFlight.Inc()
+	defer s.metrics.inFlight.Dec()
+	hook := content.OnSent(ctx, func(sent int64, err error) {
+		x.sent, x.sendErr, x.closed = sent, err, true
+		if x.handled {
+			s.finish(x)
+		}
+	})
+	s.setHeaders(ctx, x)
+	s.run(ctx)
+	x.kept = stream.Settle(ctx, s.options.Drain)
+	s.measure(ctx, x)
+	x.handled = true
+	if !hook.Claimed() || x.closed {
+		s.finish(x)
+	}
+}
+
+// run calls the handler and turns a panic into a response.
+func (s *Server) run(ctx *fasthttp.RequestCtx) {
+	defer func() {
+		if p := recover(); p != nil {
+			ctx.Response.Reset()
+			s.setHeaders(ctx, s.exchangeOf(ctx))
+			s.refuse(ctx, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
+		}
+	}()
+	if err := stream.Attach(ctx, s.options.Pace); err != nil {
+		s.refuse(ctx, err)
+		return
+	}
+	// fiber answers these by itself, in plain text.
+	if !slices.Contains(fiber.DefaultMethods, string(ctx.Method())) {
+		s.refuse(ctx, fiber.ErrMethodNotAllowed)
+		return
+	}
+	s.inner(ctx)
+}
+
+// expect answers Expect: 100-continue: 100 lets the body come, every other status is final. fasthttp closes the
+// connection after a final one.
+func (s *Server) expect(ctx *fasthttp.RequestCtx) int {
+	x := s.exchangeOf(ctx)
+	s.setHeaders(ctx, x)
+	err := s.precheck(ctx)
+	if err == nil {
+		return fasthttp.StatusContinue
+	}
+	s.refuse(ctx, err)
+	stream.LingerOnClose(ctx) // a client that did not wait may be sending
+	x.kept = false
+	s.measure(ctx, x)
+	s.finish(x)
+	return x.status
+}
+
+func (s *Server) precheck(ctx *fasthttp.RequestCtx) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	if err := stream.CheckFraming(&ctx.Request.Header); err != nil {
+		return err
+	}
+	if s.options.Precheck == nil {
+		return nil
+	}
+	return s.options.Precheck(ctx)
+}
+
+// protocolError answers what fasthttp could not read as a request; it closes the connection after it.
+func (s *Server) protocolError(ctx *fasthttp.RequestCtx, err error) {
+	x := s.exchangeOf(ctx)
+	s.setHeaders(ctx, x)
+	refusal := fiber.NewError(fasthttp.StatusBadRequest, err.Error())
+	var timeout interface{ Timeout() bool }
+	switch {
+	case errors.As(err, new(*fasthttp.ErrSmallBuffer)):
+		refusal.Code = fasthttp.StatusRequestHeaderFieldsTooLarge
+	case errors.As(err, &timeout) && timeout.Timeout():
+		refusal.Code = fasthttp.StatusRequestTimeout
+	}
+	s.refuse(ctx, refusal)
+	stream.LingerOnClose(ctx)
+	x.kept = false
+	s.measure(ctx, x)
+	s.finish(x)
+}
+
+// setHeaders sets what every response carries; a handler may set others over them.
+func (s *Server) setHeaders(ctx *fasthttp.RequestCtx, x *exchange) {
+	h := &ctx.Response.Header
+	h.Set("X-Request-Id", x.id)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Cache-Control", "no-store")
+	if s.options.HSTS {
+		h.Set("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+	}
+}
+
+func (s *Server) measure(ctx *fasthttp.RequestCtx, x *exchange) {
+	x.status = ctx.Response.StatusCode()
+	x.received = stream.Received(ctx)
+	if !x.closed {
+		switch {
+		case ctx.IsHead():
+		case ctx.Response.IsBodyStream():
+			x.sent = int64(ctx.Response.Header.ContentLength())
+		default:
+			x.sent = int64(len(ctx.Response.Body()))
+		}
+	}
+}
+
+// finish writes the one log line and counts. It never sees a path, a query or a header: tokens are in them.
+func (s *Server) finish(x *exchange) {
+	x.duration = time.Since(x.start)
+	s.metrics.observe(x)
+	level := slog.LevelInfo
+	attrs := []slog.Attr{
+		slog.String("request_id", x.id), slog.String("method", x.method), slog.String("route", x.route),
+		slog.Int("status", x.status), slog.String("client", x.client),
+		slog.Int64("bytes_in", x.received), slog.Int64("bytes_out", max(0, x.sent)), slog.Duration("duration", x.duration),
+	}
+	if x.tenant != "" {
+		attrs = append(attrs, slog.String("tenant", x.tenant))
+	}
+	if x.code != "" {
+		attrs = append(attrs, slog.String("code", string(x.code)))
+	}
+	if x.err != nil {
+		attrs = append(attrs, slog.String("error", x.err.Error()))
+		if x.status >= 500 {
+			level = slog.LevelError
+		}
+	}
+	if x.sendErr != nil {
+		attrs = append(attrs, slog.String("send_error", x.sendErr.Error()))
+		level = max(level, slog.LevelWarn)
+	}
+	if !x.kept {
+		attrs = append(attrs, slog.Bool("connection_closed", true))
+	}
+	s.options.Log.LogAttrs(context.Background(), level, "request", attrs...)
+}
