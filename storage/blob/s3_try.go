@@ -31,20 +31,18 @@ func (s *s3Store) try(ctx context.Context, limit time.Duration, op func(context.
 	})
 }
 
-// final marks an error that must not be tried again although it may be temporary: the reader is used up.
+// final marks an error that must not be tried again, temporary or not: the reader failed or is used up.
 type final struct{ error }
-
-func (f final) Unwrap() error { return f.error }
 
 // repeat runs op again after a pause while it fails with ErrUnavailable.
 func (s *s3Store) repeat(ctx context.Context, op func() error) error {
 	for n := 0; ; n++ {
 		err := op()
-		if err == nil || n >= s.retries || !errors.Is(err, ErrUnavailable) {
-			return err
-		}
 		if f, ok := errors.AsType[final](err); ok {
 			return f.error
+		}
+		if err == nil || n >= s.retries || !errors.Is(err, ErrUnavailable) {
+			return err
 		}
 		if perr := pause(ctx, n); perr != nil {
 			return fmt.Errorf("%w (while %w)", perr, err)
