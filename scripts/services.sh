@@ -179,6 +179,7 @@ MaxRecursion 17
 MaxScanTime 120000
 AlertExceedsMax yes
 AlertEncrypted yes
+DisableCache yes
 ExitOnOOM yes
 CONF
 }
