@@ -127,8 +127,12 @@ func noEndRecord(body io.ReaderAt, size int64) error {
 	if _, err := body.ReadAt(tail, size-int64(len(tail))); err != nil && err != io.EOF {
 		return err
 	}
-	if bytes.Contains(tail, binary.LittleEndian.AppendUint32(nil, sigEnd)) {
-		return refuse(zipHidden, nil)
+	le := binary.LittleEndian
+	if i := bytes.LastIndex(tail, le.AppendUint32(nil, sigEnd)); i >= 0 && i+endLen <= len(tail) {
+		at := size - int64(len(tail)-i)
+		if int64(le.Uint32(tail[i+12:]))+int64(le.Uint32(tail[i+16:])) == at { // a whole archive ends here
+			return refuse(zipHidden, storage.Details{"offset": at + endLen})
+		}
 	}
 	return refuse(zipDamaged, nil)
 }
