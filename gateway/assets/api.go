@@ -28,6 +28,8 @@ type API struct {
 	PublicURL string
 	// Streams bounds the event streams that are open at once; each open one holds a slot.
 	Streams chan struct{}
+	// Closing is closed when the gateway begins to shut down: open event streams end, their clients reconnect.
+	Closing <-chan struct{}
 	// Client tells the address of the caller behind trusted proxies.
 	Client func(*fiber.Ctx) string
 	// RequestID tells the id of the request.

@@ -107,8 +107,12 @@ func (s *eventStream) run(w *bufio.Writer) error {
 				return err
 			}
 		}
-		time.Sleep(poll)
-		poll = min(poll*5/4, eventPollMax)
+		select {
+		case <-s.api.Closing:
+			return nil
+		case <-time.After(poll):
+			poll = min(poll*5/4, eventPollMax)
+		}
 	}
 	return nil
 }

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+
+	"gatehouse/e2e/rig"
+)
+
+// withWorkerMetrics is a rig whose worker serves /metrics; embedded, so that the store is a local disk as it is
+// for the tools it is compared with.
+func withWorkerMetrics(c *console, env map[string]string) (*rig.Rig, string) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	c.must(err)
+	addr := l.Addr().String()
+	c.must(l.Close())
+	all := map[string]string{
+		"GATEHOUSE_LOG_LEVEL": "warn", "GATEHOUSE_WORKER_HTTP_ADDR": addr, "GATEHOUSE_PLANS_PRO_STORAGE_BYTES": "1TiB",
+	}
+	for k, v := range env {
+		all[k] = v
+	}
+	return rig.Embedded(c, rig.Options{Env: all}), "http://" + addr + "/metrics"
+}
+
+// taskSeconds is how long tasks of a kind have taken so far in all, and how many there were.
+func taskSeconds(c *console, url, kind string) (sum float64, count uint64) {
+	resp, err := http.Get(url)
+	c.must(err)
+	defer func() { _ = resp.Body.Close() }()
+	raw, err := io.ReadAll(resp.Body)
+	c.must(err)
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(bytes.NewReader(raw))
+	c.must(err)
+	for _, m := range families["gatehouse_task_seconds"].GetMetric() {
+		if label(m, "kind") == kind {
+			return m.GetHistogram().GetSampleSum(), m.GetHistogram().GetSampleCount()
+		}
+	}
+	return 0, 0
+}
+
+func label(m *dto.Metric, name string) string {
+	for _, l := range m.GetLabel() {
+		if l.GetName() == name {
+			return l.GetValue()
+		}
+	}
+	return ""
+}
+
+// benchScan compares the scan task (read, scan, hash, verdict, copy to the clean zone, rows) with clamdscan on
+// the same files and the same clamd.
+func benchScan(c *console) []row {
+	const files = 60
+	r, metrics := withWorkerMetrics(c, map[string]string{
+		"GATEHOUSE_TASKS_LANES_SCAN_CONCURRENCY": "1", "GATEHOUSE_TASKS_LANES_IMAGE_CONCURRENCY": "1",
+	})
+	tenant := r.Tenant("bench", "pro")
+	conf := clamdConf(c, r)
+	var rows []row
+	for _, x := range []struct {
+		label string
+		file  stamped
+	}{{"1 MiB", mp4Of(1 << 20)}, {"16 MiB", mp4Of(16 << 20)}} {
+		dir := c.TempDir()
+		before, n := taskSeconds(c, metrics, "scan")
+		var last string
+		for i := range files {
+			content := x.file.next(make([]byte, len(x.file.bytes)))
+			c.must(os.WriteFile(filepath.Join(dir, fmt.Sprintf("%d.mp4", i)), content, 0o644))
+			a, err := tenant.Upload(x.file.name, content)
+			c.must(err)
+			tenant.Await(a.ID, time.Minute, rig.Scanned)
+			last = a.ID
+		}
+		_ = last
+		after, m := taskSeconds(c, metrics, "scan")
+		ours := (after - before) / float64(m-n)
+
+		began := time.Now()
+		for i := range files {
+			cmd := exec.Command("clamdscan", "--fdpass", "--no-summary", "--config-file="+conf, filepath.Join(dir, fmt.Sprintf("%d.mp4", i)))
+			if out, err := cmd.CombinedOutput(); err != nil {
+				c.Fatalf("clamdscan: %v\n%s", err, out)
+			}
+		}
+		theirs := time.Since(began).Seconds() / files
+		rows = append(rows, row{
+			what:     "scan task, " + x.label,
+			measured: ms(ours), reference: "clamdscan --fdpass " + ms(theirs), ratio: ours / theirs, aim: "<= 1.20",
+		})
+	}
+	return rows
+}
+
+// clamdConf finds the configuration of the clamd that the worker started.
+func clamdConf(c *console, r *rig.Rig) string {
+	conf := filepath.Join(r.Env["GATEHOUSE_DATA_DIR"], "clamd", "clamd.conf")
+	if _, err := os.Stat(conf); err != nil {
+		c.Fatal(err)
+	}
+	return conf
+}
+
+// benchImages compares the image task (four WebP sizes, published) with vipsthumbnail making the same four.
+func benchImages(c *console) []row {
+	const rounds = 6
+	r, metrics := withWorkerMetrics(c, map[string]string{
+		"GATEHOUSE_TASKS_LANES_IMAGE_CONCURRENCY": "1", "GATEHOUSE_CATEGORIES_IMAGE_MAX_BYTES": "64MiB",
+	})
+	tenant := r.Tenant("bench", "pro")
+	dir := c.TempDir()
+	before, n := taskSeconds(c, metrics, "image")
+	var theirs float64
+	for i := range rounds {
+		content := photoOf(4000, 3000)
+		in := filepath.Join(dir, fmt.Sprintf("%d.jpg", i))
+		c.must(os.WriteFile(in, content, 0o644))
+		a, err := tenant.Upload("photo.jpg", content)
+		c.must(err)
+		if a = tenant.Await(a.ID, time.Minute, rig.Ready); a.Media.Status != "done" {
+			c.Fatalf("image task: %s", a.Media.Error)
+		}
+		began := time.Now()
+		for _, edge := range []int{2000, 1280, 640, 320} {
+			out := filepath.Join(dir, fmt.Sprintf("%d-%d.webp[Q=85,strip]", i, edge))
+			cmd := exec.Command("vipsthumbnail", in, "--size", fmt.Sprintf("%dx%d>", edge, edge), "--export-profile", "srgb", "-o", out)
+			if raw, err := cmd.CombinedOutput(); err != nil {
+				c.Fatalf("vipsthumbnail: %v\n%s", err, raw)
+			}
+		}
+		theirs += time.Since(began).Seconds() / rounds
+	}
+	after, m := taskSeconds(c, metrics, "image")
+	ours := (after - before) / float64(m-n)
+	return []row{{
+		what: "four WebP sizes of a 12 MP JPEG, image task", measured: ms(ours),
+		reference: "vipsthumbnail, four calls " + ms(theirs), ratio: ours / theirs, aim: "<= 1.10",
+	}}
+}
+
+func ms(seconds float64) string { return fmt.Sprintf("%.1f ms", seconds*1000) }

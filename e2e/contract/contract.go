@@ -1,0 +1,170 @@
+package contract
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"slices"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/getkin/kin-openapi/routers/gorillamux"
+
+	"gatehouse/gateway/httpapi"
+)
+
+// T is what a test is told by: a testing.TB.
+type T interface {
+	Helper()
+	Fatal(args ...any)
+	Errorf(format string, args ...any)
+}
+
+// Validator is a transport of its own that checks every response. Its connections end with the process.
+func Validator(t T) http.RoundTripper {
+	t.Helper()
+	return Around(t, http.DefaultTransport.(*http.Transport).Clone())
+}
+
+// Around checks every response that comes through inner.
+func Around(t T, inner http.RoundTripper) http.RoundTripper {
+	t.Helper()
+	doc, err := Document(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	router, err := gorillamux.NewRouter(doc)
+	if err != nil {
+		t.Fatal(fmt.Errorf("routes of the OpenAPI document: %w", err))
+	}
+	return &transport{t: t, inner: inner, doc: doc, router: router}
+}
+
+// Document is the gateway's OpenAPI document, loaded and found valid.
+func Document(ctx context.Context) (*openapi3.T, error) {
+	loader := openapi3.NewLoader()
+	loader.Context = ctx
+	doc, err := loader.LoadFromData(httpapi.OpenAPI)
+	if err != nil {
+		return nil, fmt.Errorf("read the OpenAPI document: %w", err)
+	}
+	if err := doc.Validate(ctx); err != nil {
+		return nil, fmt.Errorf("validate the OpenAPI document: %w", err)
+	}
+	return doc, nil
+}
+
+type transport struct {
+	t      T
+	inner  http.RoundTripper
+	doc    *openapi3.T
+	router routers.Router
+}
+
+// RoundTrip sends the request and checks what comes back.
+func (x *transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := x.inner.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	if err := x.check(req, resp); err != nil {
+		x.t.Helper()
+		x.t.Errorf("contract: %s %s answered %d: %v", req.Method, req.URL.Path, resp.StatusCode, err)
+	}
+	return resp, nil
+}
+
+func (x *transport) check(req *http.Request, resp *http.Response) error {
+	kind, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	if err != nil && resp.Header.Get("Content-Type") != "" {
+		return fmt.Errorf("Content-Type: %w", err)
+	}
+	var body []byte
+	switch kind {
+	case "application/json":
+		if body, err = keepBody(resp); err != nil {
+			return err
+		}
+	case "text/event-stream":
+		resp.Body = x.watch(req.URL.Path, resp.Body)
+	}
+	if refusedBeforeRouting(resp.StatusCode) {
+		return x.fits("Error", body)
+	}
+	route, params, err := x.find(req)
+	if errors.Is(err, routers.ErrPathNotFound) || errors.Is(err, routers.ErrMethodNotAllowed) {
+		if !slices.Contains([]int{http.StatusNotFound, http.StatusMethodNotAllowed}, resp.StatusCode) {
+			return fmt.Errorf("not in the document: %w", err)
+		}
+		return x.fits("Error", body)
+	}
+	if err != nil {
+		return fmt.Errorf("find in the document: %w", err)
+	}
+	return openapi3filter.ValidateResponse(req.Context(), &openapi3filter.ResponseValidationInput{
+		RequestValidationInput: &openapi3filter.RequestValidationInput{Request: req, PathParams: params, Route: route},
+		Status:                 resp.StatusCode,
+		Header:                 resp.Header,
+		Body:                   io.NopCloser(bytes.NewReader(body)),
+		Options: &openapi3filter.Options{
+			IncludeResponseStatus: true,
+			// Only JSON was read; the rest is bytes, or a stream that is checked as it flows.
+			ExcludeResponseBody: kind != "application/json" && isListed(route, resp.StatusCode, kind),
+		},
+	})
+}
+
+// refusedBeforeRouting are the statuses that any call may meet, as the document's introduction says.
+func refusedBeforeRouting(status int) bool {
+	return slices.Contains([]int{
+		http.StatusRequestTimeout, http.StatusLengthRequired, http.StatusRequestHeaderFieldsTooLarge,
+	}, status)
+}
+
+// find looks the request up; HEAD answers as GET does.
+func (x *transport) find(req *http.Request) (*routers.Route, map[string]string, error) {
+	if req.Method != http.MethodHead {
+		return x.router.FindRoute(req)
+	}
+	get := req.Clone(req.Context())
+	get.Method = http.MethodGet
+	return x.router.FindRoute(get)
+}
+
+// isListed reports whether the document gives the status that media type, so that only its body is left unchecked.
+func isListed(route *routers.Route, status int, mediaType string) bool {
+	r := route.Operation.Responses.Status(status)
+	return r != nil && (len(r.Value.Content) == 0 || r.Value.Content.Get(mediaType) != nil)
+}
+
+// fits checks JSON against a named schema of the document.
+func (x *transport) fits(schema string, raw []byte) error {
+	if raw == nil {
+		return errors.New("the body is not JSON")
+	}
+	return Fits(x.doc, schema, raw)
+}
+
+// maxBody bounds a JSON body that is kept for checking: far more than a page of 200 assets.
+const maxBody = 16 << 20
+
+// keepBody reads the body and puts it back.
+func keepBody(resp *http.Response) ([]byte, error) {
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	if cerr := resp.Body.Close(); err == nil {
+		err = cerr
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(raw))
+	if err == nil && len(raw) > maxBody {
+		err = errors.New("larger than any answer in the document")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read body: %w", err)
+	}
+	return raw, nil
+}

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/gofiber/fiber/v2/middleware/adaptor"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"gatehouse/boot"
+	"gatehouse/configs"
+	"gatehouse/gateway/assets"
+	"gatehouse/gateway/auth"
+	"gatehouse/gateway/httpapi"
+	"gatehouse/gateway/intake"
+	"gatehouse/storage"
+	"gatehouse/storage/blob"
+	"gatehouse/storage/meta"
+)
+
+type serveCmd struct{}
+
+// Run serves until ctx ends.
+func (serveCmd) Run(ctx context.Context, c *cli) error {
+	cfg, err := c.load()
+	if err != nil {
+		return err
+	}
+	log := boot.Logger(cfg)
+	db, err := boot.Database(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer closeDB(db)
+	if err := db.SchemaCurrent(ctx); err != nil {
+		return err
+	}
+	zones, err := boot.Zones(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	closing := make(chan struct{})
+	registry := newRegistry()
+	server, err := newServer(cfg, db, zones, registry, closing, log)
+	if err != nil {
+		return err
+	}
+	stopMetrics, err := serveMetrics(cfg, registry, log)
+	if err != nil {
+		return err
+	}
+	defer stopMetrics()
+	listener, err := net.Listen("tcp", cfg.HTTP.Addr)
+	if err != nil {
+		return fmt.Errorf("http.addr: %w", err)
+	}
+	log.Info("gateway is serving", "addr", listener.Addr().String(), "version", version,
+		"database", db.Dialect(), "store", cfg.Store.Driver)
+	return serveUntil(ctx, server, listener, closing, cfg.HTTP.ShutdownTimeout, log)
+}
+
+// serveUntil serves until ctx ends, then lets running requests finish.
+func serveUntil(ctx context.Context, server *httpapi.Server, l net.Listener, closing chan struct{}, patience time.Duration, log *slog.Logger) error {
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(l) }()
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+	}
+	log.Info("gateway is shutting down", "running requests have", patience)
+	close(closing)
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	if err := server.Shutdown(end); err != nil {
+		return fmt.Errorf("some requests did not end in time: %w", err)
+	}
+	return <-served
+}
+
+func newServer(cfg *configs.Config, db *meta.DB, zones *blob.Zones, registry *prometheus.Registry, closing <-chan struct{}, log *slog.Logger) (*httpapi.Server, error) {
+	secret, err := cfg.LinkSecret()
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(cfg.SpoolDir(), 0o700); err != nil {
+		return nil, fmt.Errorf("intake.spool_dir: %w", err)
+	}
+	keys := &auth.Keys{DB: db, Base: boot.Policy(cfg)}
+	options := httpapi.DefaultOptions()
+	options.Log, options.Metrics, options.Precheck = log, registry, httpapi.Precheck(keys)
+	options.TrustedProxies = cfg.HTTP.TrustedProxies
+	options.HSTS = strings.HasPrefix(cfg.HTTP.PublicURL, "https://")
+	options.HeaderTimeout, options.IdleTimeout = cfg.HTTP.HeaderTimeout, cfg.HTTP.IdleTimeout
+	options.Pace.MinBytesPerSecond = int64(cfg.HTTP.MinUploadBytesPerSecond)
+	options.Pace.Window = cfg.HTTP.UploadGrace
+	options.Linger.Total, options.Linger.Bytes = cfg.HTTP.LingerTimeout, int64(cfg.HTTP.LingerBytes)
+	server, err := httpapi.New(options)
+	if err != nil {
+		return nil, err
+	}
+	refusals := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "gatehouse_upload_refusals_total", Help: "Refused uploads by the rule or step that refused, and the code.",
+	}, []string{"rule", "code"})
+	if err := registry.Register(refusals); err != nil {
+		return nil, err
+	}
+	handlers := httpapi.Handlers{
+		Health: &httpapi.Health{DB: db, Zones: zones},
+		Assets: &assets.API{
+			DB: db, Zones: zones, Log: log, PublicURL: cfg.HTTP.PublicURL,
+			Links:   &auth.Links{Secret: secret, MaxAge: cfg.Auth.LinkMaxAge},
+			Streams: make(chan struct{}, cfg.HTTP.MaxEventStreams), Closing: closing,
+			Client: httpapi.Client, RequestID: httpapi.RequestID,
+			Intake: &intake.Intake{
+				DB: db, Zones: zones, Ledger: boot.Ledger(cfg, db), Log: log,
+				Spool: intake.Spool{Dir: cfg.SpoolDir(), MemoryBytes: int64(cfg.Intake.MemoryBytes)},
+				Refused: func(rule string, code storage.Code) {
+					refusals.WithLabelValues(rule, string(code)).Inc()
+				},
+			},
+		},
+	}
+	if cfg.Metrics.Enabled && cfg.Metrics.Addr == "" {
+		handlers.Metrics = metricsHandler(registry)
+	}
+	return server, httpapi.Mount(server.App(), httpapi.Routes(handlers), httpapi.Guards(keys), httpapi.Uploads(cfg.HTTP.MaxUploads))
+}
+
+func newRegistry() *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return r
+}
+
+func metricsHandler(r *prometheus.Registry) fiber.Handler {
+	return adaptor.HTTPHandler(promhttp.HandlerFor(r, promhttp.HandlerOpts{}))
+}
+
+// serveMetrics serves /metrics on an address of its own, when the configuration gives one.
+func serveMetrics(cfg *configs.Config, r *prometheus.Registry, log *slog.Logger) (stop func(), err error) {
+	if !cfg.Metrics.Enabled || cfg.Metrics.Addr == "" {
+		return func() {}, nil
+	}
+	l, err := net.Listen("tcp", cfg.Metrics.Addr)
+	if err != nil {
+		return nil, fmt.Errorf("metrics.addr: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(r, promhttp.HandlerOpts{}))
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: cfg.HTTP.HeaderTimeout}
+	go func() {
+		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			log.Error("metrics stopped", "error", err)
+		}
+	}()
+	return func() {
+		if err := server.Close(); err != nil {
+			log.Error("close metrics", "error", err)
+		}
+	}, nil
+}
