@@ -29,17 +29,18 @@ type Route struct {
 	// Path is a fiber pattern: /api/v1/assets/:id
 	Path       string
 	Permission Permission
-	// Before run after the guard and before the handler: bounds on uploads, rates.
-	Before  []fiber.Handler
-	Handler fiber.Handler
+	Handler    fiber.Handler
+	// Upload marks a route whose body may be large: it counts against the bound on running uploads.
+	Upload bool
 }
 
 var routeMethods = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
 
-// Mount puts the rows on the app. guards holds the check of each permission; Public needs none. All faults of the
-// table are reported at once, and then nothing is mounted.
-func Mount(app *fiber.App, routes []Route, guards map[Permission]fiber.Handler) error {
-	if err := check(routes, guards); err != nil {
+// Mount puts the rows on the app. guards holds the check of each permission; Public needs none. uploads surrounds
+// the rows marked Upload, behind their guard, so that strangers take no place: BoundUploads. All faults of the table
+// are reported at once, and then nothing is mounted.
+func Mount(app *fiber.App, routes []Route, guards map[Permission]fiber.Handler, uploads fiber.Handler) error {
+	if err := check(routes, guards, uploads); err != nil {
 		return err
 	}
 	for _, r := range routes {
@@ -47,7 +48,10 @@ func Mount(app *fiber.App, routes []Route, guards map[Permission]fiber.Handler) 
 		if guard := guards[r.Permission]; guard != nil {
 			handlers = append(handlers, guard)
 		}
-		handlers = append(append(handlers, r.Before...), r.Handler)
+		if r.Upload {
+			handlers = append(handlers, uploads)
+		}
+		handlers = append(handlers, r.Handler)
 		app.Add(r.Method, r.Path, handlers...)
 		if r.Method == http.MethodGet {
 			app.Add(http.MethodHead, r.Path, handlers...)
@@ -56,7 +60,7 @@ func Mount(app *fiber.App, routes []Route, guards map[Permission]fiber.Handler) 
 	return nil
 }
 
-func check(routes []Route, guards map[Permission]fiber.Handler) error {
+func check(routes []Route, guards map[Permission]fiber.Handler, uploads fiber.Handler) error {
 	var faults []error
 	seen := map[string]string{}
 	for _, r := range routes {
@@ -70,8 +74,11 @@ func check(routes []Route, guards map[Permission]fiber.Handler) error {
 		if !strings.HasPrefix(r.Path, "/") || (len(r.Path) > 1 && strings.HasSuffix(r.Path, "/")) {
 			fault("the path must begin with a slash and not end in one")
 		}
-		if r.Handler == nil || slices.ContainsFunc(r.Before, func(h fiber.Handler) bool { return h == nil }) {
+		if r.Handler == nil {
 			fault("no handler")
+		}
+		if r.Upload && uploads == nil {
+			fault("no bound on uploads")
 		}
 		switch {
 		case r.Permission == "":

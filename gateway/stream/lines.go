@@ -77,15 +77,11 @@ func (f *feeder) Read(p []byte) (int, error) {
 
 // line hands out at most the rest of the current line.
 func (f *feeder) line(p []byte) (int, error) {
-	if f.atStart {
-		// Waits for no byte that a whole body would not have; a short rest is no boundary.
-		start, err := f.src.Peek(len(f.dash))
-		if len(start) == 0 {
-			return 0, err
-		}
-		f.delimiter = bytes.Equal(start, f.dash)
-	} else if _, err := f.src.Peek(1); err != nil {
+	if _, err := f.src.Peek(1); err != nil {
 		return 0, err
+	}
+	if f.atStart {
+		f.delimiter = f.atBoundary()
 	}
 	have, _ := f.src.Peek(f.src.Buffered())
 	end := bytes.IndexByte(have, '\n') + 1
@@ -108,6 +104,20 @@ func (f *feeder) line(p []byte) (int, error) {
 	f.last = have[n-1]
 	_, err := f.src.Discard(n)
 	return n, err
+}
+
+// atBoundary reports whether the next bytes are a boundary. It waits for more only while they may become one: a
+// client may send the headers and wait for the answer to them.
+func (f *feeder) atBoundary() bool {
+	for n := 1; ; n++ {
+		have, err := f.src.Peek(n)
+		if err != nil || !bytes.HasPrefix(f.dash, have) {
+			return false
+		}
+		if n == len(f.dash) {
+			return true
+		}
+	}
 }
 
 // fileSize estimates the size of a file whose data begin at offset at of a body of declared bytes. size is exact
