@@ -44,8 +44,9 @@ func checkImage(c *Candidate) error {
 		Dimension: c.Policy.Limits.MaxDimension,
 		Frames:    c.Policy.Limits.MaxFrames,
 	}
+	look := trailer.Texts(c.Body, c.Size)
 	info, err := picture.Read(c.Body, c.Size, c.MediaType, limits, func(from, to int64) error {
-		found, err := trailer.Text(c.Body, c.Size, from, to)
+		found, err := look(from, to)
 		if err != nil {
 			return err
 		}

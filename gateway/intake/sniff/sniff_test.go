@@ -122,6 +122,7 @@ func TestType(t *testing.T) {
 		{"markdown", "# Title\n\n```html\n<script>\n```\n", "text/plain"},
 		{"markdown with a tag first", "<p align=\"center\">\n<img src=x>\n</p>\n\n# Title", "text/plain"},
 		{"markdown with a comment first", "<!-- generated -->\n# Title", "text/plain"},
+		{"markdown with a tag first and code later", "<div align=center>\n# Lib\n</div>\n```html\n<script src=lib.js>\n```", "text/plain"},
 		{"markdown hiding a page", "<p>\n<script>alert(1)</script>", "text/html"},
 		{"html", "<!DOCTYPE html><title>x</title>", "text/html"},
 		{"html in upper case behind space", "\xef\xbb\xbf \n<HTML>", "text/html"},

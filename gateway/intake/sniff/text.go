@@ -79,7 +79,8 @@ func shebang(head []byte) bool {
 }
 
 // htmlTags begin a page. Markdown may begin with other tags (<p align="center">, <div>, <!-- note -->), so those
-// count only when a script, a frame or the like comes with them.
+// count only when a script, a frame or the like comes with them, in front of the first backtick: behind it begins
+// quoted code.
 var (
 	htmlTags   = []string{"<!doctype html", "<html", "<head", "<body", "<script", "<iframe", "<style", "<title", "<meta", "<link", "<object", "<embed", "<svg", "<base", "<form"}
 	activeTags = []string{"<script", "<iframe", "<object", "<embed", "<svg", "<html", "<body"}
@@ -100,8 +101,9 @@ func htmlDocument(head []byte) bool {
 	if len(start) < 2 || !(start[1] == '!' || start[1] == '?' || 'a' <= start[1] && start[1] <= 'z') {
 		return false
 	}
+	prose, _, _ := bytes.Cut(start, []byte("`"))
 	for _, tag := range activeTags {
-		if bytes.Contains(start, []byte(tag)) {
+		if bytes.Contains(prose, []byte(tag)) {
 			return true
 		}
 	}

@@ -72,9 +72,12 @@ func boxBehind(k *bmff.Walker, from, to int64, types ...string) (bmff.Box, bool,
 	return bmff.Box{}, false, nil
 }
 
+// maxNamed bounds how much of what is refused anyway is read to name it.
+const maxNamed = 4 << 20
+
 // refuse names what stands between from and to as well as it can; it is never Clean.
 func refuse(w *window.Reader, from, to int64) (Finding, error) {
-	f, err := classify(w, from, to)
+	f, err := classify(w, from, min(to, from+maxNamed))
 	if err == nil && f.Kind == Clean {
 		f = Finding{Data, "unknown", from}
 	}

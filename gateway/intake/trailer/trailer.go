@@ -51,11 +51,15 @@ func Picture(r io.ReaderAt, size, end int64) (Finding, error) {
 	return f, notShort(err)
 }
 
-// Text looks at bytes in which a file carries text: a comment that holds a script is refused whatever its format
-// would do with it.
-func Text(r io.ReaderAt, size, from, to int64) (Finding, error) {
-	f, err := scan(window.New(r, size), from, to, textNeedles)
-	return f, notShort(err)
+// Texts returns a function that looks at runs of bytes in which a file carries text: a comment that holds a script
+// is refused whatever its format would do with it. Runs should come in the order of the file: a file may have
+// hundreds of thousands of them, and they share one window.
+func Texts(r io.ReaderAt, size int64) func(from, to int64) (Finding, error) {
+	w := window.New(r, size)
+	return func(from, to int64) (Finding, error) {
+		f, err := scan(w, from, to, textNeedles)
+		return f, notShort(err)
+	}
 }
 
 // notShort makes the one error that speaks of the file into one of ours: every offset here was checked before.

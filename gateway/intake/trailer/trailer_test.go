@@ -306,17 +306,41 @@ func TestTarWithThePicturesMagic(t *testing.T) {
 	require.Equal(t, trailer.Finding{Kind: trailer.Archive, What: "tar"}, f)
 }
 
-func TestText(t *testing.T) {
+func TestTexts(t *testing.T) {
 	for text, want := range map[string]trailer.Kind{
 		"<?php": trailer.Script, "<?PHP\n": trailer.Script, "a <ScRiPt>": trailer.Script, "<script": trailer.Script,
 		"%PDF-1.2": trailer.Data, "<?xpacket begin='' ?>": trailer.Clean, "<x:xmpmeta><rdf:RDF>": trailer.Clean,
 		"phpinfo": trailer.Clean, "": trailer.Clean, "PK": trailer.Clean, "<?phpx": trailer.Clean,
 	} {
 		data := join("<script>", text, "<script>")
-		f, err := trailer.Text(bytes.NewReader(data), int64(len(data)), 8, int64(8+len(text)))
+		f, err := trailer.Texts(bytes.NewReader(data), int64(len(data)))(8, int64(8+len(text)))
 		require.NoError(t, err)
 		require.Equal(t, want, f.Kind, text)
 	}
+}
+
+// countingDisk counts the bytes that are read from it.
+type countingDisk struct {
+	*bytes.Reader
+	read int64
+}
+
+func (d *countingDisk) ReadAt(b []byte, off int64) (int, error) {
+	n, err := d.Reader.ReadAt(b, off)
+	d.read += int64(n)
+	return n, err
+}
+
+// A flood of tiny comments must not cost more reading than the file is long.
+func TestTextsShareTheirWindow(t *testing.T) {
+	disk := &countingDisk{Reader: bytes.NewReader(make([]byte, 1<<20))}
+	look := trailer.Texts(disk, 1<<20)
+	for off := int64(0); off < 1<<20-2; off += 4 {
+		f, err := look(off, off+2)
+		require.NoError(t, err)
+		require.Equal(t, trailer.Clean, f.Kind)
+	}
+	require.LessOrEqual(t, disk.read, int64(1<<20+1<<16))
 }
 
 // What is found must not depend on where in the window it lies.
