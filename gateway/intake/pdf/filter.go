@@ -36,19 +36,25 @@ func (s *scanner) unpack(at int64) (io.Reader, error) {
 	if err != nil {
 		return nil, err
 	}
+	var plain io.Reader = raw
 	for i, name := range filters {
-		if raw, err = decode(raw, name, params[i]); err != nil {
+		inflater := s.flate
+		if i > 0 {
+			inflater = flate.NewReader(nil)
+		}
+		if plain, err = decode(plain, name, params[i], inflater); err != nil {
 			return nil, err
 		}
 	}
-	return raw, nil
+	return plain, nil
 }
 
 // rawData returns the packed bytes. Deflate knows its own end, so its length does not matter: a reader that
 // stops earlier sees less than is seen here. Anything else needs a direct length with "endstream" behind it.
-func (s *scanner) rawData(at int64, selfEnding bool) (io.Reader, error) {
+func (s *scanner) rawData(at int64, selfEnding bool) (*bufio.Reader, error) {
 	if selfEnding {
-		return bufio.NewReader(io.NewSectionReader(s.body, at, s.size-at)), nil
+		s.packed.Reset(io.NewSectionReader(s.body, at, s.size-at))
+		return s.packed, nil
 	}
 	v, _, once := s.walk.get("Length")
 	length, err := integer(v)
@@ -62,7 +68,8 @@ func (s *scanner) rawData(at int64, selfEnding bool) (io.Reader, error) {
 	if !bytes.HasPrefix(bytes.TrimLeft(behind, "\r\n "), []byte("endstream")) {
 		return nil, errUnreadable
 	}
-	return bufio.NewReader(io.NewSectionReader(s.body, at, length)), nil
+	s.packed.Reset(io.NewSectionReader(s.body, at, length))
+	return s.packed, nil
 }
 
 // filters lists the filters of the stream, first to be undone first.
@@ -139,11 +146,11 @@ func paramDict(v []value) (dict map[string]int64, rest []value, err error) {
 
 func isFlate(name string) bool { return name == "FlateDecode" || name == "Fl" }
 
-// decode undoes one filter.
-func decode(r io.Reader, name string, params map[string]int64) (io.Reader, error) {
+// decode undoes one filter; inflater is for its use alone.
+func decode(r io.Reader, name string, params map[string]int64, inflater io.ReadCloser) (io.Reader, error) {
 	switch name {
 	case "FlateDecode", "Fl":
-		plain, err := inflate(r)
+		plain, err := inflate(r, inflater)
 		if err != nil {
 			return nil, err
 		}
@@ -162,7 +169,7 @@ func decode(r io.Reader, name string, params map[string]int64) (io.Reader, error
 }
 
 // inflate reads zlib without its checksum, which PDF readers do not check either.
-func inflate(r io.Reader) (io.Reader, error) {
+func inflate(r io.Reader, inflater io.ReadCloser) (io.Reader, error) {
 	var head [2]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
 		return nil, fmt.Errorf("%w: %w", errUnreadable, err)
@@ -171,7 +178,7 @@ func inflate(r io.Reader) (io.Reader, error) {
 	if head[0]&0x0f != deflate || (int(head[0])<<8|int(head[1]))%31 != 0 || head[1]&hasDictionary != 0 {
 		return nil, fmt.Errorf("%w: no zlib header", errUnreadable)
 	}
-	return flate.NewReader(r), nil
+	return inflater, inflater.(flate.Resetter).Reset(r, nil)
 }
 
 // hexReader undoes ASCIIHexDecode: pairs of hex digits up to '>'.

@@ -76,10 +76,9 @@ func (s *scanner) objectStream(at int64) error {
 		return err
 	}
 	metered := &budget{r: plain, left: s.inflateLeft}
-	buf := make([]byte, 32<<10)
 	l := &lexer{refill: func() ([]byte, error) {
-		n, err := metered.Read(buf)
-		return buf[:n], err
+		n, err := metered.Read(s.spare)
+		return s.spare[:n], err
 	}}
 	s.walk.reset()
 	err = readPacked(l, &s.walk, count, first)
@@ -87,7 +86,7 @@ func (s *scanner) objectStream(at int64) error {
 	if errors.Is(l.err, errBudget) {
 		return refuse(bomb, storage.Details{"limit": s.opt.MaxInflateBytes})
 	}
-	if refusal := (*storage.Error)(nil); errors.As(err, &refusal) {
+	if storage.CodeOf(err) != "" {
 		return err
 	}
 	if l.err != nil {

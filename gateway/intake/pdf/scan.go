@@ -1,7 +1,9 @@
 package pdf
 
 import (
+	"bufio"
 	"bytes"
+	"compress/flate"
 	"io"
 )
 
@@ -17,8 +19,14 @@ type scanner struct {
 	encrypted  bool
 	unreadable error // the first object stream that could not be read; encryption explains it better
 	walk       walker
-	lex        lexer
-	spare      []byte // for what an object has behind the window
+
+	// Reused from object to object: a file may have hundreds of thousands.
+	lex    lexer
+	behind int64  // file offset of what refill reads next
+	spare  []byte // for what an object has behind the window, or an object stream unpacks to
+	packed *bufio.Reader
+	flate  io.ReadCloser
+	refill func() ([]byte, error)
 }
 
 const (
@@ -31,7 +39,10 @@ const (
 // run visits every "N G obj" and every "trailer << >>" of the file, wherever they stand.
 func (s *scanner) run() error {
 	s.walk.allowActive = s.opt.AllowActive
-	s.spare = make([]byte, 8<<10)
+	s.spare = make([]byte, 16<<10)
+	s.packed = bufio.NewReaderSize(nil, 8<<10)
+	s.flate = flate.NewReader(nil)
+	s.refill = s.readBehind
 	marks := []mark{{word: []byte("obj"), visit: s.visitObject}, {word: []byte("trailer"), visit: s.visitTrailer}}
 	buf := make([]byte, 0, windowLen)
 	base := int64(0) // file offset of buf[0]
@@ -93,17 +104,19 @@ func (m *mark) find(buf []byte, base int64) error {
 
 // enter points the lexer at buf[at:] and what lies behind buf in the file.
 func (s *scanner) enter(buf []byte, at int, base int64) *lexer {
-	behind := base + int64(len(buf))
-	s.lex = lexer{buf: buf, i: at, base: base, refill: func() ([]byte, error) {
-		if behind >= s.size {
-			return nil, io.EOF
-		}
-		n, err := s.body.ReadAt(s.spare[:min(int64(len(s.spare)), s.size-behind)], behind)
-		behind += int64(n)
-		return s.spare[:n], err
-	}}
+	s.behind = base + int64(len(buf))
+	s.lex = lexer{buf: buf, i: at, base: base, refill: s.refill}
 	s.walk.reset()
 	return &s.lex
+}
+
+func (s *scanner) readBehind() ([]byte, error) {
+	if s.behind >= s.size {
+		return nil, io.EOF
+	}
+	n, err := s.body.ReadAt(s.spare[:min(int64(len(s.spare)), s.size-s.behind)], s.behind)
+	s.behind += int64(n)
+	return s.spare[:n], err
 }
 
 // spend counts what was read as objects. Objects that lie inside of each other (in a string, say) are read
