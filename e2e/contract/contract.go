@@ -94,14 +94,14 @@ func (x *transport) check(req *http.Request, resp *http.Response) error {
 		resp.Body = x.watch(req.URL.Path, resp.Body)
 	}
 	if refusedBeforeRouting(resp.StatusCode) {
-		return x.fits("Error", body)
+		return x.isRefusal(req, body)
 	}
 	route, params, err := x.find(req)
 	if errors.Is(err, routers.ErrPathNotFound) || errors.Is(err, routers.ErrMethodNotAllowed) {
 		if !slices.Contains([]int{http.StatusNotFound, http.StatusMethodNotAllowed}, resp.StatusCode) {
 			return fmt.Errorf("not in the document: %w", err)
 		}
-		return x.fits("Error", body)
+		return x.isRefusal(req, body)
 	}
 	if err != nil {
 		return fmt.Errorf("find in the document: %w", err)
@@ -142,12 +142,15 @@ func isListed(route *routers.Route, status int, mediaType string) bool {
 	return r != nil && (len(r.Value.Content) == 0 || r.Value.Content.Get(mediaType) != nil)
 }
 
-// fits checks JSON against a named schema of the document.
-func (x *transport) fits(schema string, raw []byte) error {
-	if raw == nil {
+// isRefusal checks an answer that belongs to no operation of the document; to HEAD it has no body.
+func (x *transport) isRefusal(req *http.Request, raw []byte) error {
+	switch {
+	case req.Method == http.MethodHead:
+		return nil
+	case raw == nil:
 		return errors.New("the body is not JSON")
 	}
-	return Fits(x.doc, schema, raw)
+	return Fits(x.doc, "Error", raw)
 }
 
 // maxBody bounds a JSON body that is kept for checking: far more than a page of 200 assets.

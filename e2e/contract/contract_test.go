@@ -71,6 +71,7 @@ func TestResponsesAgainstTheDocument(t *testing.T) {
 		{name: "deleted", method: "DELETE", path: one, status: 204},
 		{name: "too late", path: one, status: 408, kind: "application/json", body: refusal("MALFORMED_REQUEST")},
 		{name: "nowhere", path: "/nowhere", status: 404, kind: "application/json", body: refusal("NOT_FOUND")},
+		{name: "HEAD nowhere", method: "HEAD", path: "/nowhere", status: 404, kind: "application/json"},
 		{name: "nowhere in plain text", path: "/nowhere", status: 404, kind: "text/plain", body: "no", complaint: "not JSON"},
 		{name: "an endpoint that nobody wrote down", path: "/nowhere", status: 200, kind: "text/plain", body: "hi", complaint: "not in the document"},
 		{name: "a method that is not there", method: "PUT", path: one, status: 405, kind: "application/json", body: refusal("METHOD_NOT_ALLOWED")},
