@@ -33,8 +33,14 @@ ensure() {
   echo "installing: ${missing[*]}"
   guard_services
   export DEBIAN_FRONTEND=noninteractive
-  apt-get -qq update
-  apt-get -qq -y --no-install-recommends -o Dpkg::Use-Pty=0 install "${missing[@]}" >/dev/null
+  local log
+  log=$(mktemp)
+  if ! { apt-get -qq update && apt-get -qq -y --no-install-recommends install "${missing[@]}"; } >"$log" 2>&1; then
+    tail -n 30 "$log" >&2
+    echo "The packages above could not be installed; the whole log is $log." >&2
+    exit 1
+  fi
+  rm -f "$log"
 }
 
 # guard_services keeps the packages from starting system services: ours run in private folders on private
