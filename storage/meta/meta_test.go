@@ -184,12 +184,12 @@ func TestDeletedAssetDropsItsReferenceAndTheSweepIsExclusive(t *testing.T) {
 		})
 		_, err := db.Tenant(ctx, tenant).Asset(a.ID)
 		require.ErrorIs(t, err, storage.ErrNotFound)
-		list, err := db.Sweepable(ctx, meta.Now(), 10)
+		list, err := db.Sweepable(ctx, meta.Now(), 0, 10)
 		require.NoError(t, err)
 		require.Len(t, list, 1)
 
 		inTx(t, db, func(tx *meta.Tx) error {
-			won, err := tx.BeginSweep(tenant, digest)
+			won, err := tx.BeginSweep(tenant, digest, meta.Now(), 0)
 			require.True(t, won)
 			return err
 		})
@@ -214,7 +214,7 @@ func TestLinkedBlobIsNotSwept(t *testing.T) {
 		inTx(t, db, func(tx *meta.Tx) error {
 			_, err := tx.Tenant(tenant).CreateBlob(newBlob(digest))
 			require.NoError(t, err)
-			won, err := tx.BeginSweep(tenant, digest)
+			won, err := tx.BeginSweep(tenant, digest, meta.Now(), 0)
 			require.False(t, won)
 			return err
 		})

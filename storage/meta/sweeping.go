@@ -8,20 +8,26 @@ import (
 	"gatehouse/storage"
 )
 
-// Sweepable lists blobs that nobody references since before the cutoff, and infected or unscannable ones
-// whose verdict is older than the retention, and those whose sweep was interrupted.
-func (db *DB) Sweepable(ctx context.Context, unreferenced Stamp, limit int) ([]Blob, error) {
+// Sweepable lists blobs that nobody references since before the cutoff, and those whose sweep was begun before
+// the other cutoff and never ended: its sweeper died.
+func (db *DB) Sweepable(ctx context.Context, unreferenced, abandoned Stamp, limit int) ([]Blob, error) {
 	var out []Blob
-	err := db.g.WithContext(ctx).
-		Where("(refs = 0 AND unreferenced_at > 0 AND unreferenced_at <= ?) OR sweeping = ?", unreferenced, true).
-		Limit(limit).Find(&out).Error
+	g := db.g.WithContext(ctx)
+	err := g.Where(sweepable(g, unreferenced, abandoned)).Limit(limit).Find(&out).Error
 	return out, err
 }
 
-// BeginSweep claims a blob that still has no reference; from then on nothing links to it. It reports false when
-// somebody linked in between.
-func (tx *Tx) BeginSweep(tenantID, sha256 string) (bool, error) {
-	r := tx.g.Model(&Blob{}).Where("tenant_id = ? AND sha256 = ? AND refs = 0", tenantID, sha256).
+func sweepable(g *gorm.DB, unreferenced, abandoned Stamp) *gorm.DB {
+	return g.Where("refs = 0 AND ((sweeping = ? AND unreferenced_at > 0 AND unreferenced_at <= ?) OR (sweeping = ? AND updated_at <= ?))",
+		false, unreferenced, true, abandoned)
+}
+
+// BeginSweep claims a blob for one sweeper, by the rule of Sweepable; from then on nothing links to it. It reports
+// false when somebody linked to it or another sweeper claimed it in between. Whoever claims it must be done with
+// its objects long before the claim counts as abandoned.
+func (tx *Tx) BeginSweep(tenantID, sha256 string, unreferenced, abandoned Stamp) (bool, error) {
+	r := tx.g.Model(&Blob{}).Where("tenant_id = ? AND sha256 = ?", tenantID, sha256).
+		Where(sweepable(tx.g, unreferenced, abandoned)).
 		Updates(map[string]any{"sweeping": true, "revision": revisionUp, "updated_at": Now()})
 	return r.RowsAffected == 1, r.Error
 }
@@ -57,7 +63,7 @@ func (tx *Tx) EndSweep(tenantID, sha256 string) (int64, error) {
 	return b.Size + variants, nil
 }
 
-// BlobsIn tells which of the digests have a row of the tenant that is not being swept, with their zone.
+// BlobsIn reads the rows of those of the digests that the tenant has, by digest; also of those being swept.
 func (t Tenant) BlobsIn(digests []string) (map[string]Blob, error) {
 	var list []Blob
 	if err := t.rows(&Blob{}).Where("sha256 IN ?", digests).Find(&list).Error; err != nil {

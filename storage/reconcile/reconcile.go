@@ -1,0 +1,134 @@
+package reconcile
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"gatehouse/quota"
+	"gatehouse/storage/audit"
+	"gatehouse/storage/blob"
+	"gatehouse/storage/meta"
+)
+
+// Config is how long things are kept. Zero means "not at all", except where a default is named.
+type Config struct {
+	// OrphanGrace is the age at which an object without a row is an orphan: longer than any upload or job takes
+	// from its first object to its last row.
+	OrphanGrace time.Duration
+	// DeletedGrace is how long a blob without references stays.
+	DeletedGrace time.Duration
+	// Infected is how long infected and unscannable assets stay in quarantine.
+	Infected time.Duration
+	// TaskHistory, EventHistory and IdempotencyTTL are how long those rows stay.
+	TaskHistory    time.Duration
+	EventHistory   time.Duration
+	IdempotencyTTL time.Duration
+	// Settle is how long a claim outlives the last deletion under it; longer than an upload takes from the end of
+	// its put to its rows, shorter than uploads wait for a sweep (3 s).
+	Settle time.Duration
+	// Takeover is the age at which another sweeper's claim counts as abandoned (10 min).
+	Takeover time.Duration
+}
+
+// How much is done at once. Uploads of bytes that are being swept wait for the whole batch, so it is small.
+const (
+	claimBatch = 100
+	listBatch  = 500
+)
+
+// batchTime bounds the deletions of one batch. It must stay far below Takeover: a sweeper that is slower than that
+// must not delete what another one has finished sweeping.
+const batchTime = time.Minute
+
+// Reconciler sweeps. It is safe for concurrent use, also by several programs.
+type Reconciler struct {
+	cfg    Config
+	db     *meta.DB
+	zones  *blob.Zones
+	ledger quota.Ledger
+	log    *slog.Logger
+}
+
+// New makes a Reconciler.
+func New(cfg Config, db *meta.DB, zones *blob.Zones, ledger quota.Ledger, log *slog.Logger) *Reconciler {
+	cfg.Settle = cmp.Or(cfg.Settle, 3*time.Second)
+	cfg.Takeover = cmp.Or(cfg.Takeover, 10*time.Minute)
+	return &Reconciler{cfg: cfg, db: db, zones: zones, ledger: ledger, log: log}
+}
+
+// Report counts what one run did.
+type Report struct {
+	// Reservations that were abandoned and dropped.
+	Reservations int `json:"reservations"`
+	// Expired assets whose infected blob was kept long enough.
+	Expired int `json:"expired"`
+	// Blobs removed because nobody referenced them, and their bytes, variants included.
+	Blobs int   `json:"blobs"`
+	Bytes int64 `json:"bytes"`
+	// Orphans, objects removed that no row spoke of; Misplaced, that lay in the other zone than their row said;
+	// Strays, variants without a row.
+	Orphans   int `json:"orphans"`
+	Misplaced int `json:"misplaced"`
+	Strays    int `json:"strays"`
+	// Requeued blobs that waited for a scan or variants without a task.
+	Requeued int `json:"requeued"`
+	// Foreign objects whose key is none of ours; they are left alone.
+	Foreign int `json:"foreign"`
+	// Failed steps; the log says which. The next run tries again.
+	Failed int `json:"failed"`
+}
+
+// Empty reports whether there was nothing to do.
+func (r Report) Empty() bool { return r == Report{} }
+
+// Run sweeps once. A step that fails is logged, counted and left for the next run; an error means that the run
+// itself could not go on: database or store away, ctx at its end.
+func (r *Reconciler) Run(ctx context.Context) (Report, error) {
+	var rep Report
+	for _, step := range []struct {
+		name string
+		do   func(context.Context, *Report) error
+	}{
+		{"expire reservations", r.expireReservations},
+		{"end infected assets", r.endInfected},
+		{"remove unreferenced blobs", r.removeUnreferenced},
+		{"remove orphans", r.removeOrphans},
+		{"queue lost work", r.requeueStranded},
+		{"forget old rows", r.forget},
+	} {
+		if err := step.do(ctx, &rep); err != nil {
+			return rep, errors.Join(fmt.Errorf("sweep: %s: %w", step.name, err), r.record(ctx, rep))
+		}
+	}
+	return rep, r.record(ctx, rep)
+}
+
+// record says what was done, unless it was nothing.
+func (r *Reconciler) record(ctx context.Context, rep Report) error {
+	if rep.Empty() {
+		return nil
+	}
+	r.log.Info("swept", "reservations", rep.Reservations, "expired", rep.Expired, "blobs", rep.Blobs, "bytes", rep.Bytes,
+		"orphans", rep.Orphans, "misplaced", rep.Misplaced, "strays", rep.Strays, "requeued", rep.Requeued,
+		"foreign", rep.Foreign, "failed", rep.Failed)
+	return r.db.InTx(ctx, func(tx *meta.Tx) error {
+		return audit.Write(tx, audit.Entry{Actor: audit.Worker, Action: "sweep", Result: audit.OK, Data: map[string]any{"report": rep}})
+	})
+}
+
+// failed notes a step that went wrong; it returns the error when there is no point in going on.
+func (r *Reconciler) failed(ctx context.Context, rep *Report, what string, err error, args ...any) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	rep.Failed++
+	r.log.Error("sweep: "+what, append(args, "error", err)...)
+	if errors.Is(err, blob.ErrUnavailable) {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}

@@ -1,0 +1,537 @@
+package reconcile
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"gatehouse/quota"
+	"gatehouse/storage"
+	"gatehouse/storage/blob"
+	"gatehouse/storage/meta"
+	"gatehouse/storage/meta/metatest"
+)
+
+var ctx = context.Background()
+
+// yard is a tenant with rows and objects, and a sweeper whose grace times the test sets.
+type yard struct {
+	*Reconciler
+	tenant string
+	ledger quota.Ledger
+}
+
+// old is a configuration by which everything is old enough at once; kept rows stay.
+var impatient = Config{
+	Infected: time.Hour, TaskHistory: time.Hour, EventHistory: time.Hour, IdempotencyTTL: time.Hour, Settle: time.Millisecond,
+}
+
+func onEach(t *testing.T, test func(t *testing.T, y *yard)) {
+	metatest.Each(t, func(t *testing.T, db *meta.DB) {
+		zones, err := blob.Open(ctx, blob.Config{Driver: blob.DriverDisk, Root: t.TempDir()})
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, zones.Close()) })
+		test(t, newYard(t, db, zones))
+	})
+}
+
+func newYard(t *testing.T, db *meta.DB, zones *blob.Zones) *yard {
+	ledger := quota.Ledger{DB: db, TTL: time.Hour}
+	log := slog.New(slog.NewTextHandler(t.Output(), nil))
+	return &yard{New(impatient, db, zones, ledger, log), metatest.Tenant(t, db, 1<<20), ledger}
+}
+
+func digestOf(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:])
+}
+
+func (y *yard) inTx(t testing.TB, fn func(tx *meta.Tx) error) {
+	t.Helper()
+	require.NoError(t, y.db.InTx(ctx, fn))
+}
+
+func (y *yard) put(t testing.TB, zone storage.Zone, key, content string) {
+	t.Helper()
+	require.NoError(t, y.zones.Of(zone).Put(ctx, key, bytes.NewReader([]byte(content)), int64(len(content)), blob.PutOptions{}))
+}
+
+// put the object of a blob with that content.
+func (y *yard) object(t testing.TB, zone storage.Zone, content string) string {
+	t.Helper()
+	key := storage.BlobKey(y.tenant, digestOf(content))
+	y.put(t, zone, key, content)
+	return key
+}
+
+// row writes the rows of an upload: blob, asset, ledger. It reports what the gateway acts on.
+func (y *yard) row(content string) (asset string, created bool, err error) {
+	now := meta.Now()
+	asset = meta.NewID()
+	err = y.db.InTx(ctx, func(tx *meta.Tx) error {
+		var err error
+		created, err = tx.Tenant(y.tenant).CreateBlob(&meta.Blob{
+			SHA256: digestOf(content), Size: int64(len(content)), MediaType: "text/plain", Category: storage.CategoryImage,
+			Zone: storage.ZoneQuarantine, Refs: 1, ScanStatus: storage.ScanPending, MediaStatus: storage.MediaNone, CreatedAt: now, UpdatedAt: now,
+		})
+		if err != nil || !created {
+			return err
+		}
+		if err := tx.Tenant(y.tenant).CreateAsset(&meta.Asset{
+			ID: asset, SHA256: digestOf(content), Name: "n", NameFolded: "n", Ext: "txt", Category: storage.CategoryImage, MediaType: "text/plain",
+			Size: int64(len(content)), State: storage.AssetQuarantined, CreatedAt: now, UpdatedAt: now,
+		}); err != nil {
+			return err
+		}
+		return y.ledger.Charge(tx, y.tenant, int64(len(content)))
+	})
+	return asset, created, err
+}
+
+// upload does the whole of it and returns the asset.
+func (y *yard) upload(t testing.TB, content string) string {
+	t.Helper()
+	y.object(t, storage.ZoneQuarantine, content)
+	asset, created, err := y.row(content)
+	require.NoError(t, err)
+	require.True(t, created)
+	return asset
+}
+
+// pass moves an uploaded blob to the clean zone as a scan does, with one variant.
+func (y *yard) pass(t testing.TB, content string) {
+	t.Helper()
+	digest := digestOf(content)
+	key := storage.BlobKey(y.tenant, digest)
+	require.NoError(t, y.zones.Promote(ctx, key))
+	y.verdict(t, content, storage.ScanClean, storage.ZoneClean, storage.MediaDone)
+	require.NoError(t, y.zones.Quarantine.Delete(ctx, key))
+	y.put(t, storage.ZoneClean, storage.VariantKey(y.tenant, digest, "w320", "webp"), "webp")
+	y.inTx(t, func(tx *meta.Tx) error {
+		_, err := tx.Tenant(y.tenant).CreateVariant(&meta.Variant{SHA256: digest, Preset: "w320", Ext: "webp", Size: 4, CreatedAt: meta.Now()})
+		require.NoError(t, err)
+		return y.ledger.Charge(tx, y.tenant, 4)
+	})
+}
+
+func (y *yard) verdict(t testing.TB, content string, status storage.ScanStatus, zone storage.Zone, media storage.MediaStatus) {
+	t.Helper()
+	y.inTx(t, func(tx *meta.Tx) error {
+		tenant := tx.Tenant(y.tenant)
+		b, err := tenant.Blob(digestOf(content))
+		require.NoError(t, err)
+		state, err := storage.StateOf(status)
+		require.NoError(t, err)
+		require.NoError(t, tenant.SetVerdict(b.SHA256, b.Revision, storage.Verdict{Status: status, ScannedAt: time.Now()}, zone, media))
+		_, err = tenant.FollowBlob(b.SHA256, state, storage.EventScanned, nil)
+		return err
+	})
+}
+
+func (y *yard) delete(t testing.TB, asset string) {
+	t.Helper()
+	y.inTx(t, func(tx *meta.Tx) error { _, err := tx.Tenant(y.tenant).DeleteAsset(asset); return err })
+}
+
+func (y *yard) sweep(t testing.TB) Report {
+	t.Helper()
+	rep, err := y.Run(ctx)
+	require.NoError(t, err)
+	require.Zero(t, rep.Failed)
+	return rep
+}
+
+func (y *yard) has(t testing.TB, zone storage.Zone, key string) bool {
+	t.Helper()
+	_, err := y.zones.Of(zone).Stat(ctx, key)
+	if errors.Is(err, blob.ErrNotExist) {
+		return false
+	}
+	require.NoError(t, err)
+	return true
+}
+
+// requireExact holds invariant 4 and that no object lies about without a row.
+func (y *yard) requireExact(t testing.TB) {
+	t.Helper()
+	q, err := y.db.Tenant(ctx, y.tenant).Quota()
+	require.NoError(t, err)
+	stored, err := y.db.Tenant(ctx, y.tenant).StoredBytes()
+	require.NoError(t, err)
+	require.Equal(t, stored, q.Used)
+	var lying int64
+	for _, zone := range []storage.Zone{storage.ZoneQuarantine, storage.ZoneClean} {
+		for info, err := range y.zones.Of(zone).List(ctx, y.tenant+"/", "") {
+			require.NoError(t, err)
+			lying += info.Size
+		}
+	}
+	require.Equal(t, stored, lying)
+}
+
+func TestUnreferencedBlobGoesWithItsVariantsAndItsShareOfTheLedger(t *testing.T) {
+	onEach(t, func(t *testing.T, y *yard) {
+		gone, kept := y.upload(t, "deleted"), y.upload(t, "kept")
+		y.pass(t, "deleted")
+		y.pass(t, "kept")
+		y.put(t, storage.ZoneClean, storage.VariantKey(y.tenant, digestOf("deleted"), "w640", "webp"), "never got a row")
+		y.inTx(t, func(tx *meta.Tx) error { // two assets on one blob: it stays until both are deleted
+			_, err := tx.Tenant(y.tenant).LinkBlob(digestOf("kept"))
+			return err
+		})
+		y.delete(t, gone)
+		y.delete(t, kept)
+		rep := y.sweep(t)
+		require.Equal(t, 1, rep.Blobs)
+		require.EqualValues(t, len("deleted")+4, rep.Bytes)
+		require.True(t, y.has(t, storage.ZoneClean, storage.BlobKey(y.tenant, digestOf("kept"))))
+		y.requireExact(t)
+		require.Equal(t, Report{}, y.sweep(t), "a second sweep finds nothing")
+	})
+}
+
+func TestDeletedGrace(t *testing.T) {
+	onEach(t, func(t *testing.T, y *yard) {
+		y.cfg.DeletedGrace, y.cfg.OrphanGrace = time.Hour, time.Hour
+		y.delete(t, y.upload(t, "deleted a moment ago"))
+		require.Equal(t, Report{}, y.sweep(t))
+	})
+}
+
+func TestInterruptedSweepIsTakenOverOnlyWhenItsClaimIsOld(t *testing.T) {
+	onEach(t, func(t *testing.T, y *yard) {
+		y.delete(t, y.upload(t, "half swept"))
+		now := meta.Now()
+		list, err := y.db.Sweepable(ctx, now, 0, 10)
+		require.NoError(t, err)
+		swept, err := y.claimAndDelete(ctx, &Report{}, list, now, 0) // and here the sweeper dies
+		require.NoError(t, err)
+		require.Len(t, swept, 1)
+
+		require.Equal(t, Report{}, y.sweep(t), "another sweeper leaves the claim alone")
+		y.cfg.Takeover = time.Nanosecond
+		require.Equal(t, 1, y.sweep(t).Blobs)
+		y.requireExact(t)
+	})
+}
+
+func TestUploadOfBytesThatAreBeingSweptWaitsAndStoresThemAnew(t *testing.T) {
+	onEach(t, func(t *testing.T, y *yard) {
+		const content = "uploaded, deleted, uploaded again"
+		y.delete(t, y.upload(t, content))
+		now := meta.Now()
+		list, err := y.db.Sweepable(ctx, now, 0, 10)
+		require.NoError(t, err)
+		swept, err := y.claimAndDelete(ctx, &Report{}, list, now, 0)
+		require.NoError(t, err)
+
+		err = y.db.InTx(ctx, func(tx *meta.Tx) error { _, err := tx.Tenant(y.tenant).LinkBlob(digestOf(content)); return err })
+		require.ErrorIs(t, err, meta.ErrSweeping)
+		require.NoError(t, y.endSweeps(ctx, &Report{}, swept))
+		y.upload(t, content)
+		require.Equal(t, Report{}, y.sweepYoung(t))
+		y.requireExact(t)
+	})
+}
+
+// sweepYoung sweeps with a grace that spares everything the test has just put.
+func (y *yard) sweepYoung(t testing.TB) Report {
+	t.Helper()
+	grace := y.cfg.OrphanGrace
+	y.cfg.OrphanGrace = time.Hour
+	defer func() { y.cfg.OrphanGrace = grace }()
+	rep := y.sweep(t)
+	rep.Requeued = 0 // this test's uploads queue no scan
+	return rep
+}
+
+func TestLinkBeforeTheClaimSavesTheBlob(t *testing.T) {
+	onEach(t, func(t *testing.T, y *yard) {
+		y.delete(t, y.upload(t, "wanted again"))
+		now := meta.Now()
+		list, err := y.db.Sweepable(ctx, now, 0, 10)
+		require.NoError(t, err)
+		require.Len(t, list, 1)
+		y.inTx(t, func(tx *meta.Tx) error {
+			linked, err := tx.Tenant(y.tenant).LinkBlob(digestOf("wanted again"))
+			require.True(t, linked)
+			return err
+		})
+		swept, err := y.claimAndDelete(ctx, &Report{}, list, now, 0)
+		require.NoError(t, err)
+		require.Empty(t, swept)
+		require.True(t, y.has(t, storage.ZoneQuarantine, storage.BlobKey(y.tenant, digestOf("wanted again"))))
+	})
+}
+
+func TestOrphansOfKnownAndUnknownTenantsGoWhenTheyAreOld(t *testing.T) {
+	onEach(t, func(t *testing.T, y *yard) {
+		y.upload(t, "has rows")
+		var keys []string
+		for _, tenant := range []string{y.tenant, "0190c0de-0000-7000-8000-000000000000"} {
+			for n := range 3 {
+				digest := digestOf(fmt.Sprint("orphan", n))
+				keys = append(keys, storage.BlobKey(tenant, digest), storage.VariantKey(tenant, digest, "w320", "webp"))
+			}
+		}
+		for _, zone := range []storage.Zone{storage.ZoneQuarantine, storage.ZoneClean} {
+			for _, key := range keys {
+				y.put(t, zone, key, "orphan")
+			}
+			y.put(t, zone, "somebody/elses/object", "foreign")
+		}
+		require.Zero(t, y.sweepYoung(t).Orphans)
+
+		rep := y.sweep(t)
+		require.Equal(t, 2*len(keys), rep.Orphans)
+		require.Equal(t, 2, rep.Foreign)
+		for _, zone := range []storage.Zone{storage.ZoneQuarantine, storage.ZoneClean} {
+			for _, key := range keys {
+				require.False(t, y.has(t, zone, key))
+			}
+			require.True(t, y.has(t, zone, "somebody/elses/object"))
+		}
+		y.requireExact(t)
+		for n := range 3 {
+			_, err := y.db.Tenant(ctx, y.tenant).Blob(digestOf(fmt.Sprint("orphan", n)))
+			require.ErrorIs(t, err, storage.ErrNotFound, "no claim stays behind")
+		}
+	})
+}
+
+// The steps of an upload against those of the orphan sweep, in every order that matters: whatever happens, an
+// upload that was acknowledged has its object.
+func TestUploadAgainstTheSweepOfAnOrphanOfTheSameBytes(t *testing.T) {
+	const content = "an upload died here long ago"
+	digest := digestOf(content)
+	step := func(y *yard) (f family, key string) {
+		key = storage.BlobKey(y.tenant, digest)
+		return family{y.tenant, digest, []object{{key: key, tenantID: y.tenant, sha256: digest}}}, key
+	}
+	t.Run("row before the claim", func(t *testing.T) {
+		onEach(t, func(t *testing.T, y *yard) {
+			f, key := step(y)
+			y.upload(t, content)
+			claimed, err := y.claimOrphan(ctx, f)
+			require.NoError(t, err)
+			require.False(t, claimed)
+			require.True(t, y.has(t, storage.ZoneQuarantine, key))
+		})
+	})
+	t.Run("put before the second look at the age", func(t *testing.T) {
+		onEach(t, func(t *testing.T, y *yard) {
+			f, key := step(y)
+			claimed, err := y.claimOrphan(ctx, f)
+			require.NoError(t, err)
+			require.True(t, claimed)
+			y.object(t, storage.ZoneQuarantine, content)
+			y.cfg.OrphanGrace = time.Hour
+			done, err := y.deleteClaimed(ctx, &Report{}, storage.ZoneQuarantine, []family{f})
+			require.NoError(t, err)
+			require.True(t, y.has(t, storage.ZoneQuarantine, key), "young again")
+			require.NoError(t, y.endOrphanClaims(ctx, done))
+			_, created, err := y.row(content)
+			require.NoError(t, err)
+			require.True(t, created)
+			y.requireExact(t)
+		})
+	})
+	t.Run("put right before the deletion", func(t *testing.T) {
+		onEach(t, func(t *testing.T, y *yard) {
+			f, key := step(y)
+			claimed, err := y.claimOrphan(ctx, f)
+			require.NoError(t, err)
+			require.True(t, claimed)
+			y.object(t, storage.ZoneQuarantine, content)                                      // the upload saw no row before the claim
+			done, err := y.deleteClaimed(ctx, &Report{}, storage.ZoneQuarantine, []family{f}) // and loses its object
+			require.NoError(t, err)
+			require.False(t, y.has(t, storage.ZoneQuarantine, key))
+			_, created, err := y.row(content) // so it must not be acknowledged
+			require.NoError(t, err)
+			require.False(t, created, "the claim is still there: it settles")
+			require.NoError(t, y.endOrphanClaims(ctx, done))
+			y.upload(t, content) // it stores its bytes once more
+			require.True(t, y.has(t, storage.ZoneQuarantine, key))
+			y.requireExact(t)
+		})
+	})
+}
+
+func TestCopyInTheWrongZoneGoesOnlyWhenNoScanCanWantIt(t *testing.T) {
+	onEach(t, func(t *testing.T, y *yard) {
+		y.upload(t, "clean")
+		y.pass(t, "clean")
+		key := y.object(t, storage.ZoneQuarantine, "clean") // a second upload of the same bytes came too late
+		scan := scanOf(y.tenant, digestOf("clean"))
+		y.inTx(t, func(tx *meta.Tx) error { _, err := tx.Enqueue(scan); return err })
+		require.Zero(t, y.sweep(t).Misplaced)
+		require.True(t, y.has(t, storage.ZoneQuarantine, key), "a rescan is about to run")
+
+		y.inTx(t, func(tx *meta.Tx) error { return tx.Tenant(y.tenant).CancelTasks(digestOf("clean")) })
+		require.Equal(t, 1, y.sweep(t).Misplaced)
+		require.False(t, y.has(t, storage.ZoneQuarantine, key))
+		require.True(t, y.has(t, storage.ZoneClean, key))
+		y.requireExact(t)
+		y.inTx(t, func(tx *meta.Tx) error {
+			queued, err := tx.Enqueue(scan)
+			require.True(t, queued, "the scan is free again")
+			return err
+		})
+	})
+}
+
+func TestLeftoversOfARejectedBlobAreRemovedFromTheCleanZone(t *testing.T) {
+	onEach(t, func(t *testing.T, y *yard) {
+		y.upload(t, "turned out bad")
+		y.verdict(t, "turned out bad", storage.ScanInfected, storage.ZoneQuarantine, storage.MediaNone)
+		digest := digestOf("turned out bad")
+		y.object(t, storage.ZoneClean, "turned out bad")
+		y.put(t, storage.ZoneClean, storage.VariantKey(y.tenant, digest, "w320", "webp"), "webp")
+		require.Equal(t, 2, y.sweep(t).Misplaced)
+		y.requireExact(t)
+	})
+}
+
+// The dangerous order: the sweeper has looked at the row, and then the scan copies and moves it.
+func TestScanThatMovesTheBlobWhileTheSweeperLooksKeepsItsCopy(t *testing.T) {
+	onEach(t, func(t *testing.T, y *yard) {
+		y.upload(t, "moves")
+		digest := digestOf("moves")
+		key := y.object(t, storage.ZoneClean, "moves") // left by a scan that died before its commit
+		f := family{y.tenant, digest, []object{{key: key, tenantID: y.tenant, sha256: digest}}}
+
+		// The scan is open from the upload on; it runs to its end between the sweeper's list and its deletion.
+		scan := scanOf(y.tenant, digest)
+		y.inTx(t, func(tx *meta.Tx) error { _, err := tx.Enqueue(scan); return err })
+		require.NoError(t, y.removeMisplaced(ctx, &Report{}, storage.ZoneClean, f))
+		require.True(t, y.has(t, storage.ZoneClean, key), "not while the scan is open")
+		y.pass(t, "moves")
+		y.inTx(t, func(tx *meta.Tx) error { return tx.Tenant(y.tenant).CancelTasks(digest) })
+		require.NoError(t, y.removeMisplaced(ctx, &Report{}, storage.ZoneClean, f))
+		require.True(t, y.has(t, storage.ZoneClean, key), "the row says clean by now")
+
+		// While the sweeper holds the scan's key, no scan can be queued, so none can copy.
+		lease, held, err := y.db.Hold(ctx, scan, "sweeper", time.Minute)
+		require.NoError(t, err)
+		require.True(t, held)
+		y.inTx(t, func(tx *meta.Tx) error {
+			queued, err := tx.Enqueue(scan)
+			require.False(t, queued)
+			return err
+		})
+		y.inTx(t, func(tx *meta.Tx) error { return tx.Finish(lease) })
+	})
+}
+
+func TestVariantWithoutARowGoesUnlessTheImageJobIsOpen(t *testing.T) {
+	onEach(t, func(t *testing.T, y *yard) {
+		y.upload(t, "picture")
+		y.pass(t, "picture")
+		digest := digestOf("picture")
+		stray := storage.VariantKey(y.tenant, digest, "w640", "webp")
+		y.put(t, storage.ZoneClean, stray, "no row")
+		y.inTx(t, func(tx *meta.Tx) error { _, err := tx.Enqueue(imageOf(y.tenant, digest)); return err })
+		require.Zero(t, y.sweep(t).Strays)
+		require.True(t, y.has(t, storage.ZoneClean, stray))
+		y.inTx(t, func(tx *meta.Tx) error { return tx.Tenant(y.tenant).CancelTasks(digest) })
+		require.Equal(t, 1, y.sweep(t).Strays)
+		y.requireExact(t)
+	})
+}
+
+func TestSweeperThatDiesWhileItHoldsATaskLeavesAnOrdinaryOne(t *testing.T) {
+	onEach(t, func(t *testing.T, y *yard) {
+		y.upload(t, "held")
+		_, held, err := y.db.Hold(ctx, scanOf(y.tenant, digestOf("held")), "sweeper", -time.Second)
+		require.NoError(t, err)
+		require.True(t, held)
+		requeued, _, err := y.db.Reap(ctx, 10)
+		require.NoError(t, err)
+		require.EqualValues(t, 1, requeued)
+		rung, err := y.db.Ring(ctx, 0, 10)
+		require.NoError(t, err)
+		require.Len(t, rung, 1)
+	})
+}
+
+func TestInfectedAssetsEndAfterTheirRetention(t *testing.T) {
+	onEach(t, func(t *testing.T, y *yard) {
+		asset := y.upload(t, "bad")
+		y.verdict(t, "bad", storage.ScanInfected, storage.ZoneQuarantine, storage.MediaNone)
+		require.Equal(t, Report{}, y.sweep(t))
+		y.cfg.Infected = 0
+		rep := y.sweep(t)
+		require.Equal(t, 1, rep.Expired)
+		require.Equal(t, 1, rep.Blobs)
+		_, err := y.db.Tenant(ctx, y.tenant).Asset(asset)
+		require.ErrorIs(t, err, storage.ErrNotFound)
+		y.requireExact(t)
+	})
+}
+
+func TestLostWorkIsQueuedAgainAndDeadWorkIsNot(t *testing.T) {
+	onEach(t, func(t *testing.T, y *yard) {
+		y.upload(t, "no scan")
+		y.upload(t, "dead scan")
+		y.upload(t, "no variants")
+		y.pass(t, "no variants")
+		y.verdict(t, "no variants", storage.ScanClean, storage.ZoneClean, storage.MediaPending)
+		lease, held, err := y.db.Hold(ctx, scanOf(y.tenant, digestOf("dead scan")), "w", time.Minute)
+		require.NoError(t, err)
+		require.True(t, held)
+		y.inTx(t, func(tx *meta.Tx) error { return tx.Bury(lease, "dead") })
+		require.Equal(t, Report{Requeued: 2}, y.sweep(t))
+		require.Equal(t, Report{}, y.sweep(t))
+		for content, kind := range map[string]storage.TaskKind{"no scan": storage.TaskScan, "no variants": storage.TaskImage} {
+			tasks, err := y.db.Tenant(ctx, y.tenant).TasksAbout(digestOf(content))
+			require.NoError(t, err)
+			require.Len(t, tasks, 1)
+			require.Equal(t, kind, tasks[0].Kind)
+		}
+	})
+}
+
+func TestAbandonedReservationsAndOldRowsAreForgotten(t *testing.T) {
+	onEach(t, func(t *testing.T, y *yard) {
+		gone := quota.Ledger{DB: y.db, TTL: -time.Second}
+		_, err := gone.Reserve(ctx, y.tenant, 100)
+		require.NoError(t, err)
+		require.Equal(t, Report{Reservations: 1}, y.sweep(t))
+		q, err := y.db.Tenant(ctx, y.tenant).Quota()
+		require.NoError(t, err)
+		require.Zero(t, q.Reserved)
+	})
+}
+
+func TestParseKey(t *testing.T) {
+	digest := digestOf("x")
+	for key, want := range map[string]object{
+		storage.BlobKey("t", digest):                    {tenantID: "t", sha256: digest},
+		storage.VariantKey("t", digest, "w320", "webp"): {tenantID: "t", sha256: digest, preset: "w320"},
+		"t/zz/" + digest:                                {},
+		"t/" + digest:                                   {},
+		digest:                                          {},
+		storage.BlobKey("t", digest) + "/x":             {},
+		storage.BlobKey("t", digest) + ".w320":          {},
+		storage.BlobKey("t", digest) + ".w320.webp.x":   {},
+		storage.BlobKey("t", digest) + "..webp":         {},
+		storage.BlobKey("t", digest[:63]+"G"):           {},
+		storage.BlobKey("t", digest[:62]):               {},
+		"t/u/" + digest[:2] + "/" + digest:              {},
+	} {
+		got, ok := parseKey(key)
+		require.Equal(t, want.tenantID != "", ok, key)
+		if ok {
+			want.key = key
+			require.Equal(t, want, got)
+		}
+	}
+}

@@ -1,0 +1,112 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+
+	"gatehouse/storage"
+	"gatehouse/storage/audit"
+	"gatehouse/storage/meta"
+)
+
+// expireReservations gives back quota that was held for uploads that never ended.
+func (r *Reconciler) expireReservations(ctx context.Context, rep *Report) error {
+	for {
+		n, err := r.ledger.ExpireAbandoned(ctx, listBatch)
+		rep.Reservations += n
+		if err != nil || n < listBatch {
+			return err
+		}
+	}
+}
+
+// endInfected deletes the assets of blobs whose bad verdict is older than the retention. The blobs go the way of
+// all blobs without references.
+func (r *Reconciler) endInfected(ctx context.Context, rep *Report) error {
+	for {
+		list, err := r.db.ExpiredInfections(ctx, meta.Now().Add(-r.cfg.Infected), claimBatch)
+		if err != nil {
+			return err
+		}
+		ended := 0
+		for _, b := range list {
+			ids, err := r.db.Tenant(ctx, b.TenantID).AssetsOn(b.SHA256)
+			if err != nil {
+				return err
+			}
+			for _, id := range ids {
+				if err := r.endAsset(ctx, b, id); err != nil {
+					return err
+				}
+				ended++
+			}
+		}
+		rep.Expired += ended
+		if len(list) < claimBatch || ended == 0 {
+			return nil
+		}
+	}
+}
+
+func (r *Reconciler) endAsset(ctx context.Context, b meta.Blob, id string) error {
+	err := r.db.InTx(ctx, func(tx *meta.Tx) error {
+		if _, err := tx.Tenant(b.TenantID).DeleteAsset(id); err != nil {
+			return err
+		}
+		return audit.Write(tx, audit.Entry{
+			Actor: audit.Worker, TenantID: b.TenantID, Action: "asset.delete", Target: id, Result: audit.OK,
+			Data: map[string]any{"reason": "infected_retention", "sha256": b.SHA256, "signature": b.ScanSignature},
+		})
+	})
+	if errors.Is(err, storage.ErrNotFound) {
+		return nil // its tenant was quicker
+	}
+	return err
+}
+
+// requeueStranded queues the scan or the variants of blobs that wait for them without a task. That happens when a
+// task is queued at the very moment at which another one of its kind ends, or is held, having nothing to do.
+func (r *Reconciler) requeueStranded(ctx context.Context, rep *Report) error {
+	scans, images, err := r.db.Stranded(ctx, listBatch)
+	if err != nil {
+		return err
+	}
+	for _, b := range scans {
+		if err := r.requeue(ctx, rep, scanOf(b.TenantID, b.SHA256)); err != nil {
+			return err
+		}
+	}
+	for _, b := range images {
+		if err := r.requeue(ctx, rep, imageOf(b.TenantID, b.SHA256)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Reconciler) requeue(ctx context.Context, rep *Report, n meta.NewTask) error {
+	var queued bool
+	err := r.db.InTx(ctx, func(tx *meta.Tx) error {
+		var err error
+		queued, err = tx.Enqueue(n)
+		return err
+	})
+	if err == nil && queued {
+		rep.Requeued++
+		r.log.Warn("queued a task that was lost", "kind", n.Kind, "tenant", n.TenantID, "sha256", n.Subject)
+	}
+	return err
+}
+
+func (r *Reconciler) forget(ctx context.Context, _ *Report) error {
+	now := meta.Now()
+	return r.db.Forget(ctx, now.Add(-r.cfg.TaskHistory), now.Add(-r.cfg.EventHistory), now.Add(-r.cfg.IdempotencyTTL))
+}
+
+func scanOf(tenantID, sha256 string) meta.NewTask {
+	return meta.NewTask{Kind: storage.TaskScan, Lane: storage.LaneScan, TenantID: tenantID, Subject: sha256, Unique: true}
+}
+
+func imageOf(tenantID, sha256 string) meta.NewTask {
+	return meta.NewTask{Kind: storage.TaskImage, Lane: storage.LaneImage, TenantID: tenantID, Subject: sha256, Unique: true}
+}
