@@ -1,0 +1,55 @@
+package jobs
+
+import (
+	"context"
+	"time"
+
+	"gatehouse/quota"
+	"gatehouse/storage"
+	"gatehouse/storage/blob"
+	"gatehouse/storage/meta"
+	"gatehouse/storage/reconcile"
+	"gatehouse/worker/tools/clamd"
+)
+
+// Deps are what the jobs work with.
+type Deps struct {
+	DB         *meta.DB
+	Zones      *blob.Zones
+	Ledger     quota.Ledger
+	Scanner    *clamd.Scanner
+	Reconciler *reconcile.Reconciler
+	// ScanTimeout bounds one scan, the transfer from the store included.
+	ScanTimeout time.Duration
+	// SweepEvery is how often the sweeper runs (10 min).
+	SweepEvery time.Duration
+}
+
+// sweepTimeout bounds one sweep: listing some ten million objects takes about that long.
+const sweepTimeout = 6 * time.Hour
+
+// List is THE list of jobs.
+func List(d Deps) []Job {
+	scan := &scan{db: d.DB, zones: d.Zones, ledger: d.Ledger, scanner: d.Scanner}
+	sweep := &sweep{reconciler: d.Reconciler}
+	return []Job{
+		{Kind: storage.TaskScan, Lane: storage.LaneScan, Timeout: d.ScanTimeout, Run: scan.run},
+		{Kind: storage.TaskSweep, Lane: storage.LaneHousekeeping, Timeout: sweepTimeout, Run: sweep.run},
+	}
+}
+
+// Schedule is THE list of what is due by the clock.
+func Schedule(d Deps) []Periodic {
+	return []Periodic{
+		{Name: "sweep", Every: d.SweepEvery, Do: func(ctx context.Context) error {
+			return d.DB.InTx(ctx, func(tx *meta.Tx) error {
+				_, err := tx.Enqueue(meta.NewTask{Kind: storage.TaskSweep, Lane: storage.LaneHousekeeping, Unique: true})
+				return err
+			})
+		}},
+		{Name: "reservations", Every: time.Minute, Do: func(ctx context.Context) error {
+			_, err := d.Ledger.ExpireAbandoned(ctx, 500)
+			return err
+		}},
+	}
+}
