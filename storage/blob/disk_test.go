@@ -29,6 +29,7 @@ func openDisk(t testing.TB, root string) *blob.Zones {
 }
 
 func TestDisk(t *testing.T) {
+	t.Parallel()
 	blobtest.Run(t, func(t *testing.T) *blob.Zones { return openDisk(t, t.TempDir()) })
 }
 

@@ -17,6 +17,7 @@
 //     beyond its name. A key may not be a folder of another key ("a/b" beside "a/b/c").
 //   - List yields keys in byte order with bounded memory, and prefixes are whole folders ("tenant/", never
 //     "tenant"), so a neighbour whose id begins alike is never listed.
+//   - One object is one request to S3, never parts, so it is limited to 5 GiB there.
 //   - Info.ModTime is when the object came to lie in its zone: a copy is as young as the copy. Sweepers rely on
 //     it for their grace time.
 //

@@ -97,6 +97,7 @@ func (s *shortWriter) Write(p []byte) (int, error) {
 func cut() { panic(http.ErrAbortHandler) }
 
 func TestS3OneRequestEach(t *testing.T) {
+	t.Parallel()
 	l, zones, _ := openLine(t, nil)
 	ctx, b, data := t.Context(), zones.Clean, make([]byte, 70<<10)
 	read := func(offset, length int64) func() error {
@@ -138,6 +139,7 @@ func TestS3OneRequestEach(t *testing.T) {
 }
 
 func TestS3PutTriesAgain(t *testing.T) {
+	t.Parallel()
 	l, zones, _ := openLine(t, func(c *blob.Config) { c.Timeout = 2 * time.Second })
 	data := bytes.Repeat([]byte("0123456789abcdef"), 64<<10)
 	faults := map[string]func(w http.ResponseWriter, r *http.Request){
@@ -174,6 +176,7 @@ func TestS3PutTriesAgain(t *testing.T) {
 }
 
 func TestS3GivesUp(t *testing.T) {
+	t.Parallel()
 	for retries, requests := range map[int]int64{2: 3, -1: 1} {
 		l, zones, _ := openLine(t, func(c *blob.Config) { c.Retries = retries })
 		always := func(_ int64, w http.ResponseWriter, _ *http.Request) (http.ResponseWriter, bool) {
@@ -216,6 +219,7 @@ func TestS3GivesUp(t *testing.T) {
 }
 
 func TestS3ReadGoesOn(t *testing.T) {
+	t.Parallel()
 	l, zones, _ := openLine(t, func(c *blob.Config) { c.Timeout = time.Second })
 	data := make([]byte, 1<<20)
 	for i := range data {
@@ -293,6 +297,7 @@ func TestS3ReadGoesOn(t *testing.T) {
 
 // TestS3LostBucket: were a lost bucket taken for lost objects, reconciling would mark every asset as gone.
 func TestS3LostBucket(t *testing.T) {
+	t.Parallel()
 	c := s3Config(services.MinIO(t))
 	zones, err := blob.Open(t.Context(), c)
 	require.NoError(t, err)

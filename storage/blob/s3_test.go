@@ -17,11 +17,13 @@ import (
 )
 
 func TestMinIO(t *testing.T) {
+	t.Parallel()
 	server := services.MinIO(t)
 	blobtest.Run(t, func(t *testing.T) *blob.Zones { return openS3(t, server) })
 }
 
 func TestVersityGW(t *testing.T) {
+	t.Parallel()
 	server := services.VersityGW(t)
 	blobtest.Run(t, func(t *testing.T) *blob.Zones { return openS3(t, server) })
 }
