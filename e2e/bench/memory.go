@@ -12,11 +12,10 @@ import (
 // benchMemory sends 20 files of 100 MiB at once and looks at the gateway's resident memory.
 func benchMemory(c *console) []row {
 	const files, size, aim = 20, 100 << 20, 128 << 20
-	r := rig.Distributed(c, rig.Options{Env: map[string]string{
+	r := rig.Distributed(c, rig.Options{Workers: rig.NoWorkers, Env: map[string]string{
 		"GATEHOUSE_LOG_LEVEL": "warn", "GATEHOUSE_PLANS_PRO_STORAGE_BYTES": "1TiB",
 		"GATEHOUSE_CATEGORIES_VIDEO_MAX_BYTES": "128MiB",
 	}})
-	r.Workers[0].Stop()
 	tenant := r.Tenant("bench", "pro")
 	var wg sync.WaitGroup
 	for range files {

@@ -9,40 +9,46 @@ import (
 	"testing"
 )
 
-// Programs are the paths of the two built programs.
-type Programs struct{ Gateway, Worker string }
-
-var build struct {
-	once sync.Once
-	dir  string
-	err  error
+// program is one of the two programs, built once a test binary when it is first needed.
+type program struct {
+	name, cgo string
+	once      sync.Once
+	path      string
+	err       error
 }
 
-// Build builds both programs once a test binary, from the tree the test stands in, with the flags of `make build`.
-func Build(t testing.TB) Programs {
+var (
+	gatewayProgram = &program{name: "gateway", cgo: "0"}
+	workerProgram  = &program{name: "worker", cgo: "1"}
+)
+
+// built returns the path of the program, built from the tree the test stands in, with the settings of `make build`.
+func (p *program) built(t testing.TB) string {
 	t.Helper()
-	build.once.Do(func() {
-		if build.dir, build.err = os.MkdirTemp("", "gatehouse-e2e-"); build.err != nil {
+	p.once.Do(func() {
+		dir, err := os.MkdirTemp("", "gatehouse-e2e-")
+		if err != nil {
+			p.err = err
 			return
 		}
-		for _, p := range []struct{ name, cgo string }{{"gateway", "0"}, {"worker", "1"}} {
-			cmd := exec.Command("go", "build", "-o", filepath.Join(build.dir, p.name), "gatehouse/"+p.name)
-			cmd.Env = append(os.Environ(), "CGO_ENABLED="+p.cgo)
-			if out, err := cmd.CombinedOutput(); err != nil {
-				build.err = fmt.Errorf("build %s: %w\n%s", p.name, err, out)
-				return
-			}
+		p.path = filepath.Join(dir, p.name)
+		cmd := exec.Command("go", "build", "-trimpath", "-o", p.path, "gatehouse/"+p.name)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED="+p.cgo)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			p.err = fmt.Errorf("build %s: %w\n%s", p.name, err, out)
 		}
 	})
-	if build.err != nil {
-		t.Fatal(build.err)
+	if p.err != nil {
+		t.Fatal(p.err)
 	}
-	return Programs{Gateway: filepath.Join(build.dir, "gateway"), Worker: filepath.Join(build.dir, "worker")}
+	return p.path
 }
 
-// Clean removes what Build built; call it at the end of TestMain.
+// Clean removes what was built; call it at the end of TestMain.
 func Clean() {
-	if build.dir != "" {
-		_ = os.RemoveAll(build.dir)
+	for _, p := range []*program{gatewayProgram, workerProgram} {
+		if p.path != "" {
+			_ = os.RemoveAll(filepath.Dir(p.path))
+		}
 	}
 }

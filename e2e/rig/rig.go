@@ -28,16 +28,20 @@ type Rig struct {
 	Workers  []*Process
 	// URLs are the gateways' base URLs, in their order.
 	URLs []string
-
-	programs Programs
 }
 
 // Options change what is started. The zero value is one gateway and one worker with the defaults.
 type Options struct {
-	Gateways, Workers int
+	// Gateways is how many to start; zero means one.
+	Gateways int
+	// Workers is how many to start; zero means one, NoWorkers none.
+	Workers int
 	// Env adds to or replaces configuration variables (GATEHOUSE_...).
 	Env map[string]string
 }
+
+// NoWorkers as Options.Workers leaves every task undone.
+const NoWorkers = -1
 
 // readyPatience is how long a start may take on a machine that is busy with other tests.
 const readyPatience = 90 * time.Second
@@ -69,7 +73,7 @@ func Distributed(t testing.TB, o Options) *Rig {
 
 func start(t testing.TB, o Options, mode map[string]string) *Rig {
 	t.Helper()
-	r := &Rig{T: t, Dir: t.TempDir(), programs: Build(t), Env: map[string]string{
+	r := &Rig{T: t, Dir: t.TempDir(), Env: map[string]string{
 		"GATEHOUSE_LOG_LEVEL":              "debug",
 		"GATEHOUSE_HTTP_ADDR":              freeAddr(t),
 		"GATEHOUSE_WORKER_HTTP_ADDR":       "",
@@ -87,8 +91,10 @@ func start(t testing.TB, o Options, mode map[string]string) *Rig {
 	for range max(1, o.Gateways) {
 		r.AddGateway()
 	}
-	for range max(1, o.Workers) {
-		r.AddWorker()
+	if o.Workers != NoWorkers {
+		for range max(1, o.Workers) {
+			r.AddWorker()
+		}
 	}
 	return r
 }
@@ -97,7 +103,7 @@ func start(t testing.TB, o Options, mode map[string]string) *Rig {
 func (r *Rig) AddGateway() *Process {
 	r.T.Helper()
 	addr := freeAddr(r.T)
-	p := newProcess(r.T, r.Dir, fmt.Sprintf("gateway%d", len(r.Gateways)), r.programs.Gateway,
+	p := newProcess(r.T, r.Dir, fmt.Sprintf("gateway%d", len(r.Gateways)), gatewayProgram.built(r.T),
 		append(r.environ(), "GATEHOUSE_HTTP_ADDR="+addr), "serve")
 	p.Start()
 	r.Gateways = append(r.Gateways, p)
@@ -109,7 +115,7 @@ func (r *Rig) AddGateway() *Process {
 // AddWorker starts one more worker.
 func (r *Rig) AddWorker() *Process {
 	r.T.Helper()
-	p := newProcess(r.T, r.Dir, fmt.Sprintf("worker%d", len(r.Workers)), r.programs.Worker, r.environ(), "run")
+	p := newProcess(r.T, r.Dir, fmt.Sprintf("worker%d", len(r.Workers)), workerProgram.built(r.T), r.environ(), "run")
 	p.Start()
 	r.Workers = append(r.Workers, p)
 	return p
@@ -134,10 +140,10 @@ func (r *Rig) WaitReady(gateway int) {
 }
 
 // Gateway runs a command of the gateway to its end and returns what it prints.
-func (r *Rig) Gateway(args ...string) string { return r.run(r.programs.Gateway, args...) }
+func (r *Rig) Gateway(args ...string) string { return r.run(gatewayProgram.built(r.T), args...) }
 
 // Worker runs a command of the worker to its end.
-func (r *Rig) Worker(args ...string) string { return r.run(r.programs.Worker, args...) }
+func (r *Rig) Worker(args ...string) string { return r.run(workerProgram.built(r.T), args...) }
 
 func (r *Rig) run(program string, args ...string) string {
 	r.T.Helper()

@@ -1,0 +1,59 @@
+// Command worker does what uploads leave to be done: it scans, makes variants, and keeps rows and store in step.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"gatehouse/configs"
+	"gatehouse/worker/tools/vips"
+)
+
+// version is set by the build (-ldflags "-X main.version=...").
+var version = "dev"
+
+// cli is what the command line can say; the tags are its help.
+type cli struct {
+	Config  string           `help:"Configuration file; also GATEHOUSE_CONFIG. Without one, the defaults and the environment hold." type:"path" placeholder:"FILE"`
+	Version kong.VersionFlag `help:"Print the version and exit."`
+
+	Run       runCmd       `cmd:"" help:"Work on tasks until SIGTERM or ctrl-C."`
+	Reconcile reconcileCmd `cmd:"" help:"Bring store and records in step now: sweep what nobody refers to, re-queue what is stuck."`
+}
+
+func main() {
+	// The child that decodes a picture is this program again, under a name that is not part of the command line.
+	if len(os.Args) > 1 && os.Args[1] == vips.ChildCommand {
+		os.Exit(vips.ChildMain(os.Args[2:]))
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	var c cli
+	parsed := kong.Parse(&c, kong.Name("worker"),
+		kong.Description("Gatehouse's worker: scans what was uploaded, makes web-ready variants, keeps rows and store in step."),
+		kong.Vars{"version": version}, kong.UsageOnError(), kong.BindTo(ctx, (*context.Context)(nil)))
+	if err := parsed.Run(&c); err != nil {
+		fail(err)
+	}
+}
+
+// fail ends the program with a sentence for whoever started it.
+func fail(err error) {
+	if problems, ok := errors.AsType[configs.Problems](err); ok {
+		fmt.Fprintln(os.Stderr, problems)
+	} else {
+		fmt.Fprintln(os.Stderr, "worker:", err)
+	}
+	os.Exit(1)
+}
+
+// load reads the configuration as the worker does.
+func (c *cli) load() (*configs.Config, error) {
+	return configs.Load(configs.ForWorker, c.Config, os.Environ())
+}

@@ -1,0 +1,189 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"gatehouse/boot"
+	"gatehouse/configs"
+	"gatehouse/storage"
+	"gatehouse/storage/blob"
+	"gatehouse/storage/meta"
+	"gatehouse/storage/reconcile"
+	"gatehouse/worker/dispatch"
+	"gatehouse/worker/jobs"
+	"gatehouse/worker/tools/clamd"
+	"gatehouse/worker/tools/vips"
+)
+
+type runCmd struct{}
+
+// sweepEvery is how often the sweeper runs: a listing of the store, so not all the time; grace times are hours.
+const sweepEvery = 10 * time.Minute
+
+// Run works until ctx ends.
+func (runCmd) Run(ctx context.Context, c *cli) error {
+	cfg, err := c.load()
+	if err != nil {
+		return err
+	}
+	log := boot.Logger(cfg)
+	db, zones, closeStore, err := openStore(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer closeStore()
+	scanner, closeScanner, err := openScanner(cfg, log)
+	if err != nil {
+		return err
+	}
+	defer closeScanner()
+	bell, err := doorbell(cfg, log)
+	if err != nil {
+		return err
+	}
+	defer logged(log, "close the doorbell", bell.Close)
+
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	deps, err := jobDeps(cfg, db, zones, scanner, log)
+	if err != nil {
+		return err
+	}
+	d, err := dispatch.New(dispatchConfig(cfg), db, bell, jobs.List(deps), jobs.Schedule(deps), registry, log)
+	if err != nil {
+		return err
+	}
+	stopStatus, err := serveStatus(cfg, db, zones, registry, log)
+	if err != nil {
+		return err
+	}
+	defer stopStatus()
+
+	var watch sync.WaitGroup
+	watch.Go(func() { jobs.WatchScanner(ctx, db, scanner, cfg.Scanner.ReadyInterval, log) })
+	defer watch.Wait()
+	log.Info("worker is working", "version", version, "database", db.Dialect(), "store", cfg.Store.Driver,
+		"broker", cfg.Broker.URL != "", "scanner", cfg.Scanner.Address)
+	err = d.Run(ctx)
+	log.Info("worker has stopped")
+	return err
+}
+
+// openStore opens the two places where everything durable is.
+func openStore(ctx context.Context, cfg *configs.Config, log *slog.Logger) (*meta.DB, *blob.Zones, func(), error) {
+	db, err := boot.Database(ctx, cfg)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	closeDB := func() { logged(log, "close the database", db.Close) }
+	if err := db.SchemaCurrent(ctx); err != nil {
+		closeDB()
+		return nil, nil, nil, err
+	}
+	zones, err := boot.Zones(ctx, cfg)
+	if err != nil {
+		closeDB()
+		return nil, nil, nil, err
+	}
+	return db, zones, closeDB, nil
+}
+
+// openScanner connects to the configured clamd, or starts one of the worker's own.
+func openScanner(cfg *configs.Config, log *slog.Logger) (*clamd.Scanner, func(), error) {
+	config := clamd.Config{
+		Address: cfg.Scanner.Address, TempDir: cfg.WorkDir(), Timeout: cfg.Scanner.Timeout, MaxFileBytes: int64(cfg.Scanner.MaxFileBytes),
+	}
+	if err := os.MkdirAll(cfg.WorkDir(), 0o700); err != nil {
+		return nil, nil, fmt.Errorf("data_dir: %w", err)
+	}
+	stop := func() {}
+	switch {
+	case cfg.Scanner.Address == "":
+		// Its own context: clamd is stopped after the jobs that use it, not by the same signal.
+		daemon, err := clamd.StartDaemon(context.Background(), clamd.DaemonConfig{
+			Dir: cfg.ClamdDir(), Databases: cfg.Scanner.DatabaseDir, MaxFileBytes: int64(cfg.Scanner.MaxFileBytes), Log: log,
+		})
+		if err != nil {
+			return nil, nil, fmt.Errorf("start clamd (or set scanner.address to one that runs): %w", err)
+		}
+		config.Address, config.Fingerprint = daemon.Address(), daemon.Fingerprint
+		stop = func() { logged(log, "stop clamd", daemon.Close) }
+	case cfg.Scanner.DatabaseDir != "":
+		config.Fingerprint = clamd.FolderFingerprint(cfg.Scanner.DatabaseDir)
+	}
+	scanner, err := clamd.New(config)
+	if err != nil {
+		stop()
+		return nil, nil, err
+	}
+	return scanner, stop, nil
+}
+
+// doorbell is the broker, or without one the process itself.
+func doorbell(cfg *configs.Config, log *slog.Logger) (dispatch.Doorbell, error) {
+	if cfg.Broker.URL == "" {
+		return dispatch.NewLocal(), nil
+	}
+	return dispatch.NewBroker(dispatch.BrokerConfig{
+		URL: cfg.Broker.URL.Reveal(), Prefix: cfg.Broker.Prefix, PublishTimeout: cfg.Broker.PublishTimeout,
+	}, log)
+}
+
+func jobDeps(cfg *configs.Config, db *meta.DB, zones *blob.Zones, scanner *clamd.Scanner, log *slog.Logger) (jobs.Deps, error) {
+	presets := make([]vips.Preset, 0, len(cfg.Images.Presets))
+	for _, p := range cfg.Images.Presets {
+		presets = append(presets, vips.Preset{Name: p.Name, LongEdge: p.LongEdge, Quality: cfg.Images.Quality})
+	}
+	pictures, err := vips.NewRunner(vips.Config{
+		TempDir: cfg.WorkDir(), Timeout: cfg.Images.Timeout, MaxPixels: cfg.Images.MaxPixels,
+		MaxBytes: cfg.LargestUpload(), Concurrency: cfg.Tasks.Lanes.Image.Concurrency,
+	})
+	if err != nil {
+		return jobs.Deps{}, err
+	}
+	return jobs.Deps{
+		DB: db, Zones: zones, Ledger: boot.Ledger(cfg, db), Scanner: scanner, Pictures: pictures, Presets: presets,
+		Reconciler: reconciler(cfg, db, zones, log), SweepEvery: sweepEvery,
+		// Twice what the tool itself may take: the transfer from and to the store comes on top.
+		ScanTimeout: 2 * cfg.Scanner.Timeout, ImageTimeout: 2 * cfg.Images.Timeout,
+	}, nil
+}
+
+func reconciler(cfg *configs.Config, db *meta.DB, zones *blob.Zones, log *slog.Logger) *reconcile.Reconciler {
+	r := cfg.Retention
+	return reconcile.New(reconcile.Config{
+		OrphanGrace: r.OrphanGrace, DeletedGrace: r.DeletedGrace, Infected: r.Infected,
+		TaskHistory: r.TaskHistory, EventHistory: r.EventHistory, IdempotencyTTL: r.IdempotencyTTL,
+	}, db, zones, boot.Ledger(cfg, db), log)
+}
+
+func dispatchConfig(cfg *configs.Config) dispatch.Config {
+	lanes := map[storage.Lane]int{}
+	for name, n := range cfg.Tasks.Lanes.Concurrency() {
+		lanes[storage.Lane(name)] = n
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "worker"
+	}
+	return dispatch.Config{
+		Worker: fmt.Sprintf("%.40s/%d", host, os.Getpid()), Lease: cfg.Tasks.Lease, Heartbeat: cfg.Tasks.Heartbeat,
+		PollInterval: cfg.Tasks.PollInterval, MaxAttempts: cfg.Tasks.MaxAttempts,
+		BackoffMin: cfg.Tasks.BackoffMin, BackoffMax: cfg.Tasks.BackoffMax, Lanes: lanes,
+	}
+}
+
+// logged runs a closing step whose failure loses nothing.
+func logged(log *slog.Logger, what string, do func() error) {
+	if err := do(); err != nil {
+		log.Error(what, "error", err)
+	}
+}
