@@ -7,12 +7,15 @@
 //	name.go       the file name is one line of visible text that no system mistakes for a path
 //	extension.go  the extension belongs to a category of the tenant's policy
 //	size.go       the size, first as declared, then as counted
-//	sniff.go      the bytes are what the extension says
-//	image.go      the picture's header is sound and its pixels and frames are bounded
-//	trailer.go    nothing hides behind the picture's end
+//	sniff.go      the bytes are what the extension says (sniff_table.go: what is what; package sniff)
+//	image.go      the picture is whole and its pixels and frames are bounded (package picture)
+//	trailer.go    nothing hides behind the picture's end (package trailer)
 //	ooxml.go      Word, Excel and PowerPoint packages (the work is done in package ooxml)
 //	pdf.go        active content in PDFs (the work is done in package pdf)
 //	text.go       text files are text, all of them
+//
+// Around the rules, receive.go walks an upload through the stages, spool.go holds its bytes meanwhile,
+// digest.go checks what the client claims about them, and store.go makes the file durable.
 //
 // A refusal is a *storage.Error whose Reason is declared beside the rule that gives it. Every rule runs in
 // constant memory, whatever the size of the file, and fails closed: what it cannot read it does not pass.

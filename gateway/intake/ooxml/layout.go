@@ -50,6 +50,9 @@ func onlyZeros(body io.ReaderAt, from, to int64) error {
 	if from == 0 && to > 0 {
 		return refuse(zipHidden, storage.Details{"offset": from})
 	}
+	if from >= to {
+		return nil
+	}
 	var buf [4096]byte
 	for from < to {
 		n, err := body.ReadAt(buf[:min(int64(len(buf)), to-from)], from)

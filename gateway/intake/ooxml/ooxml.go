@@ -3,6 +3,7 @@ package ooxml
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"io"
 	"path"
 	"slices"
@@ -145,7 +146,7 @@ func (p *pkg) isXML(name string, r *bufio.Reader) bool {
 
 // inPart adds the name of the part to a refusal.
 func inPart(m *member, err error) error {
-	refusal, ok := err.(*storage.Error)
+	refusal, ok := errors.AsType[*storage.Error](err)
 	if !ok {
 		return err
 	}

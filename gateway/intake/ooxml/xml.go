@@ -83,7 +83,7 @@ func scanXML(r *bufio.Reader, h xmlHandler) error {
 	if err != nil {
 		return err
 	}
-	s := xmlScanner{r: r, h: h}
+	s := xmlScanner{r: r, h: h, tail: make([]byte, 0, 16)}
 	for {
 		err := s.step()
 		switch {
@@ -141,6 +141,7 @@ type xmlScanner struct {
 	h        xmlHandler
 	attrs    attributes
 	name     []byte
+	tail     []byte // for skipPast
 	elements int
 }
 
@@ -242,7 +243,7 @@ func (s *xmlScanner) cdata() error {
 
 // skipPast consumes up to and including the mark, whose last byte is '>'.
 func (s *xmlScanner) skipPast(mark string) error {
-	var tail []byte // the last bytes before the current piece, where a mark may have begun
+	tail := s.tail[:0] // the last bytes before the current piece, where a mark may have begun
 	for {
 		piece, err := s.r.ReadSlice('>')
 		tail = append(tail, piece[max(0, len(piece)-len(mark)):]...)

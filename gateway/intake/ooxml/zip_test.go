@@ -240,3 +240,30 @@ func FuzzZIPRules(f *testing.F) {
 		}
 	})
 }
+
+// FuzzPart puts one foreign part into an honest document: what FuzzZIPRules hardly reaches behind checksums.
+func FuzzPart(f *testing.F) {
+	f.Add("word/_rels/settings.xml.rels", relsXML(external("attachedTemplate", `file:///\\evil\s\t.dotm`)))
+	f.Add("customXml/item1.xml", utf16le(`<?xml version="1.0"?><!-- x --><a b='1'><![CDATA[x]]></a>`))
+	f.Add("word/footer1.xml", `<w:fldSimple w:instr=" DDE "/><w:instrText>&#68;DE</w:instrText><w:fldChar/>`)
+	f.Add("word/media/image1.bin", ole("_VBA_PROJECT"))
+	f.Add("word/embeddings/x.bin", string(pack(f, []part{{"vbaProject.bin", "x"}})))
+	f.Add("word/fonts/font1.odttf", "MZ"+strings.Repeat("\x00", 58)+"\x40\x00\x00\x00PE\x00\x00")
+	f.Fuzz(func(t *testing.T, name, body string) {
+		var buf bytes.Buffer
+		w := zip.NewWriter(&buf)
+		for _, p := range append(ordinary("docx"), part{name, body}) {
+			f, err := w.CreateHeader(&zip.FileHeader{Name: p.name, Method: zip.Store})
+			require.NoError(t, err)
+			if _, err := f.Write([]byte(p.body)); err != nil {
+				return // a folder has no content
+			}
+		}
+		require.NoError(t, w.Close())
+		if err := checkBytes(buf.Bytes(), "docx", testLimits); err != nil {
+			require.NotEmpty(t, storage.CodeOf(err), "%v", err)
+			return
+		}
+		require.False(t, strings.HasSuffix(name, ".xml") && strings.HasPrefix(body, "<!DOCTYPE"))
+	})
+}
