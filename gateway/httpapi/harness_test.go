@@ -190,7 +190,7 @@ func (s *testServer) dial() net.Conn {
 	s.t.Helper()
 	conn, err := net.Dial("tcp", s.addr)
 	require.NoError(s.t, err)
-	require.NoError(s.t, conn.SetDeadline(time.Now().Add(20*time.Second)))
+	require.NoError(s.t, conn.SetDeadline(time.Now().Add(time.Minute)))
 	s.t.Cleanup(func() { _ = conn.Close() })
 	return conn
 }

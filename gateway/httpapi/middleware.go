@@ -165,6 +165,8 @@ func (s *Server) protocolError(ctx *fasthttp.RequestCtx, err error) {
 		refusal.Code = fasthttp.StatusRequestTimeout
 	}
 	s.refuse(ctx, refusal)
+	safe, _, _ := strings.Cut(err.Error(), `"`) // what is quoted is what the client sent
+	x.err = errors.New(strings.TrimSpace(safe))
 	stream.LingerOnClose(ctx)
 	x.kept = false
 	s.measure(ctx, x)
@@ -207,7 +209,7 @@ func (s *Server) finish(x *exchange) {
 	attrs := []slog.Attr{
 		slog.String("request_id", x.id), slog.String("method", x.method), slog.String("route", x.route),
 		slog.Int("status", x.status), slog.String("client", x.client),
-		slog.Int64("bytes_in", x.received), slog.Int64("bytes_out", max(0, x.sent)), slog.Duration("duration", x.duration),
+		slog.Int64("bytes_in", x.received), slog.Int64("bytes_out", max(0, x.sent)), slog.Float64("seconds", x.duration.Seconds()),
 	}
 	if x.tenant != "" {
 		attrs = append(attrs, slog.String("tenant", x.tenant))

@@ -81,6 +81,10 @@ func New(o Options) (*Server, error) {
 	if o.Log == nil || o.Metrics == nil {
 		return nil, errors.New("httpapi: Log and Metrics are required")
 	}
+	if o.Pace.Stall <= 0 || o.Pace.Window <= 0 || o.HeaderTimeout <= 0 || o.IdleTimeout <= 0 || o.Linger.Conns < 1 {
+		// Without a stall limit the fixed deadline of the headers would hold for the body too.
+		return nil, errors.New("httpapi: Pace, Linger and the timeouts must be set; see DefaultOptions")
+	}
 	s := &Server{options: o}
 	var err error
 	if s.metrics, err = newMetrics(o.Metrics, s.lingering); err != nil {

@@ -1,0 +1,200 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"unicode"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/stretchr/testify/require"
+	"github.com/valyala/fasthttp"
+
+	"gatehouse/storage"
+)
+
+// codesInSource reads the constants of type Code from storage/errors.go, so that a new one cannot be forgotten here.
+func codesInSource(t *testing.T) map[storage.Code]bool {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), "../../storage/errors.go", nil, 0)
+	require.NoError(t, err)
+	codes := map[storage.Code]bool{}
+	ast.Inspect(file, func(n ast.Node) bool {
+		spec, ok := n.(*ast.ValueSpec)
+		if !ok {
+			return true
+		}
+		if typ, ok := spec.Type.(*ast.Ident); ok && typ.Name == "Code" {
+			for _, v := range spec.Values {
+				text, err := strconv.Unquote(v.(*ast.BasicLit).Value)
+				require.NoError(t, err)
+				codes[storage.Code(text)] = true
+			}
+		}
+		return true
+	})
+	return codes
+}
+
+func TestEveryCodeHasAnAnswer(t *testing.T) {
+	codes := codesInSource(t)
+	require.Greater(t, len(codes), 20)
+	for code := range codes {
+		require.Contains(t, answers, code)
+	}
+	for code, a := range answers {
+		require.True(t, codes[code], "%s is not a code", code)
+		require.GreaterOrEqual(t, a.status, 400)
+		require.NotEmpty(t, http.StatusText(a.status))
+		for _, s := range []string{a.english, a.chinese} {
+			require.Equal(t, strings.Count(s, "["), strings.Count(s, "]"), s)
+			require.Equal(t, strings.Count(s, "{"), strings.Count(s, "}"), s)
+		}
+		// With nothing but the code, both are whole sentences; METHOD_NOT_ALLOWED always has its detail.
+		e := storage.Refuse(code, storage.Details{"method": "PUT"})
+		english, chinese := a.sentence(e, English), a.sentence(e, Chinese)
+		require.True(t, strings.HasSuffix(english, "."), english)
+		require.True(t, strings.HasSuffix(chinese, "。"), chinese)
+		for _, s := range []string{english, chinese} {
+			require.NotContains(t, s, "[")
+			require.NotContains(t, s, "{")
+		}
+		require.True(t, strings.ContainsFunc(chinese, func(r rune) bool { return unicode.Is(unicode.Han, r) }), chinese)
+	}
+}
+
+// The statuses are the contract of the design page.
+func TestStatuses(t *testing.T) {
+	want := map[int][]storage.Code{
+		400: {storage.CodeUploadIncomplete, storage.CodeMalformedRequest},
+		401: {storage.CodeUnauthenticated},
+		403: {storage.CodeForbidden, storage.CodeTenantSuspended, storage.CodePlanForbids},
+		404: {storage.CodeNotFound},
+		405: {storage.CodeMethodNotAllowed},
+		409: {storage.CodeAssetQuarantined, storage.CodeDuplicateFile, storage.CodeConflict},
+		410: {storage.CodeAssetRejected},
+		411: {storage.CodeLengthRequired},
+		413: {storage.CodeFileTooLarge},
+		415: {storage.CodeExtensionNotAllowed, storage.CodeTypeNotAllowed, storage.CodeTypeMismatch},
+		416: {storage.CodeRangeNotSatisfiable},
+		422: {storage.CodeFileEmpty, storage.CodeFilenameInvalid, storage.CodeContentUnsafe, storage.CodeDigestMismatch},
+		429: {storage.CodeRateLimited},
+		500: {storage.CodeInternal},
+		503: {storage.CodeUnavailable},
+		507: {storage.CodeQuotaExceeded},
+	}
+	n := 0
+	for status, codes := range want {
+		for _, code := range codes {
+			require.Equal(t, status, answers[code].status, code)
+			n++
+		}
+	}
+	require.Len(t, answers, n)
+}
+
+func TestSentences(t *testing.T) {
+	reason := storage.Reason{Slug: "x", English: "It hides an archive.", Chinese: "其中隐藏了压缩包。"}
+	tests := []struct {
+		err              *storage.Error
+		english, chinese string
+	}{
+		{
+			storage.Refuse(storage.CodeFileTooLarge, storage.Details{"limit": int64(5 << 20), "size": int64(5<<20 + 1)}),
+			"The file is too large: it has 5.0 MiB (5,242,881 B); at most 5 MiB are allowed.",
+			"文件过大：大小为 5.0 MiB (5,242,881 B)，最大允许 5 MiB。",
+		},
+		{storage.Refuse(storage.CodeFileTooLarge, storage.Details{"limit": 100}), "The file is too large; at most 100 B are allowed.", "文件过大，最大允许 100 B。"},
+		{storage.Refuse(storage.CodeFileTooLarge, nil), "The file is too large.", "文件过大。"},
+		{storage.Refuse(storage.CodeContentUnsafe, nil).Because(reason), "The file was refused because of what it contains. It hides an archive.", "文件因其内容而被拒绝。其中隐藏了压缩包。"},
+		{
+			storage.Refuse(storage.CodeExtensionNotAllowed, storage.Details{"extension": "exe", "allowed": "jpg, png"}),
+			"Files with this extension are not accepted: exe. Accepted are: jpg, png.",
+			"不接受此扩展名的文件：exe。可接受的扩展名：jpg, png。",
+		},
+		{
+			storage.Refuse(storage.CodeExtensionNotAllowed, storage.Details{"extension": "", "allowed": []string{"jpg", "png"}}),
+			"Files with this extension are not accepted. Accepted are: jpg, png.",
+			"不接受此扩展名的文件。可接受的扩展名：jpg, png。",
+		},
+		{
+			storage.Refuse(storage.CodeQuotaExceeded, storage.Details{"quota": int64(1 << 30), "used": int64(1 << 29), "reserved": int64(0), "needed": int64(600 << 20)}),
+			"The storage quota is used up: 600 MiB are needed; 512 MiB of 1 GiB are in use and 0 B are reserved for running uploads.",
+			"存储配额不足：需要 600 MiB，已使用 512 MiB/1 GiB，另有 0 B 已为进行中的上传预留。",
+		},
+		// What a caller wrote is text, whatever it looks like.
+		{storage.Refuse(storage.CodeExtensionNotAllowed, storage.Details{"extension": "{size}[x]"}), "Files with this extension are not accepted: {size}[x].", "不接受此扩展名的文件：{size}[x]。"},
+	}
+	for _, tt := range tests {
+		require.Equal(t, tt.english, answers[tt.err.Code].sentence(tt.err, English))
+		require.Equal(t, tt.chinese, answers[tt.err.Code].sentence(tt.err, Chinese))
+	}
+}
+
+func TestBytesFor(t *testing.T) {
+	for n, want := range map[int64]string{
+		0: "0 B", 1: "1 B", 1023: "1,023 B", 1024: "1 KiB", 1025: "1,025 B", 1536: "1,536 B", 5 << 20: "5 MiB", 5<<20 - 1: "5.0 MiB (5,242,879 B)",
+		100 << 20: "100 MiB", 1 << 40: "1 TiB", 1 << 50: "1024 TiB", -1: "-1 B",
+	} {
+		require.Equal(t, want, bytesFor(n))
+	}
+}
+
+func TestRefusalOf(t *testing.T) {
+	wrapped := fmt.Errorf("stage: %w", storage.Refuse(storage.CodeDuplicateFile, nil))
+	tests := []struct {
+		err    error
+		code   storage.Code
+		status int
+	}{
+		{wrapped, storage.CodeDuplicateFile, 409},
+		{errors.Join(errors.New("a"), wrapped), storage.CodeDuplicateFile, 409},
+		{storage.Refuse("NO_SUCH_CODE", nil), storage.CodeInternal, 500},
+		{errors.New("disk on fire"), storage.CodeInternal, 500},
+		{fmt.Errorf("query: %w", context.DeadlineExceeded), storage.CodeUnavailable, 503},
+		{fiber.ErrNotFound, storage.CodeNotFound, 404},
+		{fiber.ErrMethodNotAllowed, storage.CodeMethodNotAllowed, 405},
+		{fiber.ErrRequestEntityTooLarge, storage.CodeFileTooLarge, 413},
+		{fiber.ErrRequestHeaderFieldsTooLarge, storage.CodeMalformedRequest, 431},
+		{fiber.ErrRequestTimeout, storage.CodeMalformedRequest, 408},
+		{fiber.ErrPreconditionFailed, storage.CodeConflict, 412},
+		{fiber.ErrTeapot, storage.CodeMalformedRequest, 400},
+		{fiber.ErrBadGateway, storage.CodeInternal, 500},
+		{fiber.ErrServiceUnavailable, storage.CodeUnavailable, 503},
+	}
+	for _, tt := range tests {
+		e, status := refusalOf(&fasthttp.RequestCtx{}, tt.err)
+		require.Equal(t, tt.code, e.Code, tt.err)
+		require.Equal(t, tt.status, status, tt.err)
+	}
+}
+
+func TestLocaleOf(t *testing.T) {
+	tests := map[string]Locale{
+		"": English, "en": English, "zh": Chinese, "zh-CN": Chinese, "zh-Hans": Chinese, "zh-Hans-CN": Chinese, "zh-SG": Chinese,
+		"zh-TW": Chinese, "zh-Hant": Chinese, "zh-HK,zh;q=0.9": Chinese,
+		"zh-CN,zh;q=0.9,en;q=0.8": Chinese, "en-US,en;q=0.9,zh-CN;q=0.8": English, "zh-CN;q=0.5, en": English,
+		"de": English, "de,zh-CN;q=0.5": Chinese, "fr-FR,fr;q=0.9": English, "*": English,
+		"zh;q=0": English, "zh;q=0, en;q=0": English, "nonsense;;;": English, strings.Repeat("zh,", 1000): English,
+	}
+	for header, want := range tests {
+		require.Equal(t, want, LocaleOf(header), header)
+	}
+}
+
+func FuzzLocaleOf(f *testing.F) {
+	f.Add("zh-CN,zh;q=0.9,en;q=0.8")
+	f.Add("*;q=0")
+	f.Fuzz(func(t *testing.T, header string) {
+		if l := LocaleOf(header); l != English && l != Chinese {
+			t.Fatal(l)
+		}
+	})
+}
