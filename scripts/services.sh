@@ -37,8 +37,8 @@ user=gatehouse
 password=gatehouse-test
 
 # Each service starts cold in well under this on an idle machine; a busy one gets the rest.
-ready_seconds=120
-stop_seconds=30
+ready_seconds=300
+stop_seconds=60
 
 fail() { echo "services.sh: $*" >&2; exit 1; }
 
