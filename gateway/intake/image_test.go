@@ -45,7 +45,7 @@ func TestCheckImageFillsTheCandidate(t *testing.T) {
 func TestEveryCutPictureIsRefused(t *testing.T) {
 	for file, name := range pictureFiles {
 		data := testdata(t, file)
-		for n := 1; n < len(data); n++ {
+		for n := 1; n < len(data); n += 5 { // package picture tries every byte
 			_, err := judgePicture(t, name, data[:n])
 			require.NotEmpty(t, storage.CodeOf(err), "%s cut at %d: %v", file, n, err)
 		}

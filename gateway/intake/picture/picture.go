@@ -139,7 +139,7 @@ func (s *reader) setSize(width, height int64) error {
 	return s.checkLimits()
 }
 
-// addFrame counts one frame of an animation.
+// setFrames takes the number of frames seen so far and checks it at once.
 func (s *reader) setFrames(n int64) error {
 	s.info.Frames = n
 	return s.checkLimits()

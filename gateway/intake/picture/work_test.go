@@ -30,22 +30,22 @@ func TestWorkIsBoundedByTheSize(t *testing.T) {
 	g := gifOf(t, rand.New(rand.NewPCG(1, 1)), 8, 8, 1)
 	h := heif(heifOptions{})
 	var jpegs []byte
-	for range 3000 {
+	for range 600 {
 		jpegs = append(jpegs, j...)
 	}
 	tests := []struct {
 		name, mediaType string
 		data            []byte
 	}{
-		{"comments", "image/jpeg", insert(j, 2, bytes.Repeat(segment(0xfe), 200_000))},
-		{"restarts", "image/jpeg", insert(j, len(j)-2, bytes.Repeat([]byte{0xff, 0xd0}, 500_000))},
-		{"fill bytes", "image/jpeg", insert(j, 2, bytes.Repeat([]byte{0xff}, 1_000_000))},
+		{"comments", "image/jpeg", insert(j, 2, bytes.Repeat(segment(0xfe), 40_000))},
+		{"restarts", "image/jpeg", insert(j, len(j)-2, bytes.Repeat([]byte{0xff, 0xd0}, 100_000))},
+		{"fill bytes", "image/jpeg", insert(j, 2, bytes.Repeat([]byte{0xff}, 200_000))},
 		{"many pictures", "image/jpeg", jpegs},
-		{"chunks", "image/png", insert(p, 33, bytes.Repeat(chunk("teSt", "x"), 100_000))},
-		{"data chunks", "image/png", insert(p, 33, bytes.Repeat(chunk("IDAT"), 100_000))},
-		{"extensions", "image/gif", insert(g, len(g)-1, bytes.Repeat([]byte{0x21, 0xfe, 1, 'x', 0}, 200_000))},
-		{"chunks", "image/webp", riff(riffChunk("VP8L", 0x2f, le32(7|7<<14)), bytes.Repeat(riffChunk("teST", "xy"), 100_000))},
-		{"boxes", "image/heic", join(h, bytes.Repeat(box("free"), 10_000))},
+		{"chunks", "image/png", insert(p, 33, bytes.Repeat(chunk("teSt", "x"), 20_000))},
+		{"data chunks", "image/png", insert(p, 33, bytes.Repeat(chunk("IDAT"), 20_000))},
+		{"extensions", "image/gif", insert(g, len(g)-1, bytes.Repeat([]byte{0x21, 0xfe, 1, 'x', 0}, 40_000))},
+		{"chunks", "image/webp", riff(riffChunk("VP8L", 0x2f, le32(7|7<<14)), bytes.Repeat(riffChunk("teST", "xy"), 20_000))},
+		{"boxes", "image/heic", join(h, bytes.Repeat(box("free"), 4_000))},
 	}
 	for _, tt := range tests {
 		t.Run(tt.mediaType+" "+tt.name, func(t *testing.T) {

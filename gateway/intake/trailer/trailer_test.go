@@ -336,9 +336,9 @@ func TestTextsShareTheirWindow(t *testing.T) {
 	disk := &countingDisk{Reader: bytes.NewReader(make([]byte, 1<<20))}
 	look := trailer.Texts(disk, 1<<20)
 	for off := int64(0); off < 1<<20-2; off += 4 {
-		f, err := look(off, off+2)
-		require.NoError(t, err)
-		require.Equal(t, trailer.Clean, f.Kind)
+		if f, err := look(off, off+2); err != nil || f.Kind != trailer.Clean {
+			t.Fatal(off, f, err)
+		}
 	}
 	require.LessOrEqual(t, disk.read, int64(1<<20+1<<16))
 }
@@ -346,7 +346,7 @@ func TestTextsShareTheirWindow(t *testing.T) {
 // What is found must not depend on where in the window it lies.
 func TestFoundAtEveryOffset(t *testing.T) {
 	for _, what := range [][]byte{[]byte("<?php system('id');"), zipFile(t, "")[:60], peFile()} {
-		for at := 16<<10 - 600; at < 16<<10+30; at += 7 {
+		for at := 16<<10 - 600; at < 16<<10+30; at += 23 {
 			data := join(bytes.Repeat([]byte("x"), at), what)
 			f, err := trailer.Picture(bytes.NewReader(data), int64(len(data)), 0)
 			require.NoError(t, err)
@@ -359,8 +359,8 @@ func TestFoundAtEveryOffset(t *testing.T) {
 // Compressed pixels hold every short byte sequence; none may be taken for something hidden.
 func TestNoiseIsClean(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 7))
-	for i := range 60 {
-		m := image.NewRGBA(image.Rect(0, 0, 100+rng.IntN(400), 100+rng.IntN(400)))
+	for i := range 12 {
+		m := image.NewRGBA(image.Rect(0, 0, 100+rng.IntN(300), 100+rng.IntN(300)))
 		p := image.NewPaletted(m.Rect, color.Palette{color.Black, color.White, color.RGBA{R: 1}, color.RGBA{G: 1}})
 		for k := range m.Pix {
 			m.Pix[k] = byte(rng.Uint32())
@@ -369,7 +369,7 @@ func TestNoiseIsClean(t *testing.T) {
 			p.Pix[k] = byte(rng.Uint32()) & 3
 		}
 		var j, n, g bytes.Buffer
-		require.NoError(t, jpeg.Encode(&j, m, &jpeg.Options{Quality: 1 + i*100/61}))
+		require.NoError(t, jpeg.Encode(&j, m, &jpeg.Options{Quality: 1 + i*100/13}))
 		require.NoError(t, png.Encode(&n, m))
 		require.NoError(t, gif.Encode(&g, p, nil))
 		for mediaType, data := range map[string][]byte{"image/jpeg": j.Bytes(), "image/png": n.Bytes(), "image/gif": g.Bytes()} {
@@ -378,10 +378,10 @@ func TestNoiseIsClean(t *testing.T) {
 	}
 }
 
-// 64 MiB of the worst kind: raw noise, looked through as pixels are.
+// 8 MiB of the worst kind: raw noise, looked through as pixels are.
 func TestRawNoiseIsClean(t *testing.T) {
 	chacha := rand.NewChaCha8([32]byte{9})
-	data := make([]byte, 64<<20)
+	data := make([]byte, 8<<20)
 	_, err := chacha.Read(data)
 	require.NoError(t, err)
 	f, err := trailer.Picture(bytes.NewReader(data), int64(len(data)), int64(len(data)))
