@@ -82,10 +82,17 @@ done
 # Another program may have taken the port in the meantime, and answered in our place.
 check_alive
 
+notice=
+if ! compgen -G '/var/lib/clamav/*.c[lv]d' >/dev/null; then
+  notice='
+
+NO VIRUS SIGNATURES are installed: only the EICAR test file is found. For the official ones, stop this, then:
+  apt-get install clamav-freshclam && freshclam'
+fi
+
 cat <<TEXT
 
-Gatehouse is up on $base, its data in $data, its logs in $data/log.
-$(curl -sS -m 5 "$base/readyz")
+Gatehouse is up on $base, its data in $data, its logs in $data/log.$notice
 
 Try it from another terminal, in this folder. First the key of the demo tenant, and an upload:
 
@@ -102,6 +109,11 @@ Read the original and the WebP of 640 pixels:
 
   curl -sS -H "Authorization: Bearer \$KEY" -o original.jpg $base/api/v1/assets/\$ID/content
   curl -sS -H "Authorization: Bearer \$KEY" -o small.webp $base/api/v1/assets/\$ID/variants/w640
+
+And what it is for: a harmless file that every scanner calls a virus is taken, found, and never readable:
+
+  printf %s 'X5O!P%@AP[4\\PZX54(P^)7CC)7}\$' 'EICAR-STANDARD-ANTIVIRUS-TEST-FILE!\$H+H*' >eicar.txt
+  curl -sS -H "Authorization: Bearer \$KEY" -F file=@eicar.txt $base/api/v1/assets; echo
 
 ctrl-C stops both programs; the data stays for the next run.
 TEXT
