@@ -121,8 +121,7 @@ func readText(r io.Reader, ext string, decoded bool) error {
 // buffer is left for the next call.
 func judgeRunes(b []byte, atEnd, decoded bool) (used int, err error) {
 	for used < len(b) {
-		c := b[used]
-		if c >= ' ' && c < 0x7f || c == '\n' || c == '\r' || c == '\t' || c == '\f' {
+		if isPlain(b[used]) {
 			used++
 			continue
 		}
@@ -141,6 +140,11 @@ func judgeRunes(b []byte, atEnd, decoded bool) (used int, err error) {
 		used += size
 	}
 	return used, nil
+}
+
+// isPlain knows the ASCII characters that may stand in a text.
+func isPlain(c byte) bool {
+	return c >= ' ' && c < 0x7f || c == '\n' || c == '\r' || c == '\t' || c == '\f'
 }
 
 func notText(r storage.Reason) *storage.Error {

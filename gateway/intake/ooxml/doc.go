@@ -1,11 +1,12 @@
 // Package ooxml judges Word, Excel and PowerPoint packages (docx, xlsx, pptx) before anything else opens them.
 //
 // A package is a ZIP archive, and archives are dangerous where two readers disagree about them. So this is no
-// tolerant reader: the archive must be readable in one way only. directory.go reads the central directory,
-// layout.go holds it against the local headers and demands that members lie one behind the other with nothing
-// between them, member.go really inflates each member and demands the promised size and checksum. What the
-// members say is judged on the way: relations.go (remote parts, main part), types.go (content types),
-// content.go (programs, macros and objects among the members), fields.go (DDE), xml.go (the scanner below them).
+// tolerant reader: the archive must be readable in one way only. directory.go and entry.go read the central
+// directory, layout.go holds it against the local headers and demands that members lie one behind the other with
+// nothing between them, member.go really inflates each member and demands the promised size and checksum. What
+// the members say is judged on the way: relations.go (remote parts, main part), types.go (content types),
+// content.go (programs, macros and objects among the members), fields.go (DDE), and below them xml.go and
+// encoding.go (the scanner of markup).
 //
 // Memory is constant: one member name and header for each of at most Limits.MaxZipMembers members, and fixed
 // buffers. Time is bounded by Limits.MaxZipUnpackedBytes.

@@ -3,6 +3,7 @@ package ooxml
 import (
 	"cmp"
 	"encoding/binary"
+	"errors"
 	"io"
 	"slices"
 
@@ -69,46 +70,38 @@ func onlyZeros(body io.ReaderAt, from, to int64) error {
 	return nil
 }
 
+// localHeader is the local header of a member as far as it is compared.
+type localHeader struct {
+	fixed      [localLen]byte
+	flags      uint16
+	name       string
+	extra      []byte
+	descriptor bool
+}
+
 // readLocal compares the local header of m with its directory entry, sets m.data and returns the offset
 // behind the member, its data descriptor included.
 func readLocal(body io.ReaderAt, m *member, directory int64) (end int64, err error) {
-	part := storage.Details{"part": m.name}
-	var h [localLen]byte
-	if m.offset > directory-localLen {
-		return 0, refuse(zipDamaged, part)
-	}
-	if _, err := body.ReadAt(h[:], m.offset); err != nil {
+	h, err := readLocalHeader(body, m, directory)
+	if err != nil {
 		return 0, err
 	}
-	le := binary.LittleEndian
-	nameLen, extraLen := int(le.Uint16(h[26:])), int(le.Uint16(h[28:]))
-	if le.Uint32(h[:]) != sigLocal {
-		return 0, refuse(zipDamaged, part)
-	}
-	flags := le.Uint16(h[6:])
-	if flags&flagEncrypted != 0 {
+	part := storage.Details{"part": m.name}
+	if h.flags&flagEncrypted != 0 {
 		return 0, refuse(zipEncrypted, part)
 	}
-	if nameLen != len(m.name) || le.Uint16(h[8:]) != m.method || flags&flagPatch != 0 {
+	if h.name != m.name || binary.LittleEndian.Uint16(h.fixed[8:]) != m.method || h.flags&flagPatch != 0 {
 		return 0, refuse(zipMismatch, part)
 	}
-	m.data = m.offset + localLen + int64(nameLen+extraLen)
-	if m.data > directory || m.packed > directory-m.data {
+	if m.packed > directory-m.data {
 		return 0, refuse(zipDamaged, part)
 	}
-	rest := make([]byte, nameLen+extraLen)
-	if _, err := body.ReadAt(rest, m.offset+localLen); err != nil {
-		return 0, err
-	}
-	if string(rest[:nameLen]) != m.name {
-		return 0, refuse(zipMismatch, part)
-	}
-	known, err := localAgrees(m, h[:], rest[nameLen:], flags&flagDescriptor != 0)
+	known, err := localAgrees(m, h)
 	if err != nil {
 		return 0, err
 	}
 	end = m.data + m.packed
-	if flags&flagDescriptor == 0 {
+	if !h.descriptor {
 		return end, nil
 	}
 	n, err := descriptorLen(body, m, end, directory)
@@ -118,19 +111,44 @@ func readLocal(body io.ReaderAt, m *member, directory int64) (end int64, err err
 	return end + n, err
 }
 
+// readLocalHeader reads the header and sets m.data.
+func readLocalHeader(body io.ReaderAt, m *member, directory int64) (*localHeader, error) {
+	h := new(localHeader)
+	if m.offset > directory-localLen {
+		return nil, refuse(zipDamaged, storage.Details{"part": m.name})
+	}
+	if _, err := body.ReadAt(h.fixed[:], m.offset); err != nil {
+		return nil, err
+	}
+	le := binary.LittleEndian
+	nameLen, extraLen := int64(le.Uint16(h.fixed[26:])), int64(le.Uint16(h.fixed[28:]))
+	m.data = m.offset + localLen + nameLen + extraLen
+	if le.Uint32(h.fixed[:]) != sigLocal || m.data > directory {
+		return nil, refuse(zipDamaged, storage.Details{"part": m.name})
+	}
+	rest := make([]byte, nameLen+extraLen)
+	if _, err := body.ReadAt(rest, m.offset+localLen); err != nil {
+		return nil, err
+	}
+	h.flags = le.Uint16(h.fixed[6:])
+	h.descriptor = h.flags&flagDescriptor != 0
+	h.name, h.extra = string(rest[:nameLen]), rest[nameLen:]
+	return h, nil
+}
+
 // localAgrees compares checksum and sizes. With a data descriptor to follow the header may leave each of them
 // zero; known tells whether it held all three nevertheless.
-func localAgrees(m *member, h, extra []byte, descriptor bool) (known bool, err error) {
+func localAgrees(m *member, h *localHeader) (known bool, err error) {
 	le := binary.LittleEndian
-	local := member{name: m.name, packed: int64(le.Uint32(h[18:])), size: int64(le.Uint32(h[22:]))}
-	if err := applyExtra(&local, extra); err != nil {
+	crc := le.Uint32(h.fixed[14:])
+	local := member{name: m.name, packed: int64(le.Uint32(h.fixed[18:])), size: int64(le.Uint32(h.fixed[22:]))}
+	if err := applyExtra(&local, h.extra); err != nil {
 		return false, err
 	}
-	crc := le.Uint32(h[14:])
 	if crc == m.crc && local.packed == m.packed && local.size == m.size {
 		return true, nil
 	}
-	if descriptor && (crc == 0 || crc == m.crc) && (local.packed == 0 || local.packed == m.packed) &&
+	if h.descriptor && (crc == 0 || crc == m.crc) && (local.packed == 0 || local.packed == m.packed) &&
 		(local.size == 0 || local.size == m.size) {
 		return false, nil
 	}
@@ -142,7 +160,7 @@ func localAgrees(m *member, h, extra []byte, descriptor bool) (known bool, err e
 func descriptorLen(body io.ReaderAt, m *member, at, directory int64) (int64, error) {
 	var buf [24]byte
 	got := buf[:min(int64(len(buf)), directory-at)]
-	if _, err := body.ReadAt(got, at); err != nil && err != io.EOF {
+	if _, err := body.ReadAt(got, at); err != nil && !errors.Is(err, io.EOF) {
 		return 0, err
 	}
 	le := binary.LittleEndian

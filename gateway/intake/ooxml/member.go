@@ -48,7 +48,7 @@ func (u *unpacker) read(m *member, examine func(*bufio.Reader) error) error {
 	if _, err := io.Copy(io.Discard, u.plain); err != nil {
 		return broken(m, err)
 	}
-	if _, err := u.packed.ReadByte(); err != io.EOF || meter.left != 0 || meter.crc != m.crc {
+	if _, err := u.packed.ReadByte(); !errors.Is(err, io.EOF) || meter.left != 0 || meter.crc != m.crc {
 		return refuse(zipMismatch, storage.Details{"part": m.name})
 	}
 	return found

@@ -40,7 +40,7 @@ type pkg struct {
 
 func (p *pkg) check(body io.ReaderAt, size int64, lim storage.Limits) error {
 	var magic [len(magicOLE)]byte
-	if _, err := body.ReadAt(magic[:], 0); err != nil && err != io.EOF {
+	if _, err := body.ReadAt(magic[:], 0); err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
 	if string(magic[:]) == magicOLE {

@@ -3,6 +3,7 @@ package pdf
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"io"
 	"regexp"
 	"strconv"
@@ -118,7 +119,7 @@ func looksForeign(text []byte) bool {
 func readWindow(body io.ReaderAt, from, to int64) ([]byte, error) {
 	buf := make([]byte, to-from)
 	n, err := body.ReadAt(buf, from)
-	if n == len(buf) || err == io.EOF {
+	if n == len(buf) || errors.Is(err, io.EOF) {
 		err = nil
 	}
 	return buf[:n], err

@@ -2,6 +2,7 @@ package pdf
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 )
@@ -62,7 +63,7 @@ func (d *pngRows) next() error {
 	}
 	d.row, d.above = d.above, d.row
 	n, err := io.ReadFull(d.r, d.row)
-	if n == 0 || err != nil && err != io.ErrUnexpectedEOF {
+	if n == 0 || err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return err
 	}
 	d.ready = d.row[:n]

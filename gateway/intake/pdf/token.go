@@ -2,6 +2,7 @@ package pdf
 
 import (
 	"bytes"
+	"errors"
 	"io"
 )
 
@@ -68,7 +69,7 @@ func (l *lexer) more() bool {
 			return true
 		}
 		if err != nil {
-			if err != io.EOF {
+			if !errors.Is(err, io.EOF) {
 				l.err = err
 			}
 			l.refill = nil
