@@ -10,6 +10,7 @@ import (
 	"gatehouse/storage/meta"
 	"gatehouse/storage/reconcile"
 	"gatehouse/worker/tools/clamd"
+	"gatehouse/worker/tools/vips"
 )
 
 // Deps are what the jobs work with.
@@ -18,9 +19,14 @@ type Deps struct {
 	Zones      *blob.Zones
 	Ledger     quota.Ledger
 	Scanner    *clamd.Scanner
+	Pictures   *vips.Runner
 	Reconciler *reconcile.Reconciler
+	// Presets are the variants of a picture.
+	Presets []vips.Preset
 	// ScanTimeout bounds one scan, the transfer from the store included.
 	ScanTimeout time.Duration
+	// ImageTimeout bounds making and storing all variants of one picture, the wait for a decoder included.
+	ImageTimeout time.Duration
 	// SweepEvery is how often the sweeper runs (10 min).
 	SweepEvery time.Duration
 }
@@ -31,9 +37,11 @@ const sweepTimeout = 6 * time.Hour
 // List is THE list of jobs.
 func List(d Deps) []Job {
 	scan := &scan{db: d.DB, zones: d.Zones, ledger: d.Ledger, scanner: d.Scanner}
+	image := &image{db: d.DB, zones: d.Zones, ledger: d.Ledger, runner: d.Pictures, presets: d.Presets}
 	sweep := &sweep{reconciler: d.Reconciler}
 	return []Job{
 		{Kind: storage.TaskScan, Lane: storage.LaneScan, Timeout: d.ScanTimeout, Run: scan.run},
+		{Kind: storage.TaskImage, Lane: storage.LaneImage, Timeout: d.ImageTimeout, Run: image.run, Dead: image.dead},
 		{Kind: storage.TaskSweep, Lane: storage.LaneHousekeeping, Timeout: sweepTimeout, Run: sweep.run},
 	}
 }

@@ -18,7 +18,7 @@ func TestEveryKindHasOneJob(t *testing.T) {
 		// Nothing queues storage.TaskVideo: a clean video is available with media status "none".
 	}
 	seen := map[storage.TaskKind]bool{}
-	for _, j := range jobs.List(jobs.Deps{ScanTimeout: time.Minute}) {
+	for _, j := range jobs.List(jobs.Deps{ScanTimeout: time.Minute, ImageTimeout: time.Minute}) {
 		require.False(t, seen[j.Kind], "two jobs for %s", j.Kind)
 		seen[j.Kind] = true
 		require.Equal(t, lanes[j.Kind], j.Lane, "lane of %s", j.Kind)
