@@ -32,7 +32,7 @@ func (p *program) built(t testing.TB) string {
 			return
 		}
 		p.path = filepath.Join(dir, p.name)
-		cmd := exec.Command("go", "build", "-trimpath", "-o", p.path, "gatehouse/"+p.name)
+		cmd := exec.Command("go", "build", "-o", p.path, "gatehouse/"+p.name)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED="+p.cgo)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			p.err = fmt.Errorf("build %s: %w\n%s", p.name, err, out)
