@@ -38,8 +38,12 @@ func (r *Reconciler) removeUnreferenced(ctx context.Context, rep *Report) error 
 func (r *Reconciler) claimAndDelete(ctx context.Context, rep *Report, list []meta.Blob, unreferenced, abandoned meta.Stamp) ([]meta.Blob, error) {
 	ctx, cancel := context.WithTimeout(ctx, batchTime)
 	defer cancel()
+	began := time.Now()
 	var swept []meta.Blob
 	for _, b := range list {
+		if time.Since(began) > batchTime/2 {
+			break
+		}
 		claimed, err := r.claim(ctx, b, unreferenced, abandoned)
 		if err != nil {
 			return swept, err

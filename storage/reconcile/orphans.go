@@ -124,8 +124,12 @@ func (r *Reconciler) examine(ctx context.Context, rep *Report, zone storage.Zone
 
 // removeUnknown deletes objects without a row, under claims.
 func (r *Reconciler) removeUnknown(ctx context.Context, rep *Report, zone storage.Zone, batch []family) error {
+	began := time.Now()
 	var claimed []family
 	for _, f := range batch {
+		if time.Since(began) > batchTime/4 {
+			break
+		}
 		ok, err := r.claimOrphan(ctx, f)
 		if err != nil {
 			return err

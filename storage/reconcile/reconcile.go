@@ -30,7 +30,7 @@ type Config struct {
 	// Settle is how long a claim outlives the last deletion under it; longer than an upload takes from the end of
 	// its put to its rows, shorter than uploads wait for a sweep (3 s).
 	Settle time.Duration
-	// Takeover is the age at which another sweeper's claim counts as abandoned (10 min).
+	// Takeover is the age at which another sweeper's claim counts as abandoned (1 min); see batchTime.
 	Takeover time.Duration
 }
 
@@ -40,9 +40,10 @@ const (
 	listBatch  = 500
 )
 
-// batchTime bounds the deletions of one batch. It must stay far below Takeover: a sweeper that is slower than that
-// must not delete what another one has finished sweeping.
-const batchTime = time.Minute
+// batchTime cuts the deletions of one batch off, and nothing more is claimed once half of it is over: a slow store
+// makes small batches. It must stay far below Takeover, because a sweeper must not delete what another one took over
+// and has finished.
+const batchTime = 20 * time.Second
 
 // Reconciler sweeps. It is safe for concurrent use, also by several programs.
 type Reconciler struct {
@@ -56,7 +57,7 @@ type Reconciler struct {
 // New makes a Reconciler.
 func New(cfg Config, db *meta.DB, zones *blob.Zones, ledger quota.Ledger, log *slog.Logger) *Reconciler {
 	cfg.Settle = cmp.Or(cfg.Settle, 3*time.Second)
-	cfg.Takeover = cmp.Or(cfg.Takeover, 10*time.Minute)
+	cfg.Takeover = cmp.Or(cfg.Takeover, time.Minute)
 	return &Reconciler{cfg: cfg, db: db, zones: zones, ledger: ledger, log: log}
 }
 

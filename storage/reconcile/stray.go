@@ -12,7 +12,7 @@ import (
 // holdLease is how long a task may be held; deletions under it are cut well before.
 const (
 	holdLease = time.Minute
-	holdTime  = 30 * time.Second
+	holdTime  = 20 * time.Second
 )
 
 // removeMisplaced deletes a blob's objects from the zone where its row does not say it is. A scan copies a blob
