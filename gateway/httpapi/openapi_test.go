@@ -18,6 +18,7 @@ import (
 
 	"gatehouse/gateway/assets"
 	"gatehouse/storage"
+	"gatehouse/storage/meta"
 )
 
 func document(t *testing.T) *openapi3.T {
@@ -187,7 +188,10 @@ func TestOpenAPIFitsTheAnswers(t *testing.T) {
 				Variants: []assets.Variant{{Preset: "w640", MediaType: "image/webp", Width: 1, Height: 1, Size: 1}}},
 		},
 		"Error":     envelope{Error: "No.", Code: storage.CodeNotFound, RequestID: "r", Details: storage.Details{"reason": "x"}},
-		"Readiness": readiness{Status: "ready", Dependencies: map[string]dependency{"database": {Status: "ok"}, "store": {Status: "ok"}, "scanner": {Status: "ok"}}},
+		"Readiness": readiness{Status: "ready", Dependencies: map[string]dependency{
+			"database": {Status: "ok"}, "store": {Status: "failed", Error: "x"},
+			"scanner": {Status: "ok", Warning: "x", Scanner: &meta.ScannerFact{Problem: "x", CheckedAt: meta.Now()}},
+		}},
 	} {
 		t.Run(schema, func(t *testing.T) {
 			raw, err := json.Marshal(answer)
