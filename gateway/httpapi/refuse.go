@@ -28,7 +28,7 @@ func (s *Server) refuse(ctx *fasthttp.RequestCtx, err error) {
 	x := s.exchangeOf(ctx)
 	x.err = err
 	e, status := refusalOf(ctx, err)
-	if f, ok := errors.AsType[*fiber.Error](err); ok && f.Code < 500 && err == error(f) {
+	if f, ok := errors.AsType[*fiber.Error](err); ok && f.Code < 500 {
 		x.err = nil // its text repeats the path, and paths hold tokens; the code says it all
 	}
 	x.code = e.Code

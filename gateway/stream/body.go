@@ -60,7 +60,7 @@ func (b *Body) Declared() int64 { return b.declared }
 func (b *Body) Consumed() int64 { return b.read }
 
 // Ended reports whether every declared byte was read.
-func (b *Body) Ended() bool { return b.read == b.declared && b.err == io.EOF }
+func (b *Body) Ended() bool { return b.read == b.declared && !b.broken() }
 
 // broken reports whether the body ended before its time.
 func (b *Body) broken() bool { return b.err != nil && b.err != io.EOF } //nolint:errorlint // set by Read itself
