@@ -187,7 +187,7 @@ func TestOpenAPIFitsTheAnswers(t *testing.T) {
 			Media: assets.Media{Status: storage.MediaDone, Progress: 1, Error: &text,
 				Variants: []assets.Variant{{Preset: "w640", MediaType: "image/webp", Width: 1, Height: 1, Size: 1}}},
 		},
-		"Error":     envelope{Error: "No.", Code: storage.CodeNotFound, RequestID: "r", Details: storage.Details{"reason": "x"}},
+		"Error": envelope{Error: "No.", Code: storage.CodeNotFound, RequestID: "r", Details: storage.Details{"reason": "x"}},
 		"Readiness": readiness{Status: "ready", Dependencies: map[string]dependency{
 			"database": {Status: "ok"}, "store": {Status: "failed", Error: "x"},
 			"scanner": {Status: "ok", Warning: "x", Scanner: &meta.ScannerFact{Problem: "x", CheckedAt: meta.Now()}},
