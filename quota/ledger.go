@@ -34,6 +34,9 @@ func (l Ledger) Reserve(ctx context.Context, tenantID string, bytes int64) (Rese
 		return Reservation{}, fmt.Errorf("reserve %d bytes: negative", bytes)
 	}
 	r := Reservation{ID: meta.NewID(), TenantID: tenantID, Bytes: bytes}
+	if l.DB.Dialect() == meta.Postgres {
+		return r, l.reserveAtOnce(ctx, r)
+	}
 	err := l.DB.InTx(ctx, func(tx *meta.Tx) error {
 		now := meta.Now()
 		// The row of the reservation comes first: the tenant's row, which all uploads of the tenant contend
@@ -45,6 +48,27 @@ func (l Ledger) Reserve(ctx context.Context, tenantID string, bytes int64) (Rese
 		return l.add(tx, "reserved_bytes", tenantID, bytes)
 	})
 	return r, err
+}
+
+// reserveAtOnce is Reserve in one statement: one round trip instead of four, on the path of every upload. It does
+// not wait for the disk either. A reservation that a crash of the server forgets was forgotten together with the
+// tenant's sum, and its upload cannot settle: it is asked to try again.
+func (l Ledger) reserveAtOnce(ctx context.Context, r Reservation) error {
+	now := meta.Now()
+	n, err := l.DB.Exec(ctx, `WITH hasty AS (SELECT set_config('synchronous_commit', 'off', true)),
+		room AS (UPDATE tenants SET reserved_bytes = reserved_bytes + ?, updated_at = ? FROM hasty
+			WHERE id = ? AND used_bytes + reserved_bytes + ? <=
+				COALESCE(quota_override, (SELECT storage_bytes FROM plans WHERE plans.name = tenants.plan))
+			RETURNING id)
+		INSERT INTO reservations (id, tenant_id, bytes, expires_at, created_at) SELECT ?, id, ?, ?, ? FROM room`,
+		r.Bytes, now, r.TenantID, r.Bytes, r.ID, r.Bytes, now.Add(l.TTL), now)
+	if err != nil {
+		return fmt.Errorf("reserve: %w", err)
+	}
+	if n == 1 {
+		return nil
+	}
+	return exceeded(l.DB.Tenant(ctx, r.TenantID), r.Bytes)
 }
 
 // Grow makes a reservation larger, for an upload that turned out larger than it was declared.
@@ -172,7 +196,12 @@ func (l Ledger) add(tx *meta.Tx, column, tenantID string, bytes int64) error {
 	if n == 1 {
 		return nil
 	}
-	q, err := tx.Tenant(tenantID).Quota()
+	return exceeded(tx.Tenant(tenantID), bytes)
+}
+
+// exceeded is the refusal with the numbers of this moment.
+func exceeded(tenant meta.Tenant, bytes int64) error {
+	q, err := tenant.Quota()
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,8 @@ type console struct {
 	cleanups []func()
 	dirs     []string
 	failed   bool
+	// share is how much of the full number of uploads is to be done.
+	share float64
 }
 
 func newConsole(name string) *console { return &console{name: name} }

@@ -39,6 +39,7 @@ var sections = []section{
 
 func main() {
 	only := flag.String("only", "", "run the sections whose name matches this regular expression (uploads, memory, scan, images, latency)")
+	share := flag.Float64("share", 1, "do this share of the uploads: 0.1 for a quick look with rough figures")
 	flag.Parse()
 	want, err := regexp.Compile(*only)
 	if err != nil {
@@ -52,7 +53,7 @@ func main() {
 			continue
 		}
 		fmt.Fprintf(os.Stderr, "bench: %s ...\n", s.name)
-		rows = append(rows, measure(s)...)
+		rows = append(rows, measure(s, *share)...)
 	}
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(w, "what\tGatehouse\treference\tratio\taim")
@@ -68,8 +69,9 @@ func main() {
 }
 
 // measure runs a section with what it needs and tidies up behind it.
-func measure(s section) []row {
+func measure(s section, share float64) []row {
 	c := newConsole(s.name)
+	c.share = share
 	defer c.close()
 	return s.run(c)
 }

@@ -56,6 +56,7 @@ func benchUploads(c *console) []row {
 	bare := newBare(c, services.MinIO(c))
 	var rows []row
 	for _, x := range cells() {
+		x.files = max(2*x.connections, int(float64(x.files)*c.share))
 		tenant.HTTP = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: x.connections}}
 		put := func(content []byte) error {
 			return bare.put(content)
@@ -73,6 +74,7 @@ func benchUploads(c *console) []row {
 			got += spread(c, half, upload)
 		}
 		rows = append(rows, x.row("upload", got, ref, ">= 0.70", half.files*2))
+		c.Logf("bench: %s: %.2f", rows[len(rows)-1].what, rows[len(rows)-1].ratio)
 
 		same := half
 		refDup := spread(c, same, put)

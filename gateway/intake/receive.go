@@ -147,6 +147,9 @@ func (in *Intake) receive(ctx context.Context, up Upload, c *Candidate) (_ Recei
 	ctx, cancel := context.WithTimeout(ctx, storeTime(c.Size))
 	defer cancel()
 	receipt, err := in.store(ctx, up, c, digest, spooled, reservation)
+	if err == nil && !receipt.Replayed {
+		reservation = quota.Reservation{} // settled
+	}
 	return receipt, "store", err
 }
 

@@ -22,7 +22,15 @@ const storeAttempts = 20
 func (in *Intake) store(ctx context.Context, up Upload, c *Candidate, digest string, body *Spooled, r quota.Reservation) (Receipt, error) {
 	pause := 25 * time.Millisecond
 	for range storeAttempts {
-		receipt, done, err := in.link(ctx, up, c, digest, r)
+		known, err := in.mayBeKnown(ctx, up, digest)
+		if err != nil {
+			return Receipt{}, err
+		}
+		var receipt Receipt
+		var done bool
+		if known {
+			receipt, done, err = in.link(ctx, up, c, digest, r)
+		}
 		switch {
 		case errors.Is(err, meta.ErrSweeping):
 			// The same bytes are being removed at this moment; ours go in when they are gone.
@@ -45,6 +53,18 @@ func (in *Intake) store(ctx context.Context, up Upload, c *Candidate, digest str
 		// Another upload of the same bytes was quicker: link to its blob.
 	}
 	return Receipt{}, storage.Refuse(storage.CodeUnavailable, nil).CausedBy(errors.New("the same bytes were busy for too long"))
+}
+
+// mayBeKnown is the cheap question that spares most uploads the transaction of link.
+func (in *Intake) mayBeKnown(ctx context.Context, up Upload, digest string) (bool, error) {
+	if up.IdempotencyKey != "" {
+		return true, nil
+	}
+	_, err := in.DB.Tenant(ctx, up.TenantID).Blob(digest)
+	if errors.Is(err, storage.ErrNotFound) {
+		return false, nil
+	}
+	return true, err
 }
 
 // link settles the upload against what is there already: an asset made under the same Idempotency-Key, or a
@@ -153,11 +173,13 @@ func (in *Intake) writeRows(tx *meta.Tx, up Upload, c *Candidate, b meta.Blob, d
 	}); err != nil {
 		return Receipt{}, err
 	}
-	variants, err := tenant.Variants(b.SHA256)
-	if err != nil && duplicate {
-		return Receipt{}, err
+	view := meta.AssetView{Asset: a, Blob: b}
+	if duplicate { // new bytes have none yet
+		if view.Variants, err = tenant.Variants(b.SHA256); err != nil {
+			return Receipt{}, err
+		}
 	}
-	return Receipt{Asset: meta.AssetView{Asset: a, Blob: b, Variants: variants}, Duplicate: duplicate}, nil
+	return Receipt{Asset: view, Duplicate: duplicate}, nil
 }
 
 // replay answers a repeated Idempotency-Key: the same bytes give the same asset, other bytes a CONFLICT.

@@ -22,8 +22,11 @@ var ErrSweeping = errors.New("the blob is being swept")
 // Blob reads a blob's row.
 func (t Tenant) Blob(sha256 string) (Blob, error) {
 	var b Blob
-	err := t.rows(&Blob{}).Where("sha256 = ?", sha256).Take(&b).Error
-	return b, notFound(err)
+	r := t.rows(&Blob{}).Where("sha256 = ?", sha256).Limit(1).Find(&b)
+	if r.Error == nil && r.RowsAffected == 0 {
+		return b, storage.ErrNotFound
+	}
+	return b, r.Error
 }
 
 // CreateBlob inserts a blob with one reference; it reports false when the digest is there already.

@@ -176,6 +176,12 @@ func (tx *Tx) Scan(dest any, sql string, args ...any) (int64, error) {
 	return r.RowsAffected, r.Error
 }
 
+// Exec runs one statement that is a transaction by itself, and tells how many rows it touched.
+func (db *DB) Exec(ctx context.Context, sql string, args ...any) (int64, error) {
+	r := db.g.WithContext(ctx).Exec(sql, args...)
+	return r.RowsAffected, r.Error
+}
+
 // txAttempts bounds how often a transaction is tried again after the database itself gave up on it.
 const txAttempts = 12
 
