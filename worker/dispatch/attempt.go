@@ -92,13 +92,17 @@ func perform(ctx context.Context, job jobs.Job, run *jobs.Run) (commit jobs.Comm
 
 // finish runs the commit and ends the task, in one transaction.
 func (d *Dispatcher) finish(work context.Context, l meta.Lease, commit jobs.Commit) error {
-	return d.write(work, func(tx *meta.Tx) error {
+	err := d.write(work, func(tx *meta.Tx) error {
 		// First, because it locks the task's row: the lease cannot be taken over any more.
 		if err := tx.Finish(l); err != nil || commit == nil {
 			return err
 		}
 		return commit(tx)
 	})
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = jobs.Wait(fmt.Errorf("the database is away or too slow: %w", err), d.cfg.BackoffMin)
+	}
+	return err
 }
 
 // fail settles an attempt that did not succeed: again later, or never.

@@ -21,7 +21,7 @@ import (
 
 func TestEachTaskIsDoneOnceThoughRingsAreDoubledAndShuffled(t *testing.T) {
 	inEachMode(t, func(t *testing.T, w world) {
-		ids := w.enqueue(t, storage.TaskScan, storage.LaneScan, 300)
+		ids := w.enqueue(t, storage.TaskScan, storage.LaneScan, 150)
 		bells := []dispatch.Doorbell{w.doorbell(t), w.doorbell(t)}
 		for _, bell := range bells {
 			var rings []dispatch.Ring
@@ -217,7 +217,7 @@ func TestLongJobKeepsItsLease(t *testing.T) {
 		first := w.task(t, ids[0]).LeaseUntil
 		require.Eventually(t, func() bool {
 			task := w.task(t, ids[0])
-			return task.LeaseUntil > first.Add(2*cfg.Lease) && task.Progress == 0.5
+			return task.LeaseUntil > first.Add(cfg.Lease) && task.Progress == 0.5
 		}, patience, 50*time.Millisecond)
 		close(until)
 		w.awaitAll(t, ids, storage.TaskDone)
