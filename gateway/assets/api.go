@@ -26,6 +26,8 @@ type API struct {
 	Log    *slog.Logger
 	// PublicURL begins the links that are given out; empty makes them relative to the gateway's root.
 	PublicURL string
+	// Timeout bounds the database work of one request that is neither an upload nor a download.
+	Timeout time.Duration
 	// Streams bounds the event streams that are open at once; each open one holds a slot.
 	Streams chan struct{}
 	// Closing is closed when the gateway begins to shut down: open event streams end, their clients reconnect.
@@ -36,11 +38,8 @@ type API struct {
 	RequestID func(*fiber.Ctx) string
 }
 
-// queryTime bounds the database work of one request.
-const queryTime = 15 * time.Second
-
 func (a *API) context(c *fiber.Ctx) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(c.UserContext(), queryTime)
+	return context.WithTimeout(c.UserContext(), a.Timeout)
 }
 
 // tenant is the handle to the caller's rows: the only way to data in this package.

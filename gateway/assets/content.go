@@ -39,7 +39,7 @@ func (a *API) Download(c *fiber.Ctx) error {
 	if row.State != meta.TenantActive && row.State != meta.TenantSuspended {
 		return storage.ErrNotFound
 	}
-	return a.serveFrom(c, tenant, link.AssetID, link.Variant)
+	return a.serveFrom(c, tenant, link.AssetID, link.Variant, true)
 }
 
 func (a *API) serve(c *fiber.Ctx, preset string) error {
@@ -49,11 +49,12 @@ func (a *API) serve(c *fiber.Ctx, preset string) error {
 	}
 	ctx, cancel := a.context(c)
 	defer cancel()
-	return a.serveFrom(c, a.DB.Tenant(ctx, auth.From(c).TenantID), id, preset)
+	return a.serveFrom(c, a.DB.Tenant(ctx, auth.From(c).TenantID), id, preset, false)
 }
 
-// serveFrom is the only way bytes leave. They come from the clean zone, whatever a row says.
-func (a *API) serveFrom(c *fiber.Ctx, tenant meta.Tenant, id, preset string) error {
+// serveFrom is the only way bytes leave. They come from the clean zone, whatever a row says. public is for signed
+// links, which pages of other origins may embed.
+func (a *API) serveFrom(c *fiber.Ctx, tenant meta.Tenant, id, preset string, public bool) error {
 	v, err := tenant.Asset(id)
 	if err != nil {
 		return err
@@ -63,8 +64,9 @@ func (a *API) serveFrom(c *fiber.Ctx, tenant meta.Tenant, id, preset string) err
 	}
 	o := content.Object{
 		Size: v.Size, ETag: v.SHA256, MediaType: v.MediaType, Name: v.Name, LastModified: v.CreatedAt.Time(),
-		Inline: v.Category == storage.CategoryImage || v.Category == storage.CategoryVideo,
-		Open:   a.cleanObject(storage.BlobKey(tenant.ID(), v.SHA256), v.Size),
+		CrossOrigin: public,
+		Inline:      v.Category == storage.CategoryImage || v.Category == storage.CategoryVideo,
+		Open:        a.cleanObject(storage.BlobKey(tenant.ID(), v.SHA256), v.Size),
 	}
 	if preset != "" {
 		x, err := variantOf(v, preset)

@@ -119,7 +119,7 @@ func (s *eventStream) run(w *bufio.Writer) error {
 
 // news writes what has happened since the last look.
 func (s *eventStream) news(w *bufio.Writer) (n int, done bool, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), queryTime)
+	ctx, cancel := context.WithTimeout(context.Background(), s.api.Timeout)
 	defer cancel()
 	tenant := s.api.DB.Tenant(ctx, s.tenant)
 	// The asset is read before its events: "final" then never hides an event that came in between.

@@ -83,13 +83,13 @@ var answers = map[storage.Code]answer{
 	},
 	storage.CodeTypeNotAllowed: {
 		http.StatusUnsupportedMediaType,
-		"The file's content is of a type that is not accepted[: {content_type}].[ {reason}]",
-		"不接受此类型的文件内容[：{content_type}]。[{reason}]",
+		"The file's content is of a type that is not accepted[: {detected}].[ {reason}]",
+		"不接受此类型的文件内容[：{detected}]。[{reason}]",
 	},
 	storage.CodeTypeMismatch: {
 		http.StatusUnsupportedMediaType,
-		"The file's content does not match its extension[: it is named .{extension}][ but contains {content_type}].[ {reason}]",
-		"文件内容与扩展名不符[：扩展名为 .{extension}][，内容为 {content_type}]。[{reason}]",
+		"The file's content does not match its extension[: it is named .{extension}][ but contains {detected}].[ {reason}]",
+		"文件内容与扩展名不符[：扩展名为 .{extension}][，内容为 {detected}]。[{reason}]",
 	},
 	storage.CodeRangeNotSatisfiable: {
 		http.StatusRequestedRangeNotSatisfiable,

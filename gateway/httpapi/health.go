@@ -38,9 +38,18 @@ type dependency struct {
 	Status string `json:"status"`
 	Error  string `json:"error,omitempty"`
 	// Required: without it the gateway takes no uploads. Without the scanner it does: files wait in quarantine.
-	Required bool              `json:"required"`
-	Scanner  *meta.ScannerFact `json:"scanner,omitempty"`
-	Warning  string            `json:"warning,omitempty"`
+	Required bool         `json:"required"`
+	Scanner  *scannerView `json:"scanner,omitempty"`
+	Warning  string       `json:"warning,omitempty"`
+}
+
+// scannerView is what a worker last saw of the scanner, without what only operators should read.
+type scannerView struct {
+	Ready          bool      `json:"ready"`
+	Engine         string    `json:"engine"`
+	Database       string    `json:"database"`
+	TestSignatures bool      `json:"test_signatures"`
+	CheckedAt      time.Time `json:"checked_at"`
 }
 
 type readiness struct {
@@ -132,6 +141,6 @@ func (h *Health) scanner(ctx context.Context) dependency {
 	if f.TestSignatures {
 		d.Warning = "ONLY TEST SIGNATURES ARE LOADED: real malware is not found. Install a ClamAV signature database."
 	}
-	d.Scanner = &f
+	d.Scanner = &scannerView{f.Ready, f.Engine, f.Database, f.TestSignatures, f.CheckedAt.Time()}
 	return d
 }

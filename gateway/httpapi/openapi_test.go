@@ -18,7 +18,6 @@ import (
 
 	"gatehouse/gateway/assets"
 	"gatehouse/storage"
-	"gatehouse/storage/meta"
 )
 
 func document(t *testing.T) *openapi3.T {
@@ -190,7 +189,7 @@ func TestOpenAPIFitsTheAnswers(t *testing.T) {
 		"Error": envelope{Error: "No.", Code: storage.CodeNotFound, RequestID: "r", Details: storage.Details{"reason": "x"}},
 		"Readiness": readiness{Status: "ready", Dependencies: map[string]dependency{
 			"database": {Status: "ok"}, "store": {Status: "failed", Error: "x"},
-			"scanner": {Status: "ok", Warning: "x", Scanner: &meta.ScannerFact{Problem: "x", CheckedAt: meta.Now()}},
+			"scanner": {Status: "ok", Warning: "x", Scanner: &scannerView{Engine: "x", CheckedAt: time.Now()}},
 		}},
 	} {
 		t.Run(schema, func(t *testing.T) {

@@ -56,7 +56,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	g, err := gorm.Open(dialector, &gorm.Config{
+	g, err := gorm.Open(translator{dialector}, &gorm.Config{
 		// Every statement that must be atomic with another is in an explicit transaction.
 		SkipDefaultTransaction: true,
 		TranslateError:         true,
@@ -201,7 +201,7 @@ func (db *DB) InTx(ctx context.Context, fn func(*Tx) error) error {
 		case <-time.After(pause + jitter(pause)):
 		}
 	}
-	return fmt.Errorf("gave up after %d conflicts: %w", txAttempts, err)
+	return storage.Refuse(storage.CodeUnavailable, nil).CausedBy(fmt.Errorf("gave up after %d conflicts: %w", txAttempts, err))
 }
 
 func (db *DB) once(ctx context.Context, fn func(*Tx) error) error {

@@ -359,3 +359,14 @@ func FuzzCursor(f *testing.F) {
 		require.Equal(t, cursor, meta.EncodeCursor(id), "one id has one cursor")
 	})
 }
+
+func TestDatabaseThatIsAwayIsUnavailable(t *testing.T) {
+	metatest.Each(t, func(t *testing.T, db *meta.DB) {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Nanosecond)
+		defer cancel()
+		_, err := db.Tenant(ctx, "t").Asset(meta.NewID())
+		require.Equal(t, storage.CodeUnavailable, storage.CodeOf(err), "%v", err)
+		err = db.InTx(ctx, func(tx *meta.Tx) error { return tx.SetTenantState("t", meta.TenantActive) })
+		require.Equal(t, storage.CodeUnavailable, storage.CodeOf(err), "%v", err)
+	})
+}

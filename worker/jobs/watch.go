@@ -9,6 +9,9 @@ import (
 	"gatehouse/worker/tools/clamd"
 )
 
+// unreadyInterval is how often a scanner that is not ready is looked at.
+const unreadyInterval = time.Second
+
 // WatchScanner looks at the scanner every so often until ctx ends, and tells what it saw: to every program through
 // the database, and to whoever reads the log when it changes.
 func WatchScanner(ctx context.Context, db *meta.DB, scanner *clamd.Scanner, every time.Duration, log *slog.Logger) {
@@ -23,10 +26,14 @@ func WatchScanner(ctx context.Context, db *meta.DB, scanner *clamd.Scanner, ever
 		}
 		tellChange(log, last, f)
 		last = f
+		wait := every
+		if !f.Ready {
+			wait = min(every, unreadyInterval) // it may be starting: files wait for nothing else
+		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(every):
+		case <-time.After(wait):
 		}
 	}
 }
