@@ -58,5 +58,8 @@ func plainWebP(r *io.SectionReader) (width, height int, err error) {
 		return 0, 0, err
 	}
 	config, err := webp.DecodeConfig(bufio.NewReader(r))
+	if err == nil && (config.Width < 1 || config.Height < 1) {
+		err = fmt.Errorf("%d x %d", config.Width, config.Height)
+	}
 	return config.Width, config.Height, err
 }
