@@ -26,10 +26,10 @@ type Linger struct {
 	Conns int
 }
 
-// DefaultLinger covers the largest default upload (100 MiB) from a client of 27 Mbit/s. It costs the server no
-// memory but one shared-size buffer a connection, and no disk.
+// DefaultLinger covers files five times as large as the largest default upload (100 MiB): what is refused for its size
+// is larger than the limit. It costs the server no memory but one shared-size buffer a connection, and no disk.
 func DefaultLinger() Linger {
-	return Linger{Total: 30 * time.Second, Idle: 5 * time.Second, Bytes: 128 << 20, Conns: 256}
+	return Linger{Total: 30 * time.Second, Idle: 5 * time.Second, Bytes: 512 << 20, Conns: 256}
 }
 
 // Listener makes Conns. All of them share its bound on lingering connections.
