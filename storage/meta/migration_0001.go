@@ -132,8 +132,6 @@ func initialUp(Dialect) []string {
 		){table}`,
 		`CREATE UNIQUE INDEX tasks_dedupe ON tasks (dedupe_key)`,
 		`CREATE INDEX tasks_ready ON tasks (state, rung_at, run_at)`,
-		`CREATE INDEX tasks_lease ON tasks (state, lease_until)`,
-		`CREATE INDEX tasks_rung_by ON tasks (rung_by)`,
 		`CREATE INDEX tasks_subject ON tasks (tenant_id, subject)`,
 		`CREATE INDEX tasks_finished ON tasks (finished_at)`,
 

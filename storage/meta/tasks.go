@@ -164,7 +164,7 @@ func (db *DB) Ring(ctx context.Context, stale Stamp, limit int) ([]Task, error) 
 			return err
 		}
 		out = nil
-		return tx.g.Where("rung_by = ?", token).Order("id").Find(&out).Error
+		return tx.g.Where("id IN ? AND rung_by = ?", ids, token).Order("id").Find(&out).Error
 	})
 	return out, err
 }
