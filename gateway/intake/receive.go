@@ -112,6 +112,8 @@ func (in *Intake) receive(ctx context.Context, up Upload, c *Candidate) (_ Recei
 	hash := sha256.New()
 	limit := up.Policy.Categories[c.Category].MaxBytes
 	body := &keepAlive{r: io.TeeReader(up.Body, hash), every: in.Ledger.TTL / 3, renew: func() error {
+		ctx, cancel := context.WithTimeout(ctx, bookkeepingTime)
+		defer cancel()
 		return in.Ledger.Renew(ctx, reservation)
 	}}
 	c.Head, err = readHead(body, up.DeclaredSize)
@@ -141,11 +143,11 @@ func (in *Intake) receive(ctx context.Context, up Upload, c *Candidate) (_ Recei
 		return Receipt{}, rule, err
 	}
 
+	ctx, cancel := context.WithTimeout(ctx, storeTime(c.Size))
+	defer cancel()
 	if err := in.Ledger.Grow(ctx, &reservation, c.Size); err != nil {
 		return Receipt{}, "quota", withUpgrade(err, up.Policy)
 	}
-	ctx, cancel := context.WithTimeout(ctx, storeTime(c.Size))
-	defer cancel()
 	receipt, err := in.store(ctx, up, c, digest, spooled, reservation)
 	if err == nil && !receipt.Replayed {
 		reservation = quota.Reservation{} // settled
@@ -224,12 +226,10 @@ func (in *Intake) release(ctx context.Context, r *quota.Reservation) {
 // recordRefusal writes the refusal to the audit log. Trouble of our own is not a refusal: the edge logs it.
 func (in *Intake) recordRefusal(ctx context.Context, up Upload, c *Candidate, step string, err error) {
 	refusal, ok := errors.AsType[*storage.Error](err)
-	if !ok {
+	if !ok || refusal.Code == storage.CodeUnavailable {
 		return
 	}
-	if in.Refused != nil {
-		in.Refused(step, refusal.Code)
-	}
+	in.Refused(step, refusal.Code)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bookkeepingTime)
 	defer cancel()
 	data := map[string]any{"name": c.Name, "declared_size": up.DeclaredSize, "step": step}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -37,7 +38,7 @@ func newHouse(t *testing.T, db *meta.DB, quotaBytes int64) house {
 	spool := t.TempDir()
 	return house{tenant: metatest.Tenant(t, db, quotaBytes), spool: spool, Intake: &Intake{
 		DB: db, Zones: zones, Ledger: quota.Ledger{DB: db, TTL: time.Minute}, Log: slog.New(slog.DiscardHandler),
-		Spool: Spool{Dir: spool, MemoryBytes: 1 << 10},
+		Spool: Spool{Dir: spool, MemoryBytes: 1 << 10}, Refused: func(string, storage.Code) {},
 	}}
 }
 
@@ -213,6 +214,35 @@ func TestIdempotencyKeyUnderARaceMakesOneAsset(t *testing.T) {
 		up.IdempotencyKey = "once"
 		_, err := h.Receive(context.Background(), up)
 		require.Equal(t, storage.CodeConflict, storage.CodeOf(err))
+	})
+}
+
+func TestIdempotencyKeyUnderARaceOfOtherBytesIsAConflict(t *testing.T) {
+	metatest.Each(t, func(t *testing.T, db *meta.DB) {
+		h := newHouse(t, db, 1<<20)
+		var accepted, conflicts atomic.Int64
+		var wg sync.WaitGroup
+		for i := range 8 {
+			wg.Go(func() {
+				up := h.upload("a.txt", note(3000+i))
+				up.IdempotencyKey = "once"
+				_, err := h.Receive(context.Background(), up)
+				switch {
+				case err == nil:
+					accepted.Add(1)
+				case storage.CodeOf(err) == storage.CodeConflict:
+					conflicts.Add(1)
+				default:
+					t.Errorf("receive: %v", err)
+				}
+			})
+		}
+		wg.Wait()
+		require.EqualValues(t, 1, accepted.Load())
+		require.EqualValues(t, 7, conflicts.Load())
+		q, err := db.Tenant(context.Background(), h.tenant).Quota()
+		require.NoError(t, err)
+		require.Zero(t, q.Reserved)
 	})
 }
 

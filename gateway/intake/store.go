@@ -13,9 +13,14 @@ import (
 	"gatehouse/storage/meta"
 )
 
-// storeAttempts bounds how often an upload steps aside for a sweep or another upload of the same bytes. A sweep
-// of one blob takes well under a second.
+// storeAttempts bounds how often an upload steps aside for a sweep or another upload of the same bytes: with the
+// pauses about 15 seconds, which a batch of the sweeper takes at most on a store in health.
 const storeAttempts = 20
+
+// putHolds is how long a put object is sure to be there without its row. The sweeper deletes only what is old, but
+// it may have judged the object's predecessor under the same key just before the put, and it keeps its claim on the
+// digest for longer than this after a deletion (reconcile.Config.Settle).
+const putHolds = time.Second
 
 // store makes a checked file durable: link it to bytes that are there, or put the object first and then write
 // all rows in one transaction. A crash between the two leaves an orphan object, which the sweeper removes.
@@ -42,17 +47,29 @@ func (in *Intake) store(ctx context.Context, up Upload, c *Candidate, digest str
 		case err != nil || done:
 			return receipt, err
 		}
-		err = in.Zones.Quarantine.Put(ctx, storage.BlobKey(up.TenantID, digest), body.Reader(), c.Size, blob.PutOptions{ContentType: c.MediaType})
-		if err != nil {
-			return Receipt{}, fmt.Errorf("store upload: %w", err)
+		if err := in.put(ctx, up, c, digest, body); err != nil {
+			return Receipt{}, err
 		}
+		put := time.Now()
 		receipt, done, err = in.commit(ctx, up, c, digest, r)
+		if err == nil && done && time.Since(put) > putHolds {
+			// The database was slow. From now on the row protects the object, but it may have been swept before.
+			err = in.put(ctx, up, c, digest, body)
+		}
 		if err != nil || done {
 			return receipt, err
 		}
 		// Another upload of the same bytes was quicker: link to its blob.
 	}
 	return Receipt{}, storage.Refuse(storage.CodeUnavailable, nil).CausedBy(errors.New("the same bytes were busy for too long"))
+}
+
+func (in *Intake) put(ctx context.Context, up Upload, c *Candidate, digest string, body *Spooled) error {
+	err := in.Zones.Quarantine.Put(ctx, storage.BlobKey(up.TenantID, digest), body.Reader(), c.Size, blob.PutOptions{ContentType: c.MediaType})
+	if err != nil {
+		return fmt.Errorf("store upload: %w", err)
+	}
+	return nil
 }
 
 // mayBeKnown is the cheap question that spares most uploads the transaction of link.
@@ -70,9 +87,13 @@ func (in *Intake) mayBeKnown(ctx context.Context, up Upload, digest string) (boo
 // link settles the upload against what is there already: an asset made under the same Idempotency-Key, or a
 // blob with the same digest. It reports false when there is neither.
 func (in *Intake) link(ctx context.Context, up Upload, c *Candidate, digest string, r quota.Reservation) (Receipt, bool, error) {
+	current, err := in.currentDatabase(ctx)
+	if err != nil {
+		return Receipt{}, false, err
+	}
 	var receipt Receipt
 	var done bool
-	err := in.DB.InTx(ctx, func(tx *meta.Tx) error {
+	err = in.DB.InTx(ctx, func(tx *meta.Tx) error {
 		receipt, done = Receipt{}, false
 		tenant := tx.Tenant(up.TenantID)
 		if up.IdempotencyKey != "" {
@@ -97,19 +118,21 @@ func (in *Intake) link(ctx context.Context, up Upload, c *Candidate, digest stri
 		if up.Policy.RejectDuplicates && b.Refs > 1 {
 			return in.refuseDuplicate(tenant, digest)
 		}
-		receipt, err = in.writeRows(tx, up, c, b, true)
-		done = err == nil
-		if err != nil {
+		if receipt, err = in.writeRows(tx, up, c, b, true); err != nil {
 			return err
 		}
+		if stale(b, current) {
+			if _, err := tx.Enqueue(scanTask(up.TenantID, digest)); err != nil {
+				return fmt.Errorf("enqueue rescan: %w", err)
+			}
+		}
+		done = true
 		return in.Ledger.Settle(tx, r, 0)
 	})
-	if err == nil && done && receipt.Duplicate {
-		// After the commit: a rescan that is asked for twice is one task, one that is lost is asked for by the
-		// next duplicate.
-		in.refreshVerdict(ctx, up.TenantID, receipt.Asset.Blob)
+	if errors.Is(err, errKeyTaken) {
+		return Receipt{}, false, nil
 	}
-	return receipt, done, err
+	return receipt, done && err == nil, err
 }
 
 // commit writes blob, asset, scan task, event, audit record and ledger in one transaction. It reports false
@@ -137,8 +160,14 @@ func (in *Intake) commit(ctx context.Context, up Upload, c *Candidate, digest st
 		}
 		return in.Ledger.Settle(tx, r, c.Size)
 	})
+	if errors.Is(err, errKeyTaken) {
+		return Receipt{}, false, nil
+	}
 	return receipt, created && err == nil, err
 }
+
+// errKeyTaken rolls back an upload whose Idempotency-Key another one has bound meanwhile.
+var errKeyTaken = errors.New("the Idempotency-Key was bound by a parallel upload")
 
 // writeRows writes what every accepted upload has: the asset, its idempotency key, its event, its audit record.
 func (in *Intake) writeRows(tx *meta.Tx, up Upload, c *Candidate, b meta.Blob, duplicate bool) (Receipt, error) {
@@ -160,8 +189,8 @@ func (in *Intake) writeRows(tx *meta.Tx, up Upload, c *Candidate, b meta.Blob, d
 			return Receipt{}, err
 		}
 		if !bound {
-			// A parallel request with the same key was quicker; the next round replays its asset.
-			return Receipt{}, meta.ErrChanged
+			// A parallel request with the same key was quicker; the next round finds its asset.
+			return Receipt{}, errKeyTaken
 		}
 	}
 	if err := tenant.Record(a.ID, storage.EventAccepted, map[string]any{"state": state, "duplicate": duplicate}); err != nil {
@@ -223,22 +252,19 @@ func scanTask(tenantID, digest string) meta.NewTask {
 	return meta.NewTask{Kind: storage.TaskScan, Lane: storage.LaneScan, TenantID: tenantID, Subject: digest, Unique: true}
 }
 
-// refreshVerdict asks for a rescan when a duplicate inherits a verdict of an older signature database, or waits
-// on a scan whose task has died. The asset is accepted either way, so trouble here is logged only.
-func (in *Intake) refreshVerdict(ctx context.Context, tenantID string, b meta.Blob) {
-	current, err := in.DB.Scanner(ctx)
-	if err != nil || (b.ScanStatus != storage.ScanPending && b.ScanDatabase == current.Database) {
-		if err != nil && !errors.Is(err, storage.ErrNotFound) {
-			in.Log.Error("read the scanner's database", "tenant", tenantID, "error", err)
-		}
-		return
+// currentDatabase is the signature database that the workers scan with now, "" when they cannot say.
+func (in *Intake) currentDatabase(ctx context.Context) (string, error) {
+	f, err := in.DB.Scanner(ctx)
+	if errors.Is(err, storage.ErrNotFound) || (err == nil && !f.Ready) {
+		return "", nil
 	}
-	if err := in.DB.InTx(ctx, func(tx *meta.Tx) error {
-		_, err := tx.Enqueue(scanTask(tenantID, b.SHA256))
-		return err
-	}); err != nil {
-		in.Log.Error("ask for a rescan", "tenant", tenantID, "sha256", b.SHA256, "error", err)
-	}
+	return f.Database, err
+}
+
+// stale reports whether a duplicate needs a scan of its own: the verdict it inherits is of an older signature
+// database, or there is none and its task may have died. An open scan task makes the request a no-op.
+func stale(b meta.Blob, current string) bool {
+	return b.ScanStatus == storage.ScanPending || (current != "" && b.ScanDatabase != current)
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
