@@ -69,9 +69,21 @@ def with_http_client(url):
             "Content-Type": "multipart/form-data; boundary=" + boundary,
             "Content-Length": str(len(head) + size + len(tail)),
         }
-        connection.request("POST", where.path, body(), headers(attempt) | more)
-        r = connection.getresponse()
-        return r.status, r.read().decode()
+        def send():
+            connection.request("POST", where.path, body(), headers(attempt) | more)
+            r = connection.getresponse()
+            return r.status, r.read().decode()
+
+        used = connection.sock is not None
+        try:
+            return send()
+        except http.client.RemoteDisconnected:
+            # nginx ends a connection after an early answer without announcing it. Other libraries look before they
+            # use a connection again; with this one that is the caller's work.
+            connection.close()
+            if not used:
+                raise
+            return send()
 
     return upload
 
