@@ -24,6 +24,7 @@ import (
 	"gatehouse/gateway/httpapi"
 	"gatehouse/gateway/intake"
 	"gatehouse/storage"
+	"gatehouse/storage/audit"
 	"gatehouse/storage/blob"
 	"gatehouse/storage/meta"
 )
@@ -93,12 +94,16 @@ func newServer(cfg *configs.Config, db *meta.DB, zones *blob.Zones, registry *pr
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(cfg.SpoolDir(), 0o700); err != nil {
-		return nil, fmt.Errorf("intake.spool_dir: %w", err)
-	}
 	keys := &auth.Keys{DB: db, Base: boot.Policy(cfg)}
 	options := httpapi.DefaultOptions()
-	options.Log, options.Metrics, options.Precheck = log, registry, httpapi.Precheck(keys)
+	door, err := newIntake(cfg, db, zones, registry, log)
+	if err != nil {
+		return nil, err
+	}
+	options.Log, options.Metrics = log, registry
+	options.Precheck = httpapi.Precheck(keys, func(p *auth.Principal, actor audit.Actor, err error) {
+		door.RecordRefusal(context.Background(), intake.Upload{TenantID: p.TenantID, Actor: actor, DeclaredSize: -1}, "headers", err)
+	})
 	options.TrustedProxies = cfg.HTTP.TrustedProxies
 	options.HSTS = strings.HasPrefix(cfg.HTTP.PublicURL, "https://")
 	options.HeaderTimeout, options.IdleTimeout = cfg.HTTP.HeaderTimeout, cfg.HTTP.IdleTimeout
@@ -109,12 +114,6 @@ func newServer(cfg *configs.Config, db *meta.DB, zones *blob.Zones, registry *pr
 	if err != nil {
 		return nil, err
 	}
-	refusals := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "gatehouse_upload_refusals_total", Help: "Refused uploads by the rule or step that refused, and the code.",
-	}, []string{"rule", "code"})
-	if err := registry.Register(refusals); err != nil {
-		return nil, err
-	}
 	handlers := httpapi.Handlers{
 		Health: &httpapi.Health{DB: db, Zones: zones},
 		Assets: &assets.API{
@@ -122,19 +121,31 @@ func newServer(cfg *configs.Config, db *meta.DB, zones *blob.Zones, registry *pr
 			Links:   &auth.Links{Secret: secret, MaxAge: cfg.Auth.LinkMaxAge},
 			Streams: make(chan struct{}, cfg.HTTP.MaxEventStreams), Closing: closing,
 			Client: httpapi.Client, RequestID: httpapi.RequestID,
-			Intake: &intake.Intake{
-				DB: db, Zones: zones, Ledger: boot.Ledger(cfg, db), Log: log,
-				Spool: intake.Spool{Dir: cfg.SpoolDir(), MemoryBytes: int64(cfg.Intake.MemoryBytes)},
-				Refused: func(rule string, code storage.Code) {
-					refusals.WithLabelValues(rule, string(code)).Inc()
-				},
-			},
+			Intake: door,
 		},
 	}
 	if cfg.Metrics.Enabled && cfg.Metrics.Addr == "" {
 		handlers.Metrics = metricsHandler(registry)
 	}
-	return server, httpapi.Mount(server.App(), httpapi.Routes(handlers), httpapi.Guards(keys), httpapi.Uploads(cfg.HTTP.MaxUploads))
+	return server, httpapi.Mount(server.App(), httpapi.Routes(handlers), httpapi.Guards(keys), httpapi.BoundUploads(cfg.HTTP.MaxUploads))
+}
+
+// newIntake makes the door that every file comes through.
+func newIntake(cfg *configs.Config, db *meta.DB, zones *blob.Zones, registry *prometheus.Registry, log *slog.Logger) (*intake.Intake, error) {
+	if err := os.MkdirAll(cfg.SpoolDir(), 0o700); err != nil {
+		return nil, fmt.Errorf("intake.spool_dir: %w", err)
+	}
+	refusals := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "gatehouse_upload_refusals_total", Help: "Refused uploads by the rule or step that refused, and the code.",
+	}, []string{"rule", "code"})
+	if err := registry.Register(refusals); err != nil {
+		return nil, err
+	}
+	return &intake.Intake{
+		DB: db, Zones: zones, Ledger: boot.Ledger(cfg, db), Log: log,
+		Spool:   intake.Spool{Dir: cfg.SpoolDir(), MemoryBytes: int64(cfg.Intake.MemoryBytes)},
+		Refused: func(rule string, code storage.Code) { refusals.WithLabelValues(rule, string(code)).Inc() },
+	}, nil
 }
 
 func newRegistry() *prometheus.Registry {

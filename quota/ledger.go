@@ -113,7 +113,9 @@ func (l Ledger) Settle(tx *meta.Tx, r Reservation, actual int64) error {
 	if actual > r.Bytes {
 		return fmt.Errorf("settle %d bytes over a reservation of %d", actual, r.Bytes)
 	}
-	n, err := tx.Exec(`DELETE FROM reservations WHERE id = ?`, r.ID)
+	// The row decides how much was held: a caller who does not know of its own Grow (the answer to the commit was
+	// lost) settles nothing, and the row expires with its true size.
+	n, err := tx.Exec(`DELETE FROM reservations WHERE id = ? AND bytes = ?`, r.ID, r.Bytes)
 	if err != nil {
 		return fmt.Errorf("settle: %w", err)
 	}
@@ -134,7 +136,7 @@ func (l Ledger) Release(ctx context.Context, r Reservation) error {
 }
 
 func (l Ledger) drop(tx *meta.Tx, r Reservation) error {
-	n, err := tx.Exec(`DELETE FROM reservations WHERE id = ?`, r.ID)
+	n, err := tx.Exec(`DELETE FROM reservations WHERE id = ? AND bytes = ?`, r.ID, r.Bytes)
 	if err != nil || n == 0 {
 		return err
 	}

@@ -77,6 +77,24 @@ func TestLedgerKeepsCountThroughEveryStep(t *testing.T) {
 	})
 }
 
+func TestLedgerHoldsWhenACallerDoesNotKnowOfItsOwnGrowth(t *testing.T) {
+	metatest.Each(t, func(t *testing.T, db *meta.DB) {
+		ctx := context.Background()
+		tenant := metatest.Tenant(t, db, 1000)
+		l := quota.Ledger{DB: db, TTL: -time.Second}
+		r, err := l.Reserve(ctx, tenant, 100)
+		require.NoError(t, err)
+		grown := r
+		require.NoError(t, l.Grow(ctx, &grown, 300))
+		require.Error(t, db.InTx(ctx, func(tx *meta.Tx) error { return l.Settle(tx, r, 100) }))
+		require.NoError(t, l.Release(ctx, r))
+		require.Equal(t, meta.Quota{Quota: 1000, Reserved: 300}, ledgerOf(t, db, tenant))
+		_, err = l.ExpireAbandoned(ctx, 10)
+		require.NoError(t, err)
+		require.Equal(t, meta.Quota{Quota: 1000}, ledgerOf(t, db, tenant))
+	})
+}
+
 func TestAbandonedReservationsExpireAndRenewedOnesDoNot(t *testing.T) {
 	metatest.Each(t, func(t *testing.T, db *meta.DB) {
 		ctx := context.Background()

@@ -69,8 +69,14 @@ func (a *API) Events(c *fiber.Ctx) error {
 	s := eventStream{api: a, tenant: v.TenantID, asset: id, after: after}
 	c.Context().SetBodyStreamWriter(func(w *bufio.Writer) {
 		defer func() { <-a.Streams }()
+		defer func() {
+			// Nobody else would catch it: the server runs this in a goroutine of its own.
+			if p := recover(); p != nil {
+				a.Log.Error("event stream panicked", "tenant", s.tenant, "asset", s.asset, "panic", p)
+			}
+		}()
 		if err := s.run(w); err != nil {
-			a.Log.Debug("event stream ended", "tenant", s.tenant, "asset", s.asset, "error", err)
+			a.Log.Warn("event stream ended", "tenant", s.tenant, "asset", s.asset, "error", err)
 		}
 	})
 	return nil
@@ -84,7 +90,8 @@ type eventStream struct {
 	after  int64
 }
 
-// run writes events until the asset is final or the client has gone, which only a failing write shows.
+// run writes events until the asset is final or the client has gone, which only a failing write shows. Its error is
+// trouble of our own.
 func (s *eventStream) run(w *bufio.Writer) error {
 	poll, beat := eventPoll, time.Now().Add(eventBeat)
 	for end := time.Now().Add(streamLife); time.Now().Before(end); {
@@ -95,16 +102,13 @@ func (s *eventStream) run(w *bufio.Writer) error {
 		switch {
 		case n > 0 || done:
 			poll, beat = eventPoll, time.Now().Add(eventBeat)
-			if err := w.Flush(); err != nil || done {
-				return err
+			if w.Flush() != nil || done {
+				return nil // the client has gone, or has everything
 			}
 		case time.Now().After(beat):
 			beat = time.Now().Add(eventBeat)
-			if _, err := w.WriteString(": still here\n\n"); err != nil {
-				return err
-			}
-			if err := w.Flush(); err != nil {
-				return err
+			if _, err := w.WriteString(": still here\n\n"); err != nil || w.Flush() != nil {
+				return nil
 			}
 		}
 		select {

@@ -12,31 +12,12 @@ import (
 
 // Upload is POST /assets: a form with one file part. 202 for new bytes, 200 for bytes the tenant has already.
 func (a *API) Upload(c *fiber.Ctx) error {
-	p := auth.From(c)
-	if err := p.MayUpload(); err != nil {
-		return err
-	}
-	key, err := idempotencyKey(c)
+	up, err := a.uploadOf(c)
 	if err != nil {
+		a.Intake.RecordRefusal(c.UserContext(), up, "request", err)
 		return err
 	}
-	digests, err := claimedDigests(c)
-	if err != nil {
-		return err
-	}
-	form, err := stream.NewForm(stream.Of(c), c.Get(fiber.HeaderContentType), stream.DefaultFormLimits())
-	if err != nil {
-		return err
-	}
-	file, err := form.File()
-	if err != nil {
-		return err
-	}
-	receipt, err := a.Intake.Receive(c.UserContext(), intake.Upload{
-		TenantID: p.TenantID, Policy: p.Policy, Actor: a.actor(c),
-		Name: strings.Clone(file.Name), DeclaredSize: file.Size, MinSize: file.MinSize,
-		Body: file, Complete: form.Finish, Digests: digests, IdempotencyKey: key,
-	})
+	receipt, err := a.Intake.Receive(c.UserContext(), up)
 	if err != nil {
 		return err
 	}
@@ -49,6 +30,37 @@ func (a *API) Upload(c *fiber.Ctx) error {
 	}
 	c.Location("/api/v1/assets/" + receipt.Asset.ID)
 	return c.Status(status).JSON(viewOf(receipt.Asset))
+}
+
+// uploadOf reads the request up to the first byte of its file. With an error, what it returns says who asked.
+func (a *API) uploadOf(c *fiber.Ctx) (intake.Upload, error) {
+	p := auth.From(c)
+	length := int64(c.Request().Header.ContentLength())
+	up := intake.Upload{TenantID: p.TenantID, Policy: p.Policy, Actor: a.actor(c), DeclaredSize: length}
+	if err := p.MayUpload(); err != nil {
+		return up, err
+	}
+	if err := p.MaySend(length); err != nil {
+		return up, err
+	}
+	var err error
+	if up.IdempotencyKey, err = idempotencyKey(c); err != nil {
+		return up, err
+	}
+	if up.Digests, err = claimedDigests(c); err != nil {
+		return up, err
+	}
+	form, err := stream.NewForm(stream.Of(c), c.Get(fiber.HeaderContentType), stream.DefaultFormLimits())
+	if err != nil {
+		return up, err
+	}
+	file, err := form.File()
+	if err != nil {
+		return up, err
+	}
+	up.Name, up.DeclaredSize, up.MinSize = strings.Clone(file.Name), file.Size, file.MinSize
+	up.Body, up.Complete = file, form.Finish
+	return up, nil
 }
 
 // maxIdempotencyKey is what the column holds.

@@ -53,6 +53,21 @@ func (p *Principal) MayUpload() error {
 	return nil
 }
 
+// formAllowance is what a form may add to its file: boundaries, headers, small fields.
+const formAllowance = 256 << 10
+
+// MaySend refuses a declared length, in bytes, that not even the largest file of any allowed category has.
+func (p *Principal) MaySend(declared int64) error {
+	largest := int64(0)
+	for _, c := range p.Policy.Categories {
+		largest = max(largest, c.MaxBytes)
+	}
+	if declared > largest+formAllowance {
+		return storage.Refuse(storage.CodeFileTooLarge, storage.Details{"limit": largest, "size": declared})
+	}
+	return nil
+}
+
 // Keys authenticates API keys.
 type Keys struct {
 	DB *meta.DB

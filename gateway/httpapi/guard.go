@@ -8,7 +8,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"gatehouse/gateway/auth"
-	"gatehouse/storage"
+	"gatehouse/storage/audit"
 )
 
 // authTime bounds finding out who asks.
@@ -39,12 +39,10 @@ func tenantGuard(keys *auth.Keys, scope auth.Scope) fiber.Handler {
 	}
 }
 
-// formAllowance is what a form may add to its file: boundaries, headers, small fields.
-const formAllowance = 256 << 10
-
 // Precheck judges a request with Expect: 100-continue by its headers, before any byte of its body is sent: the
-// key, the tenant's state, the declared length against the largest file that the tenant may send.
-func Precheck(keys *auth.Keys) func(*fasthttp.RequestCtx) error {
+// key, the tenant's state, the declared length against the largest file that the tenant may send. refused is told
+// of every refusal of a caller who is known, for the audit log.
+func Precheck(keys *auth.Keys, refused func(*auth.Principal, audit.Actor, error)) func(*fasthttp.RequestCtx) error {
 	return func(req *fasthttp.RequestCtx) error {
 		if string(req.Path()) != UploadPath {
 			return nil
@@ -55,35 +53,24 @@ func Precheck(keys *auth.Keys) func(*fasthttp.RequestCtx) error {
 		if err != nil {
 			return err
 		}
-		if err := p.May(auth.ScopeWrite); err != nil {
-			return err
+		err = p.May(auth.ScopeWrite)
+		if err == nil {
+			err = p.MayUpload()
 		}
-		if err := p.MayUpload(); err != nil {
-			return err
+		if err == nil {
+			err = p.MaySend(int64(req.Request.Header.ContentLength()))
 		}
-		return lengthFits(p, int64(req.Request.Header.ContentLength()))
+		if err != nil {
+			refused(p, actorOf(req, p), err)
+		}
+		return err
 	}
 }
 
-func lengthFits(p *auth.Principal, declared int64) error {
-	largest := int64(0)
-	for _, c := range p.Policy.Categories {
-		largest = max(largest, c.MaxBytes)
+func actorOf(req *fasthttp.RequestCtx, p *auth.Principal) audit.Actor {
+	actor := audit.Actor{Kind: "key", ID: p.KeyID, UserAgent: string(req.UserAgent())}
+	if x, ok := req.UserValue(exchangeKey{}).(*exchange); ok {
+		actor.RequestID, actor.Address = x.id, x.client
 	}
-	if declared > largest+formAllowance {
-		return storage.Refuse(storage.CodeFileTooLarge, storage.Details{"limit": largest, "size": declared})
-	}
-	return nil
-}
-
-// Uploads surrounds the routes that take files: a declared length that no category allows is refused before the
-// form is read, and n uploads run at once.
-func Uploads(n int) fiber.Handler {
-	bound := BoundUploads(n)
-	return func(c *fiber.Ctx) error {
-		if err := lengthFits(auth.From(c), int64(c.Request().Header.ContentLength())); err != nil {
-			return err
-		}
-		return bound(c)
-	}
+	return actor
 }

@@ -73,9 +73,14 @@ func (in *Intake) Receive(ctx context.Context, up Upload) (Receipt, error) {
 	}
 	receipt, step, err := in.receive(ctx, up, c)
 	if err != nil {
-		in.recordRefusal(ctx, up, c, step, err)
+		in.record(ctx, up, c, step, err)
 	}
 	return receipt, err
+}
+
+// RecordRefusal writes a refusal that came before Receive could be called: by the request's headers or its form.
+func (in *Intake) RecordRefusal(ctx context.Context, up Upload, step string, err error) {
+	in.record(ctx, up, &Candidate{Name: up.Name}, step, err)
 }
 
 // Preflight runs the rules that need no bytes, and says whether the quota has room now: the answer of a dialog
@@ -223,8 +228,8 @@ func (in *Intake) release(ctx context.Context, r *quota.Reservation) {
 	}
 }
 
-// recordRefusal writes the refusal to the audit log. Trouble of our own is not a refusal: the edge logs it.
-func (in *Intake) recordRefusal(ctx context.Context, up Upload, c *Candidate, step string, err error) {
+// record writes a refusal to the audit log. Trouble of our own is not a refusal: the edge logs it.
+func (in *Intake) record(ctx context.Context, up Upload, c *Candidate, step string, err error) {
 	refusal, ok := errors.AsType[*storage.Error](err)
 	if !ok || refusal.Code == storage.CodeUnavailable {
 		return

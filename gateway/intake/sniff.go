@@ -16,6 +16,11 @@ func checkType(c *Candidate) error {
 	detected := sniff.Type(c.Head)
 	row, known := extensionTypes[c.Ext]
 	if !known {
+		// Only release artifacts may be of any type; an extension that was added to another category has no rules
+		// that could look inside.
+		if c.Category != storage.CategoryRelease {
+			return storage.Refuse(storage.CodeTypeNotAllowed, storage.Details{"detected": detected})
+		}
 		c.MediaType = detected
 		return nil
 	}

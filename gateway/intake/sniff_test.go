@@ -45,7 +45,8 @@ func requireRefusal(t testing.TB, err error, code storage.Code, reason string) *
 	t.Helper()
 	require.Error(t, err)
 	require.Equal(t, code, storage.CodeOf(err), "%v", err)
-	refusal := err.(*storage.Error)
+	var refusal *storage.Error
+	require.ErrorAs(t, err, &refusal)
 	if reason != "" {
 		require.NotNil(t, refusal.Reason)
 		require.Equal(t, reason, refusal.Reason.Slug)

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"gatehouse/storage"
 )
 
@@ -59,7 +61,7 @@ func (s Spool) Fill(head []byte, r io.Reader, declared, limit int64) (*Spooled, 
 }
 
 func (s Spool) fillFile(start []byte, r io.Reader, limit int64) (_ *Spooled, err error) {
-	f, err := os.OpenFile(s.Dir, os.O_RDWR|syscall.O_EXCL|oTmpfile, 0o600)
+	f, err := s.nameless()
 	if err != nil {
 		return nil, noSpace(fmt.Errorf("open spool file: %w", err))
 	}
@@ -78,6 +80,22 @@ func (s Spool) fillFile(start []byte, r io.Reader, limit int64) (_ *Spooled, err
 		return nil, err
 	}
 	return &Spooled{file: f, size: int64(len(start)) + n}, nil
+}
+
+// nameless opens a file that no crash can leave behind. File systems that know no O_TMPFILE (overlayfs before Linux
+// 6.3) get a name that is taken away at once.
+func (s Spool) nameless() (*os.File, error) {
+	f, err := os.OpenFile(s.Dir, os.O_RDWR|unix.O_TMPFILE, 0o600)
+	if err == nil || errors.Is(err, syscall.ENOSPC) {
+		return f, err
+	}
+	if f, err = os.CreateTemp(s.Dir, "upload-*"); err != nil {
+		return nil, err
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }
 
 // copyCapped copies at most limit bytes; it tells trouble of our disk from trouble of the sender.

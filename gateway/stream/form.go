@@ -131,7 +131,7 @@ func (f *Form) File() (*File, error) {
 // next moves to the next part; without a part and an error the form is closed.
 func (f *Form) next() (*multipart.Part, error) {
 	part, err := f.parts.NextRawPart()
-	if err == io.EOF { //nolint:errorlint // only at the closing boundary: the body's end is errBodyEnd
+	if err == io.EOF { // only at the closing boundary: the body's end is errBodyEnd
 		return nil, nil
 	}
 	if err != nil {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/glebarez/sqlite"
@@ -45,9 +44,9 @@ type Config struct {
 type DB struct {
 	g       *gorm.DB
 	dialect Dialect
-	// write admits one SQLite writer of this process at a time: waiting here is fair and cheap, waiting for
-	// SQLite's file lock is polling.
-	write sync.Mutex
+	// write has one slot and admits one SQLite writer of this process at a time: waiting here is fair and cheap,
+	// waiting for SQLite's file lock is polling.
+	write chan struct{}
 }
 
 // Open connects; it does not migrate.
@@ -74,7 +73,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	pool.SetMaxOpenConns(cfg.MaxOpenConns)
 	pool.SetMaxIdleConns(cfg.MaxIdleConns)
 	pool.SetConnMaxLifetime(cfg.ConnMaxLifetime)
-	db := &DB{g: g, dialect: dialect}
+	db := &DB{g: g, dialect: dialect, write: make(chan struct{}, 1)}
 	if err := db.Ping(ctx); err != nil {
 		return nil, errors.Join(err, pool.Close())
 	}
@@ -206,8 +205,12 @@ func (db *DB) InTx(ctx context.Context, fn func(*Tx) error) error {
 
 func (db *DB) once(ctx context.Context, fn func(*Tx) error) error {
 	if db.dialect == SQLite {
-		db.write.Lock()
-		defer db.write.Unlock()
+		select {
+		case db.write <- struct{}{}:
+			defer func() { <-db.write }()
+		case <-ctx.Done():
+			return storage.Refuse(storage.CodeUnavailable, nil).CausedBy(ctx.Err())
+		}
 	}
 	opts := &sql.TxOptions{}
 	if db.dialect == MySQL {

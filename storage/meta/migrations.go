@@ -2,6 +2,7 @@ package meta
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -103,8 +104,8 @@ func (db *DB) withMigrationLock(ctx context.Context, fn func(*gorm.DB) error) er
 			// The immediate transactions of SQLite already admit one writer at a time.
 			return fn(g)
 		}
-		if err := g.Exec(lock).Error; err != nil {
-			return fmt.Errorf("take the migration lock: %w", err)
+		if err := takeLock(g, db.dialect, lock); err != nil {
+			return err
 		}
 		err := fn(g)
 		if uerr := g.Exec(unlock).Error; uerr != nil && err == nil {
@@ -112,6 +113,23 @@ func (db *DB) withMigrationLock(ctx context.Context, fn func(*gorm.DB) error) er
 		}
 		return err
 	})
+}
+
+func takeLock(g *gorm.DB, d Dialect, lock string) error {
+	if d != MySQL { // waits until it has the lock
+		if err := g.Exec(lock).Error; err != nil {
+			return fmt.Errorf("take the migration lock: %w", err)
+		}
+		return nil
+	}
+	var got int64
+	if err := g.Raw(lock).Scan(&got).Error; err != nil {
+		return fmt.Errorf("take the migration lock: %w", err)
+	}
+	if got != 1 {
+		return errors.New("another program has been migrating for two minutes; try again when it has ended")
+	}
+	return nil
 }
 
 func firstLine(s string) string {
