@@ -26,25 +26,31 @@ var (
 // unknownKindPause is how long a task of an unknown kind is left for a worker that knows it.
 const unknownKindPause = time.Minute
 
-// attempt runs the job of a claimed task and settles its outcome.
-func (d *Dispatcher) attempt(work context.Context, l meta.Lease) {
+// Attempt runs the job of a claimed task, settles its outcome, and returns why it did not succeed. Run calls it for
+// every task; it is exported for who wants one task done at a time.
+func (d *Dispatcher) Attempt(work context.Context, l meta.Lease) error {
 	t := l.Task
 	log := d.log.With("task", t.ID, "kind", t.Kind, "tenant", t.TenantID, "subject", t.Subject, "attempt", t.Attempts)
 	job, known := d.jobs[t.Kind]
 	done := d.metrics.begin(t)
+	out, cause := resultDone, error(nil)
 	switch {
 	case !known:
-		done(d.fail(work, job, l, log, jobs.Wait(errNoJob, unknownKindPause)))
+		cause = jobs.Wait(errNoJob, unknownKindPause)
+		out = d.fail(work, job, l, log, cause)
 	case t.Attempts > d.cfg.MaxAttempts:
-		done(d.fail(work, job, l, log, jobs.Permanent(errWorkersDie)))
+		cause = jobs.Permanent(errWorkersDie)
+		out = d.fail(work, job, l, log, cause)
 	default:
-		done(d.try(work, job, l, log))
+		out, cause = d.try(work, job, l, log)
 	}
+	done(out)
 	d.Nudge() // the commit may have queued more
+	return cause
 }
 
 // try runs the job under its lease.
-func (d *Dispatcher) try(work context.Context, job jobs.Job, l meta.Lease, log *slog.Logger) result {
+func (d *Dispatcher) try(work context.Context, job jobs.Job, l meta.Lease, log *slog.Logger) (result, error) {
 	ctx, cancel := context.WithCancelCause(work)
 	defer cancel(nil)
 	run := jobs.NewRun(d.db, l, log)
@@ -62,14 +68,14 @@ func (d *Dispatcher) try(work context.Context, job jobs.Job, l meta.Lease, log *
 		tidy, stop := context.WithTimeout(context.WithoutCancel(work), d.cfg.Lease)
 		defer stop()
 		run.Tidy(tidy)
-		return resultDone
+		return resultDone, nil
 	case errors.Is(err, meta.ErrLeaseLost) || errors.Is(context.Cause(ctx), meta.ErrLeaseLost):
 		log.Warn("task lost to another worker, or cancelled", "error", err)
-		return resultLost
+		return resultLost, err
 	case errors.Is(context.Cause(ctx), errStopping):
 		err = jobs.Wait(fmt.Errorf("%w: %w", errStopping, err), 0)
 	}
-	return d.fail(work, job, l, log, err)
+	return d.fail(work, job, l, log, err), err
 }
 
 // perform runs the job within its timeout. A panic is an error like any other: it must not take the other tasks

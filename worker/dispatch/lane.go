@@ -37,7 +37,7 @@ func (d *Dispatcher) answer(ctx, work context.Context, b Bell) {
 	}
 	hold := time.AfterFunc(holdBell, b.Done)
 	defer hold.Stop()
-	d.attempt(work, lease)
+	_ = d.Attempt(work, lease) // it has been logged, counted and written down
 }
 
 // claim tries until the database answers: with a database that is away there is nothing else to do.

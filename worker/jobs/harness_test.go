@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"io"
 	"log/slog"
 	"os"
@@ -14,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
 	"gatehouse/e2e/services"
@@ -23,6 +23,7 @@ import (
 	"gatehouse/storage/meta"
 	"gatehouse/storage/meta/metatest"
 	"gatehouse/storage/reconcile"
+	"gatehouse/worker/dispatch"
 	"gatehouse/worker/jobs"
 	"gatehouse/worker/tools/clamd"
 )
@@ -180,17 +181,34 @@ func (b *bench) claim(t testing.TB, kind storage.TaskKind, digest string) *jobs.
 	return jobs.NewRun(b.db, l, b.claimLog(t))
 }
 
-// attempt does the open task of that kind once, as package dispatch would, and returns the error of the outcome.
+// attempt has package dispatch do the open task of that kind once, and returns the error of the outcome.
 func (b *bench) attempt(t testing.TB, kind storage.TaskKind, digest string) error {
 	t.Helper()
-	r := b.claim(t, kind, digest)
-	commit, err := b.job(t, kind).Run(context.Background(), r)
-	if err == nil {
-		err = b.finish(r, commit)
-	}
-	return b.settle(t, kind, r, err)
+	return b.attemptAfter(t, kind, digest, func() {})
 }
 
+// attemptAfter lets something happen between what the job does and its commit.
+func (b *bench) attemptAfter(t testing.TB, kind storage.TaskKind, digest string, meanwhile func()) error {
+	t.Helper()
+	// What an earlier attempt waits for need not be waited for here.
+	b.inTx(t, func(tx *meta.Tx) error {
+		_, err := tx.Exec(`UPDATE tasks SET run_at = 0 WHERE subject = ?`, digest)
+		return err
+	})
+	job := b.job(t, kind)
+	run := job.Run
+	job.Run = func(ctx context.Context, r *jobs.Run) (jobs.Commit, error) {
+		commit, err := run(ctx, r)
+		meanwhile()
+		return commit, err
+	}
+	d, err := dispatch.New(dispatch.Config{Worker: "test"}, b.db, dispatch.NewLocal(), []jobs.Job{job}, nil,
+		prometheus.NewRegistry(), b.claimLog(t))
+	require.NoError(t, err)
+	return d.Attempt(context.Background(), b.claim(t, kind, digest).Lease)
+}
+
+// finish commits as package dispatch does.
 func (b *bench) finish(r *jobs.Run, commit jobs.Commit) error {
 	return b.db.InTx(context.Background(), func(tx *meta.Tx) error {
 		if err := tx.Finish(r.Lease); err != nil || commit == nil {
@@ -198,29 +216,6 @@ func (b *bench) finish(r *jobs.Run, commit jobs.Commit) error {
 		}
 		return commit(tx)
 	})
-}
-
-// settle does with the outcome what package dispatch does, without pauses.
-func (b *bench) settle(t testing.TB, kind storage.TaskKind, r *jobs.Run, err error) error {
-	t.Helper()
-	_, free := jobs.WaitOf(err)
-	switch {
-	case err == nil:
-		r.Tidy(context.Background())
-	case errors.Is(err, meta.ErrLeaseLost):
-	case jobs.IsPermanent(err):
-		b.inTx(t, func(tx *meta.Tx) error {
-			if dead := b.job(t, kind).Dead; dead != nil {
-				if derr := dead(tx, r.Task(), err); derr != nil {
-					return derr
-				}
-			}
-			return tx.Bury(r.Lease, err.Error())
-		})
-	default:
-		b.inTx(t, func(tx *meta.Tx) error { return tx.Retry(r.Lease, meta.Now(), err.Error(), free) })
-	}
-	return err
 }
 
 func (b *bench) blob(t testing.TB, digest string) meta.Blob {

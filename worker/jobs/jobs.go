@@ -40,7 +40,7 @@ func List(d Deps) []Job {
 	image := &image{db: d.DB, zones: d.Zones, ledger: d.Ledger, runner: d.Pictures, presets: d.Presets}
 	sweep := &sweep{reconciler: d.Reconciler}
 	return []Job{
-		{Kind: storage.TaskScan, Lane: storage.LaneScan, Timeout: d.ScanTimeout, Run: scan.run},
+		{Kind: storage.TaskScan, Lane: storage.LaneScan, Timeout: d.ScanTimeout, Run: scan.run, Dead: scan.dead},
 		{Kind: storage.TaskImage, Lane: storage.LaneImage, Timeout: d.ImageTimeout, Run: image.run, Dead: image.dead},
 		{Kind: storage.TaskSweep, Lane: storage.LaneHousekeeping, Timeout: sweepTimeout, Run: sweep.run},
 	}

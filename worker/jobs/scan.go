@@ -89,11 +89,17 @@ func stillUnwanted(t meta.Task) Commit {
 
 // look streams the blob to the scanner.
 func (s *scan) look(ctx context.Context, t meta.Task, b meta.Blob) (storage.Verdict, error) {
-	body, _, err := s.zones.Of(b.Zone).Open(ctx, storage.BlobKey(b.TenantID, b.SHA256), 0, -1)
+	body, info, err := s.zones.Of(b.Zone).Open(ctx, storage.BlobKey(b.TenantID, b.SHA256), 0, -1)
+	if err == nil && info.Size != b.Size {
+		err = errors.Join(fmt.Errorf("%w: %d bytes instead of %d", blob.ErrSize, info.Size, b.Size), body.Close())
+	}
 	if err != nil {
 		return storage.Verdict{}, storeTrouble(t, "open the blob", err)
 	}
 	v, err := s.scanner.Scan(ctx, body, b.Size)
+	if err != nil && !errors.Is(err, clamd.ErrUnavailable) && !oursToMend(err) {
+		err = &indigestible{err}
+	}
 	if cerr := body.Close(); err == nil && cerr != nil {
 		err = fmt.Errorf("close the blob: %w", cerr)
 	}

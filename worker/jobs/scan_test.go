@@ -79,6 +79,7 @@ func TestVerdictAboutOtherBytesIsNoVerdict(t *testing.T) {
 			require.False(t, jobs.IsPermanent(err))
 		}
 		require.True(t, jobs.IsPermanent(b.attempt(t, storage.TaskScan, digest)), "an operator gets to see it")
+		b.requireDead(t, digest)
 		require.Equal(t, storage.ScanPending, b.blob(t, digest).ScanStatus)
 		require.Equal(t, storage.AssetQuarantined, b.stateOf(t, asset))
 		require.Empty(t, b.objects(t, storage.ZoneClean))
@@ -97,9 +98,12 @@ func TestMissingAndCutObjectsAreTriedThenDead(t *testing.T) {
 				require.Error(t, err)
 				if digest == missing {
 					require.ErrorIs(t, err, blob.ErrNotExist)
-					require.Equal(t, n == 5, jobs.IsPermanent(err))
+				} else {
+					require.ErrorIs(t, err, blob.ErrSize)
 				}
+				require.Equal(t, n == 5, jobs.IsPermanent(err))
 			}
+			b.requireDead(t, digest)
 			require.Equal(t, storage.ScanPending, b.blob(t, digest).ScanStatus)
 		}
 		require.Empty(t, b.objects(t, storage.ZoneClean))
@@ -263,20 +267,15 @@ func TestTwoScansOfOneBlobAtOnceAreHarmless(t *testing.T) {
 
 func TestScanOfWhatNobodyWantsEndsWithoutAVerdict(t *testing.T) {
 	onEach(t, func(t *testing.T, b *bench) {
-		ctx := context.Background()
 		asset, digest := b.upload(t, harmless, storage.CategoryDocument)
 		b.inTx(t, func(tx *meta.Tx) error { _, err := tx.Tenant(b.tenant).DeleteAsset(asset); return err })
 
 		// A duplicate arrives while the task is about to end for want of a reference: the task goes on for it.
-		r := b.claim(t, storage.TaskScan, digest)
-		commit, err := b.job(t, storage.TaskScan).Run(ctx, r)
-		require.NoError(t, err)
-		b.inTx(t, func(tx *meta.Tx) error { _, err := tx.Tenant(b.tenant).LinkBlob(digest); return err })
-		b.queue(t, storage.TaskScan, digest)
-		err = b.finish(r, commit)
-		_, waits := jobs.WaitOf(err)
+		_, waits := jobs.WaitOf(b.attemptAfter(t, storage.TaskScan, digest, func() {
+			b.inTx(t, func(tx *meta.Tx) error { _, err := tx.Tenant(b.tenant).LinkBlob(digest); return err })
+			b.queue(t, storage.TaskScan, digest)
+		}))
 		require.True(t, waits)
-		require.Error(t, b.settle(t, storage.TaskScan, r, err))
 		require.NoError(t, b.attempt(t, storage.TaskScan, digest))
 		require.Equal(t, storage.ScanClean, b.blob(t, digest).ScanStatus)
 
@@ -297,14 +296,12 @@ func TestScanOfWhatNobodyWantsEndsWithoutAVerdict(t *testing.T) {
 func TestScanOvertakenByASweepWritesNothing(t *testing.T) {
 	onEach(t, func(t *testing.T, b *bench) {
 		_, digest := b.upload(t, harmless, storage.CategoryDocument)
-		r := b.claim(t, storage.TaskScan, digest)
-		commit, err := b.job(t, storage.TaskScan).Run(context.Background(), r)
-		require.NoError(t, err)
-		b.inTx(t, func(tx *meta.Tx) error {
-			_, err := tx.Exec(`UPDATE blobs SET sweeping = ?, revision = revision + 1 WHERE sha256 = ?`, true, digest)
-			return err
-		})
-		require.NoError(t, b.finish(r, commit))
+		require.NoError(t, b.attemptAfter(t, storage.TaskScan, digest, func() {
+			b.inTx(t, func(tx *meta.Tx) error {
+				_, err := tx.Exec(`UPDATE blobs SET sweeping = ?, revision = revision + 1 WHERE sha256 = ?`, true, digest)
+				return err
+			})
+		}))
 		require.Equal(t, storage.ScanPending, b.blob(t, digest).ScanStatus)
 	})
 }
@@ -313,17 +310,14 @@ func TestScanOvertakenByASweepWritesNothing(t *testing.T) {
 func TestScanOfABlobThatMovedBeginsAnew(t *testing.T) {
 	onEach(t, func(t *testing.T, b *bench) {
 		_, digest := b.upload(t, harmless, storage.CategoryDocument)
-		r := b.claim(t, storage.TaskScan, digest)
-		commit, err := b.job(t, storage.TaskScan).Run(context.Background(), r)
-		require.NoError(t, err)
-		b.inTx(t, func(tx *meta.Tx) error {
-			_, err := tx.Exec(`UPDATE blobs SET zone = ?, revision = revision + 1 WHERE sha256 = ?`, storage.ZoneClean, digest)
-			return err
+		err := b.attemptAfter(t, storage.TaskScan, digest, func() {
+			b.inTx(t, func(tx *meta.Tx) error {
+				_, err := tx.Exec(`UPDATE blobs SET zone = ?, revision = revision + 1 WHERE sha256 = ?`, storage.ZoneClean, digest)
+				return err
+			})
 		})
-		err = b.finish(r, commit)
 		_, waits := jobs.WaitOf(err)
 		require.True(t, waits, "%v", err)
-		require.Error(t, b.settle(t, storage.TaskScan, r, err))
 		require.NoError(t, b.attempt(t, storage.TaskScan, digest))
 		require.Equal(t, storage.ScanClean, b.blob(t, digest).ScanStatus)
 	})
