@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"strings"
 
 	mysqldriver "github.com/go-sql-driver/mysql"
@@ -32,17 +33,24 @@ func (t translator) Translate(err error) error {
 }
 
 // away reports whether an error means that the database cannot be reached or has no room to work.
-func away(err error) bool {
-	if errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) || errors.Is(err, mysqldriver.ErrInvalidConn) ||
-		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
-		return true
+func away(err error) bool { return cut(err) || refused(err) }
+
+// cut: the connection is gone, never came, or gave no answer in time.
+func cut(err error) bool {
+	for _, gone := range []error{
+		driver.ErrBadConn, sql.ErrConnDone, mysqldriver.ErrInvalidConn, context.DeadlineExceeded, io.ErrUnexpectedEOF, io.EOF,
+	} {
+		if errors.Is(err, gone) {
+			return true
+		}
 	}
-	if _, ok := errors.AsType[*net.OpError](err); ok {
-		return true
-	}
-	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
-		return true
-	}
+	_, network := errors.AsType[*net.OpError](err)
+	_, connect := errors.AsType[*pgconn.ConnectError](err)
+	return network || connect
+}
+
+// refused: the database itself says that it cannot work now.
+func refused(err error) bool {
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		// https://www.postgresql.org/docs/current/errcodes-appendix.html: 08 connection exception, 53 insufficient
 		// resources (disk full, too many connections), 57P0x the server is going down or coming up.
@@ -50,13 +58,12 @@ func away(err error) bool {
 	}
 	if my, ok := errors.AsType[*mysqldriver.MySQLError](err); ok {
 		// 1021 disk full, 1040 too many connections, 1053 shutdown in progress, 1077 going down.
-		return my.Number == 1021 || my.Number == 1040 || my.Number == 1053 || my.Number == 1077
+		return slices.Contains([]uint16{1021, 1040, 1053, 1077}, my.Number)
 	}
 	var lite interface{ Code() int }
 	if errors.As(err, &lite) {
 		// https://www.sqlite.org/rescode.html: 10 SQLITE_IOERR, 13 SQLITE_FULL, 14 SQLITE_CANTOPEN.
-		primary := lite.Code() & 0xff
-		return primary == 10 || primary == 13 || primary == 14
+		return slices.Contains([]int{10, 13, 14}, lite.Code()&0xff)
 	}
 	return false
 }
