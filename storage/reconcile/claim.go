@@ -3,7 +3,6 @@ package reconcile
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -113,8 +112,11 @@ func (r *Reconciler) endSweeps(ctx context.Context, rep *Report, swept []meta.Bl
 	}
 	for _, b := range swept {
 		freed, err := r.endSweep(ctx, b)
-		if err != nil {
-			return fmt.Errorf("end the sweep of a blob: %w", err)
+		if err != nil { // the claim stays, for a later run to take over
+			if err := r.failed(ctx, rep, "end the sweep of a blob", err, "tenant", b.TenantID, "sha256", b.SHA256); err != nil {
+				return err
+			}
+			continue
 		}
 		rep.Blobs++
 		rep.Bytes += freed

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"gatehouse/storage"
@@ -20,46 +21,67 @@ type family struct {
 
 // removeOrphans walks both zones in one stream each. The stream covers all tenants, those without a row too.
 func (r *Reconciler) removeOrphans(ctx context.Context, rep *Report) error {
+	var errs []error
 	for _, zone := range []storage.Zone{storage.ZoneQuarantine, storage.ZoneClean} {
-		if err := r.walk(ctx, rep, zone); err != nil {
-			return fmt.Errorf("zone %s: %w", zone, err)
+		w := walk{Reconciler: r, rep: rep, zone: zone}
+		if err := w.all(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("zone %s: %w", zone, err))
+		}
+		if ctx.Err() != nil {
+			break
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
-func (r *Reconciler) walk(ctx context.Context, rep *Report, zone storage.Zone) error {
-	var batch []family
-	size := 0
-	for info, err := range r.zones.Of(zone).List(ctx, "", "") {
+// walk is one pass over a zone.
+type walk struct {
+	*Reconciler
+	rep  *Report
+	zone storage.Zone
+	// batch is what is to be compared with the rows next, size how many objects it has.
+	batch []family
+	size  int
+	// orphans wait until they are enough for a batch of claims: each batch costs the time to settle.
+	orphans []family
+}
+
+func (w *walk) all(ctx context.Context) error {
+	for info, err := range w.zones.Of(w.zone).List(ctx, "", "") {
 		if err != nil {
 			return err
 		}
 		o, ours := parseKey(info.Key)
 		if !ours {
-			rep.Foreign++
-			r.log.Warn("sweep: an object that is none of ours", "zone", zone, "key", info.Key)
+			w.rep.Foreign++
+			w.log.Warn("sweep: an object that is none of ours", "zone", w.zone, "key", info.Key)
 			continue
 		}
-		if !r.old(info) {
+		if !w.old(info) {
 			continue
 		}
-		last := len(batch) - 1
-		if last >= 0 && batch[last].tenantID == o.tenantID && batch[last].sha256 == o.sha256 {
-			batch[last].objects = append(batch[last].objects, o)
-			size++
-			continue
+		if err := w.add(ctx, o); err != nil {
+			return err
 		}
-		if last >= 0 && (size >= listBatch || batch[last].tenantID != o.tenantID) {
-			if err := r.examine(ctx, rep, zone, batch); err != nil {
-				return err
-			}
-			batch, size = nil, 0
-		}
-		batch = append(batch, family{o.tenantID, o.sha256, []object{o}})
-		size++
 	}
-	return r.examine(ctx, rep, zone, batch)
+	return errors.Join(w.examine(ctx), w.removeUnknown(ctx))
+}
+
+// add takes an object to its family. A batch never ends within a family.
+func (w *walk) add(ctx context.Context, o object) error {
+	w.size++
+	if last := len(w.batch) - 1; last >= 0 && w.batch[last].tenantID == o.tenantID && w.batch[last].sha256 == o.sha256 {
+		w.batch[last].objects = append(w.batch[last].objects, o)
+		return nil
+	}
+	if w.size > listBatch {
+		if err := w.examine(ctx); err != nil {
+			return err
+		}
+		w.size = 1
+	}
+	w.batch = append(w.batch, family{o.tenantID, o.sha256, []object{o}})
+	return nil
 }
 
 // old reports whether an object has outlived the grace that every writer has to write its row.
@@ -67,12 +89,34 @@ func (r *Reconciler) old(info blob.Info) bool {
 	return time.Since(info.ModTime) >= r.cfg.OrphanGrace
 }
 
-// examine compares families of one tenant with the rows.
-func (r *Reconciler) examine(ctx context.Context, rep *Report, zone storage.Zone, batch []family) error {
-	if len(batch) == 0 {
-		return nil
+// examine compares the batch with the rows, tenant by tenant.
+func (w *walk) examine(ctx context.Context) error {
+	batch := w.batch
+	w.batch, w.size = nil, 0
+	for len(batch) > 0 {
+		n := 1
+		for n < len(batch) && batch[n].tenantID == batch[0].tenantID {
+			n++
+		}
+		if err := w.compare(ctx, batch[:n]); err != nil {
+			err = w.failed(ctx, w.rep, "compare objects with their rows", err, "zone", w.zone, "tenant", batch[0].tenantID)
+			if err != nil {
+				return err
+			}
+		}
+		batch = batch[n:]
+		if len(w.orphans) >= claimBatch {
+			if err := w.removeUnknown(ctx); err != nil {
+				return err
+			}
+		}
 	}
-	tenant := r.db.Tenant(ctx, batch[0].tenantID)
+	return nil
+}
+
+// compare looks at families of one tenant.
+func (w *walk) compare(ctx context.Context, batch []family) error {
+	tenant := w.db.Tenant(ctx, batch[0].tenantID)
 	digests := make([]string, 0, len(batch))
 	for _, f := range batch {
 		digests = append(digests, f.sha256)
@@ -89,57 +133,52 @@ func (r *Reconciler) examine(ctx context.Context, rep *Report, zone storage.Zone
 	for _, v := range list {
 		variants[storage.VariantKey(v.TenantID, v.SHA256, v.Preset, v.Ext)] = true
 	}
-	var orphans []family
 	for _, f := range batch {
 		b, known := rows[f.sha256]
 		switch {
 		case !known:
-			orphans = append(orphans, f)
+			w.orphans = append(w.orphans, f)
 		case b.Sweeping: // somebody is at it
-		case b.Zone != zone:
-			err = r.removeMisplaced(ctx, rep, zone, f)
+		case b.Zone != w.zone:
+			err = w.removeMisplaced(ctx, w.rep, w.zone, f)
 		default:
-			var strays []object
-			for _, o := range f.objects {
-				if o.preset != "" && !variants[o.key] {
-					strays = append(strays, o)
-				}
-			}
-			f.objects = strays
-			err = r.removeStrays(ctx, rep, zone, f)
+			f.objects = slices.DeleteFunc(f.objects, func(o object) bool { return o.preset == "" || variants[o.key] })
+			err = w.removeStrays(ctx, w.rep, w.zone, f)
 		}
 		if err != nil {
 			return err
 		}
-	}
-	for len(orphans) > 0 {
-		n := min(claimBatch, len(orphans))
-		if err := r.removeUnknown(ctx, rep, zone, orphans[:n]); err != nil {
-			return err
-		}
-		orphans = orphans[n:]
 	}
 	return nil
 }
 
-// removeUnknown deletes objects without a row, under claims.
-func (r *Reconciler) removeUnknown(ctx context.Context, rep *Report, zone storage.Zone, batch []family) error {
-	began := time.Now()
-	var claimed []family
-	for _, f := range batch {
-		if time.Since(began) > batchTime/4 {
-			break
+// removeUnknown deletes the objects without a row, under claims.
+func (w *walk) removeUnknown(ctx context.Context) error {
+	orphans := w.orphans
+	w.orphans = nil
+	for batch := range slices.Chunk(orphans, claimBatch) {
+		began := time.Now()
+		var claimed []family
+		var problem error
+		for _, f := range batch {
+			if time.Since(began) > batchTime/4 {
+				break
+			}
+			ok, err := w.claimOrphan(ctx, f)
+			if err != nil {
+				problem = err
+				break
+			}
+			if ok {
+				claimed = append(claimed, f)
+			}
 		}
-		ok, err := r.claimOrphan(ctx, f)
-		if err != nil {
+		done, err := w.deleteClaimed(ctx, w.rep, w.zone, claimed)
+		if err := errors.Join(problem, err, w.endOrphanClaims(ctx, w.rep, done)); err != nil {
 			return err
 		}
-		if ok {
-			claimed = append(claimed, f)
-		}
 	}
-	done, err := r.deleteClaimed(ctx, rep, zone, claimed)
-	return errors.Join(err, r.endOrphanClaims(ctx, done))
+	return nil
 }
 
 // claimOrphan makes uploads of the same bytes wait; it reports false when there is a row by now.
@@ -194,7 +233,7 @@ func (r *Reconciler) deleteOld(ctx context.Context, zone storage.Zone, objects [
 }
 
 // endOrphanClaims removes the rows that were made for the claims, after they have settled.
-func (r *Reconciler) endOrphanClaims(ctx context.Context, done []family) error {
+func (r *Reconciler) endOrphanClaims(ctx context.Context, rep *Report, done []family) error {
 	if len(done) == 0 {
 		return nil
 	}
@@ -207,7 +246,9 @@ func (r *Reconciler) endOrphanClaims(ctx context.Context, done []family) error {
 			return err
 		})
 		if err != nil {
-			return fmt.Errorf("end the claim of an orphan: %w", err)
+			if err := r.failed(ctx, rep, "end the claim of an orphan", err, "tenant", f.tenantID, "sha256", f.sha256); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gatehouse/quota"
+	"gatehouse/storage"
 	"gatehouse/storage/audit"
 	"gatehouse/storage/blob"
 	"gatehouse/storage/meta"
@@ -86,26 +87,37 @@ type Report struct {
 // Empty reports whether there was nothing to do.
 func (r Report) Empty() bool { return r == Report{} }
 
-// Run sweeps once. A step that fails is logged, counted and left for the next run; an error means that the run
-// itself could not go on: database or store away, ctx at its end.
+// Run sweeps once. What goes wrong is logged, counted and left for the next run, and the rest of the run goes on;
+// only when ctx is at its end, or store or database are away, there is no point in going on. All errors of steps are
+// in the one returned.
+//
+// What needs rows alone comes before the listing of the store, which may take hours.
 func (r *Reconciler) Run(ctx context.Context) (Report, error) {
 	var rep Report
+	var errs []error
 	for _, step := range []struct {
 		name string
 		do   func(context.Context, *Report) error
 	}{
 		{"expire reservations", r.expireReservations},
+		{"queue lost work", r.requeueStranded},
 		{"end infected assets", r.endInfected},
 		{"remove unreferenced blobs", r.removeUnreferenced},
-		{"remove orphans", r.removeOrphans},
-		{"queue lost work", r.requeueStranded},
 		{"forget old rows", r.forget},
+		{"remove orphans", r.removeOrphans},
 	} {
-		if err := step.do(ctx, &rep); err != nil {
-			return rep, errors.Join(fmt.Errorf("sweep: %s: %w", step.name, err), r.record(ctx, rep))
+		err := step.do(ctx, &rep)
+		if err == nil {
+			continue
 		}
+		errs = append(errs, fmt.Errorf("sweep: %s: %w", step.name, err))
+		if ctx.Err() != nil || r.away(ctx, err) {
+			break
+		}
+		rep.Failed++
+		r.log.Error("sweep: "+step.name, "error", err)
 	}
-	return rep, r.record(ctx, rep)
+	return rep, errors.Join(append(errs, r.record(ctx, rep))...)
 }
 
 // record says what was done, unless it was nothing.
@@ -121,15 +133,24 @@ func (r *Reconciler) record(ctx context.Context, rep Report) error {
 	})
 }
 
-// failed notes a step that went wrong; it returns the error when there is no point in going on.
+// failed notes something that went wrong; it returns the error when there is no point in going on.
 func (r *Reconciler) failed(ctx context.Context, rep *Report, what string, err error, args ...any) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	rep.Failed++
 	r.log.Error("sweep: "+what, append(args, "error", err)...)
-	if errors.Is(err, blob.ErrUnavailable) {
+	if r.away(ctx, err) {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	return nil
+}
+
+// away reports whether an error means that store or database are away, so that whatever comes next would fail too.
+// It asks them: one object on a bad sector, or one batch that ran out of its time, looks the same.
+func (r *Reconciler) away(ctx context.Context, err error) bool {
+	if !errors.Is(err, blob.ErrUnavailable) && storage.CodeOf(err) != storage.CodeUnavailable {
+		return false
+	}
+	return r.db.Ping(ctx) != nil || r.zones.Ready(ctx) != nil
 }

@@ -337,7 +337,7 @@ func TestUploadAgainstTheSweepOfAnOrphanOfTheSameBytes(t *testing.T) {
 			done, err := y.deleteClaimed(ctx, &Report{}, storage.ZoneQuarantine, []family{f})
 			require.NoError(t, err)
 			require.True(t, y.has(t, storage.ZoneQuarantine, key), "young again")
-			require.NoError(t, y.endOrphanClaims(ctx, done))
+			require.NoError(t, y.endOrphanClaims(ctx, &Report{}, done))
 			_, created, err := y.row(content)
 			require.NoError(t, err)
 			require.True(t, created)
@@ -357,7 +357,7 @@ func TestUploadAgainstTheSweepOfAnOrphanOfTheSameBytes(t *testing.T) {
 			_, created, err := y.row(content) // so it must not be acknowledged
 			require.NoError(t, err)
 			require.False(t, created, "the claim is still there: it settles")
-			require.NoError(t, y.endOrphanClaims(ctx, done))
+			require.NoError(t, y.endOrphanClaims(ctx, &Report{}, done))
 			y.upload(t, content) // it stores its bytes once more
 			require.True(t, y.has(t, storage.ZoneQuarantine, key))
 			y.requireExact(t)

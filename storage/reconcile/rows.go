@@ -36,7 +36,10 @@ func (r *Reconciler) endInfected(ctx context.Context, rep *Report) error {
 			}
 			for _, id := range ids {
 				if err := r.endAsset(ctx, b, id); err != nil {
-					return err
+					if err := r.failed(ctx, rep, "end an infected asset", err, "tenant", b.TenantID, "asset", id); err != nil {
+						return err
+					}
+					continue
 				}
 				ended++
 			}
@@ -91,11 +94,14 @@ func (r *Reconciler) requeue(ctx context.Context, rep *Report, n meta.NewTask) e
 		queued, err = tx.Enqueue(n)
 		return err
 	})
-	if err == nil && queued {
+	if err != nil {
+		return r.failed(ctx, rep, "queue a task that was lost", err, "kind", n.Kind, "tenant", n.TenantID, "sha256", n.Subject)
+	}
+	if queued {
 		rep.Requeued++
 		r.log.Warn("queued a task that was lost", "kind", n.Kind, "tenant", n.TenantID, "sha256", n.Subject)
 	}
-	return err
+	return nil
 }
 
 func (r *Reconciler) forget(ctx context.Context, _ *Report) error {

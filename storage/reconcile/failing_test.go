@@ -1,0 +1,121 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"gatehouse/storage"
+	"gatehouse/storage/blob"
+	"gatehouse/storage/meta"
+	"gatehouse/storage/meta/metatest"
+)
+
+// faulty is a zone with faults: a listing that breaks off, a store that is away, somebody who watches deletions.
+type faulty struct {
+	blob.Bucket
+	list, ready error
+	deleting    func()
+}
+
+func (f *faulty) List(ctx context.Context, prefix, after string) iter.Seq2[blob.Info, error] {
+	if f.list == nil {
+		return f.Bucket.List(ctx, prefix, after)
+	}
+	return func(yield func(blob.Info, error) bool) { yield(blob.Info{}, f.list) }
+}
+
+func (f *faulty) Ready(ctx context.Context) error {
+	if f.ready != nil {
+		return f.ready
+	}
+	return f.Bucket.Ready(ctx)
+}
+
+func (f *faulty) Delete(ctx context.Context, key string) error {
+	if f.deleting != nil {
+		f.deleting()
+	}
+	return f.Bucket.Delete(ctx, key)
+}
+
+func TestOneStepThatFailsStopsNoOther(t *testing.T) {
+	onEach(t, func(t *testing.T, y *yard) {
+		y.upload(t, "its scan was lost")
+		orphan := y.object(t, storage.ZoneClean, "an orphan in the other zone")
+		y.inTx(t, func(tx *meta.Tx) error { _, err := tx.Exec(`DROP TABLE idempotency_keys`); return err })
+		y.zones.Quarantine = &faulty{Bucket: y.zones.Quarantine, list: errors.New("the listing broke off")}
+
+		rep, err := y.Run(ctx)
+		require.ErrorContains(t, err, "forget old rows")
+		require.ErrorContains(t, err, "the listing broke off")
+		require.Equal(t, Report{Requeued: 1, Orphans: 1, Failed: 2}, rep)
+		require.False(t, y.has(t, storage.ZoneClean, orphan))
+	})
+}
+
+func TestLostWorkDoesNotWaitForAStoreThatIsAway(t *testing.T) {
+	onEach(t, func(t *testing.T, y *yard) {
+		y.upload(t, "its scan was lost")
+		y.object(t, storage.ZoneClean, "an orphan")
+		away := fmt.Errorf("%w: no route to it", blob.ErrUnavailable)
+		y.zones.Quarantine = &faulty{Bucket: y.zones.Quarantine, list: away, ready: away}
+		rep, err := y.Run(ctx)
+		require.ErrorIs(t, err, blob.ErrUnavailable)
+		require.Equal(t, 1, rep.Requeued)
+	})
+}
+
+func TestSweepThatCannotEndLeavesTheOthersAlone(t *testing.T) {
+	onEach(t, func(t *testing.T, y *yard) {
+		whole := y.tenant
+		y.tenant = metatest.Tenant(t, y.db, 1<<20)
+		broken := y.tenant
+		y.delete(t, y.upload(t, "of a tenant whose ledger has too little"))
+		y.inTx(t, func(tx *meta.Tx) error {
+			_, err := tx.Exec(`UPDATE tenants SET used_bytes = 0 WHERE id = ?`, broken)
+			return err
+		})
+		y.tenant = whole
+		y.delete(t, y.upload(t, "of a tenant whose ledger is right"))
+
+		rep, err := y.Run(ctx)
+		require.NoError(t, err)
+		require.Equal(t, 1, rep.Failed)
+		require.Equal(t, 1, rep.Blobs)
+		y.requireExact(t)
+		row, err := y.db.Tenant(ctx, broken).Blob(digestOf("of a tenant whose ledger has too little"))
+		require.NoError(t, err)
+		require.True(t, row.Sweeping, "the claim stays until it is taken over")
+	})
+}
+
+// Claims settle once for many tenants: with thousands that have one orphan each, a sweep would never end otherwise.
+func TestOrphansOfManyTenantsAreClaimedTogether(t *testing.T) {
+	onEach(t, func(t *testing.T, y *yard) {
+		const tenants = 7
+		for range tenants {
+			y.tenant = meta.NewID()
+			y.object(t, storage.ZoneClean, "an orphan")
+		}
+		var claims []int64
+		watched := &faulty{Bucket: y.zones.Clean, deleting: func() {
+			var n int64
+			y.inTx(t, func(tx *meta.Tx) error {
+				_, err := tx.Scan(&n, `SELECT COUNT(*) FROM blobs WHERE sweeping = ?`, true)
+				return err
+			})
+			claims = append(claims, n)
+		}}
+		y.zones.Clean = watched
+		require.Equal(t, tenants, y.sweep(t).Orphans)
+		require.Len(t, claims, tenants)
+		for _, n := range claims {
+			require.EqualValues(t, tenants, n)
+		}
+	})
+}
