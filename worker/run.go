@@ -61,14 +61,15 @@ func (runCmd) Run(ctx context.Context, c *cli) error {
 	if err != nil {
 		return err
 	}
-	stopStatus, err := serveStatus(cfg, db, zones, registry, log)
+	scannerWatch := jobs.NewScannerWatch(db, scanner, cfg.Scanner.ReadyInterval, log)
+	stopStatus, err := serveStatus(cfg, db, zones, scannerWatch, registry, log)
 	if err != nil {
 		return err
 	}
 	defer stopStatus()
 
 	var watch sync.WaitGroup
-	watch.Go(func() { jobs.WatchScanner(ctx, db, scanner, cfg.Scanner.ReadyInterval, log) })
+	watch.Go(func() { scannerWatch.Run(ctx) })
 	defer watch.Wait()
 	log.Info("worker is working", "version", version, "database", db.Dialect(), "store", cfg.Store.Driver,
 		"broker", cfg.Broker.URL != "", "scanner", cfg.Scanner.Address)

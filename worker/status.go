@@ -16,13 +16,14 @@ import (
 	"gatehouse/configs"
 	"gatehouse/storage/blob"
 	"gatehouse/storage/meta"
+	"gatehouse/worker/jobs"
 )
 
 // statusTime bounds the checks behind one /readyz.
 const statusTime = 5 * time.Second
 
 // serveStatus serves the worker's /healthz, /readyz and /metrics when it has an address for them.
-func serveStatus(cfg *configs.Config, db *meta.DB, zones *blob.Zones, registry *prometheus.Registry, log *slog.Logger) (stop func(), err error) {
+func serveStatus(cfg *configs.Config, db *meta.DB, zones *blob.Zones, watch *jobs.ScannerWatch, registry *prometheus.Registry, log *slog.Logger) (stop func(), err error) {
 	if cfg.Worker.HTTPAddr == "" {
 		return func() {}, nil
 	}
@@ -36,7 +37,7 @@ func serveStatus(cfg *configs.Config, db *meta.DB, zones *blob.Zones, registry *
 		answer(w, http.StatusOK, map[string]any{"status": "ok"}, log)
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		status, body := ready(r.Context(), db, zones)
+		status, body := ready(r.Context(), db, zones, watch.Last())
 		answer(w, status, body, log)
 	})
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: statusTime, WriteTimeout: 30 * time.Second}
@@ -48,13 +49,17 @@ func serveStatus(cfg *configs.Config, db *meta.DB, zones *blob.Zones, registry *
 	return func() { logged(log, "close the status server", server.Close) }, nil
 }
 
-// ready says whether the worker can work. Unlike the gateway it needs the scanner.
-func ready(ctx context.Context, db *meta.DB, zones *blob.Zones) (int, map[string]any) {
+// ready says whether the worker can work. Unlike the gateway it needs the scanner, as it saw it itself: what the
+// database says of the scanner may be another worker's word.
+func ready(ctx context.Context, db *meta.DB, zones *blob.Zones, scanner meta.ScannerFact) (int, map[string]any) {
 	ctx, cancel := context.WithTimeout(ctx, statusTime)
 	defer cancel()
-	scanner, serr := db.Scanner(ctx)
-	if serr == nil && !scanner.Ready {
+	var serr error
+	switch {
+	case !scanner.Ready:
 		serr = errors.New("the scanner is not ready: " + scanner.Problem)
+	case scanner.Silent(time.Now()):
+		serr = errors.New("the scanner has not been looked at lately: the last look hangs")
 	}
 	status, word := http.StatusOK, "ready"
 	dependencies := map[string]any{}

@@ -19,8 +19,6 @@ const (
 	// readyFor is how long an answer of /readyz is given again: load balancers ask often, and a check of the
 	// store costs a small put.
 	readyFor = 2 * time.Second
-	// scannerSilence is how old the workers' last word about the scanner may be: several of their intervals.
-	scannerSilence = 2 * time.Minute
 )
 
 // Health answers /healthz and /readyz.
@@ -135,7 +133,7 @@ func (h *Health) scanner(ctx context.Context) dependency {
 		return d
 	case !f.Ready:
 		d.Status, d.Error = "failed", "the scanner fails its canary scan; files wait in quarantine"
-	case time.Since(f.CheckedAt.Time()) > scannerSilence:
+	case f.Silent(time.Now()):
 		d.Status, d.Error = "failed", "no worker has reported lately"
 	}
 	if f.TestSignatures {

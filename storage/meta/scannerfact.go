@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 )
 
 // factScanner is the name of the scanner's fact.
@@ -14,12 +15,23 @@ type ScannerFact struct {
 	// Ready: the last canary scan found the known-bad and passed the known-good.
 	Ready bool `json:"ready"`
 	// Problem says why not.
-	Problem  string `json:"problem,omitempty"`
+	Problem string `json:"problem,omitempty"`
+	// Engine and Database are what was known last; a scanner that is not ready keeps them.
 	Engine   string `json:"engine"`
 	Database string `json:"database"`
 	// TestSignatures: only the bundled test signatures are loaded; real malware is not found.
 	TestSignatures bool  `json:"test_signatures"`
 	CheckedAt      Stamp `json:"checked_at"`
+	// NextCheck is when the worker means to look again.
+	NextCheck Stamp `json:"next_check"`
+}
+
+// scannerGrace is how late a look at the scanner may be: a check of a busy scanner takes its time.
+const scannerGrace = time.Minute
+
+// Silent reports whether the fact is too old to be believed: the worker that told it should have looked again.
+func (f ScannerFact) Silent(now time.Time) bool {
+	return now.Sub(max(f.NextCheck, f.CheckedAt).Time()) > scannerGrace
 }
 
 // SetScanner tells what was seen.

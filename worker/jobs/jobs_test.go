@@ -47,24 +47,38 @@ func TestScannerFactFollowsTheScanner(t *testing.T) {
 	onEach(t, func(t *testing.T, b *bench) {
 		ctx, cancel := context.WithCancel(context.Background())
 		ended := make(chan struct{})
-		go func() {
-			defer close(ended)
-			jobs.WatchScanner(ctx, b.db, b.deps.Scanner, 20*time.Millisecond, b.claimLog(t))
-		}()
+		watch := jobs.NewScannerWatch(b.db, b.deps.Scanner, 20*time.Millisecond, b.claimLog(t))
+		require.False(t, watch.Last().Ready, "nobody has looked yet")
+		run := func() { defer close(ended); watch.Run(ctx) }
+		go run()
 		fact := func(want func(meta.ScannerFact) bool) {
 			t.Helper()
 			require.Eventually(t, func() bool {
 				f, err := b.db.Scanner(context.Background())
-				return err == nil && want(f)
+				return err == nil && want(f) && want(watch.Last())
 			}, time.Minute, 20*time.Millisecond)
 		}
-		fact(func(f meta.ScannerFact) bool {
-			return f.Ready && f.Database == "local:test" && f.Engine != "" && f.Problem == ""
-		})
+		healthy := func(f meta.ScannerFact) bool {
+			return f.Ready && f.Database == "local:test" && f.Engine != "" && f.Problem == "" && f.NextCheck > f.CheckedAt
+		}
+		away := func(f meta.ScannerFact) bool {
+			return !f.Ready && f.Problem != "" && f.Database == "local:test" && f.Engine != ""
+		}
+		fact(healthy)
 		b.unplugScanner(t)
-		fact(func(f meta.ScannerFact) bool { return !f.Ready && f.Problem != "" })
+		fact(away)
+		cancel()
+		<-ended
+
+		// A worker that starts while the scanner is away does not wipe what was known either.
+		ctx, cancel = context.WithCancel(context.Background())
+		defer cancel()
+		ended = make(chan struct{})
+		watch = jobs.NewScannerWatch(b.db, b.deps.Scanner, 20*time.Millisecond, b.claimLog(t))
+		go run()
+		fact(away)
 		b.plugScanner(t)
-		fact(func(f meta.ScannerFact) bool { return f.Ready })
+		fact(healthy)
 		cancel()
 		<-ended
 	})

@@ -2,9 +2,12 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
+	"gatehouse/storage"
 	"gatehouse/storage/meta"
 	"gatehouse/worker/tools/clamd"
 )
@@ -12,40 +15,68 @@ import (
 // unreadyInterval is how often a scanner that is not ready is looked at.
 const unreadyInterval = time.Second
 
-// WatchScanner looks at the scanner every so often until ctx ends, and tells what it saw: to every program through
-// the database, and to whoever reads the log when it changes.
-func WatchScanner(ctx context.Context, db *meta.DB, scanner *clamd.Scanner, every time.Duration, log *slog.Logger) {
-	var last meta.ScannerFact
+// ScannerWatch looks at the scanner every so often and tells what it saw: to every program through the database, to
+// this one through Last, and to whoever reads the log when it changes.
+type ScannerWatch struct {
+	db      *meta.DB
+	scanner *clamd.Scanner
+	every   time.Duration
+	log     *slog.Logger
+	last    atomic.Pointer[meta.ScannerFact]
+}
+
+// NewScannerWatch makes a watch; nothing is looked at before Run.
+func NewScannerWatch(db *meta.DB, scanner *clamd.Scanner, every time.Duration, log *slog.Logger) *ScannerWatch {
+	return &ScannerWatch{db: db, scanner: scanner, every: every, log: log}
+}
+
+// Last is what this worker saw last of its scanner, whatever other workers say of theirs.
+func (w *ScannerWatch) Last() meta.ScannerFact {
+	if f := w.last.Load(); f != nil {
+		return *f
+	}
+	return meta.ScannerFact{Problem: "it has not been looked at yet"}
+}
+
+// Run looks until ctx ends.
+func (w *ScannerWatch) Run(ctx context.Context) {
+	known, err := w.db.Scanner(ctx) // what was known before this worker started
+	if err != nil && !errors.Is(err, storage.ErrNotFound) {
+		w.log.Warn("read what was known of the scanner", "error", err)
+	}
 	for {
-		f := lookAtScanner(ctx, scanner)
+		last := w.Last()
+		f := w.look(ctx, known)
 		if ctx.Err() != nil {
 			return
 		}
-		if err := db.SetScanner(ctx, f); err != nil && ctx.Err() == nil {
-			log.Error("tell what the scanner is", "error", err)
+		known = f
+		w.last.Store(&f)
+		if err := w.db.SetScanner(ctx, f); err != nil && ctx.Err() == nil {
+			w.log.Error("tell what the scanner is", "error", err)
 		}
-		tellChange(log, last, f)
-		last = f
-		wait := every
-		if !f.Ready {
-			wait = min(every, unreadyInterval) // it may be starting: files wait for nothing else
-		}
+		tellChange(w.log, last, f)
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(wait):
+		case <-time.After(time.Until(f.NextCheck.Time())):
 		}
 	}
 }
 
-func lookAtScanner(ctx context.Context, scanner *clamd.Scanner) meta.ScannerFact {
-	status, err := scanner.Check(ctx)
+// look checks the scanner. While it does not answer, its engine and database are those that were known: an upload of
+// bytes that have a verdict of that database needs no new scan.
+func (w *ScannerWatch) look(ctx context.Context, known meta.ScannerFact) meta.ScannerFact {
+	status, err := w.scanner.Check(ctx)
+	now := meta.Now()
 	f := meta.ScannerFact{
 		Ready: err == nil, Engine: status.Engine, Database: status.Database,
-		TestSignatures: status.TestSignaturesOnly, CheckedAt: meta.Now(),
+		TestSignatures: status.TestSignaturesOnly, CheckedAt: now, NextCheck: now.Add(w.every),
 	}
 	if err != nil {
+		f.Engine, f.Database, f.TestSignatures = known.Engine, known.Database, known.TestSignatures
 		f.Problem = err.Error()
+		f.NextCheck = now.Add(min(w.every, unreadyInterval)) // it may be starting: files wait for nothing else
 	}
 	return f
 }
