@@ -31,16 +31,21 @@ func (s *Scanner) lookAtFile(ctx context.Context, f *os.File, size int64) (look,
 	hashing, stopHashing := context.WithCancel(ctx)
 	defer stopHashing()
 	m := newMeter(hashing, io.NewSectionReader(f, 0, size), size)
-	hashed := make(chan error, 1)
-	go func() { hashed <- readAll(m) }()
+	hashed := make(chan struct{})
+	go func() {
+		defer close(hashed)
+		readAll(m)
+	}()
 
 	answer, err := s.passFile(ctx, f)
 	if err != nil {
 		stopHashing()
-		<-hashed
+	}
+	<-hashed
+	if err != nil {
 		return look{}, err
 	}
-	if err := <-hashed; err != nil {
+	if err := m.complete(); err != nil {
 		return look{}, fmt.Errorf("hash the scanned file: %w", err)
 	}
 	after, err := f.Stat()
@@ -54,11 +59,12 @@ func (s *Scanner) lookAtFile(ctx context.Context, f *os.File, size int64) (look,
 	return look{found, m.n, m.digest()}, err
 }
 
-func readAll(m *meter) error {
+// readAll reads to the end or to the first failure; m knows which it was.
+func readAll(m *meter) {
 	buf := make([]byte, min(m.size+1, copyBuffer))
 	for {
 		if _, err := m.Read(buf); err != nil {
-			return m.complete()
+			return
 		}
 	}
 }
@@ -69,7 +75,7 @@ func (s *Scanner) passFile(ctx context.Context, f *os.File) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer conn.Close()
+	defer conn.end()
 	socket, ok := conn.Conn.(*net.UnixConn)
 	if !ok {
 		return "", fmt.Errorf("FILDES needs a Unix socket, not %T", conn.Conn)

@@ -69,7 +69,7 @@ func digestFolder(folder string) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("fingerprint the signature database: %w", err)
 		}
-		fmt.Fprintf(all, "%q %x\n", e.Name(), one)
+		all.Write(fmt.Appendf(nil, "%q %x\n", e.Name(), one))
 	}
 	// 128 bits tell databases apart and still fit on a line.
 	return hex.EncodeToString(all.Sum(nil)[:16]), nil

@@ -98,7 +98,7 @@ func (s *Scanner) streamFits(ctx context.Context, size int64) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	defer conn.Close()
+	defer conn.end()
 	announce := binary.BigEndian.AppendUint32([]byte("zINSTREAM\x00"), uint32(size))
 	if _, err := conn.Write(announce); err != nil {
 		return false, conn.fail("announce a stream", err)

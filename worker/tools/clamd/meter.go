@@ -25,6 +25,8 @@ type meter struct {
 	cancelled func() error
 	// err is nil while reading and io.EOF after a complete read; anything else spoils the scan.
 	err error
+	// ended is set by a complete read only. An error that merely wraps io.EOF ends nothing.
+	ended bool
 }
 
 func newMeter(ctx context.Context, r io.Reader, size int64) *meter {
@@ -47,7 +49,7 @@ func (m *meter) Read(p []byte) (int, error) {
 	case err == io.EOF && m.n < m.size:
 		m.err = fmt.Errorf("%w: %d of %d", errSize, m.n, m.size)
 	default:
-		m.err = err
+		m.err, m.ended = err, err == io.EOF
 	}
 	return n, m.err
 }
@@ -55,9 +57,9 @@ func (m *meter) Read(p []byte) (int, error) {
 // complete is nil when exactly the declared bytes were read to their end without an error.
 func (m *meter) complete() error {
 	switch {
-	case m.err == io.EOF && m.n == m.size:
+	case m.ended:
 		return nil
-	case m.err == nil || m.err == io.EOF:
+	case m.err == nil:
 		return fmt.Errorf("%w: %d of %d", errSize, m.n, m.size)
 	}
 	return m.err

@@ -51,9 +51,10 @@ func (s *Scanner) dial(ctx context.Context) (*session, error) {
 	return &session{Conn: conn, cancelled: func() error { return context.Cause(ctx) }, release: release}, nil
 }
 
-func (s *session) Close() error {
+// end hangs up. The answer is here or has failed by then, and no file's bytes are on their way: closing loses nothing.
+func (s *session) end() {
 	s.release()
-	return s.Conn.Close()
+	_ = s.Conn.Close()
 }
 
 // fail turns an input/output error of the session into what the caller must know: its own context first.
@@ -94,7 +95,7 @@ func (s *Scanner) command(ctx context.Context, name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer conn.Close()
+	defer conn.end()
 	if _, err := conn.Write([]byte("z" + name + "\x00")); err != nil {
 		return "", conn.fail("send "+name, err)
 	}
