@@ -90,7 +90,7 @@ func (d *disk) Put(ctx context.Context, key string, r io.Reader, size int64, _ P
 
 // write makes the temporary file and its bytes durable. A file is opened anew for each try of place.
 func (d *disk) write(ctx context.Context, temp string, src *source) (err error) {
-	body, err := src.attempt()
+	body, err := src.attempt(ctx)
 	if err != nil {
 		return err
 	}

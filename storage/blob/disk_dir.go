@@ -65,7 +65,8 @@ func placeError(err error) error {
 	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EISDIR), errors.Is(err, fs.ErrExist):
 		return fmt.Errorf("%w: it is a folder of another key, or the other way round (%w)", ErrKey, err)
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%w: a folder of the store is gone (%v)", ErrUnavailable, err)
+		// The cause as text only: wrapped, it would still look like a missing object.
+		return fmt.Errorf("%w: a folder of the store is gone (%s)", ErrUnavailable, err.Error())
 	}
 	return diskError(err)
 }
@@ -74,7 +75,7 @@ func placeError(err error) error {
 var buffers = sync.Pool{New: func() any { return new([128 << 10]byte) }}
 
 // transfer copies until the body's end, looking at ctx between reads.
-func transfer(ctx context.Context, f *os.File, body *attempt) error {
+func transfer(ctx context.Context, f *os.File, body io.Reader) error {
 	buf := buffers.Get().(*[128 << 10]byte)
 	defer buffers.Put(buf)
 	for {

@@ -48,7 +48,7 @@ func (b *s3) open(ctx context.Context, key string, offset, length int64) (io.Rea
 	if err != nil {
 		return nil, Info{}, err
 	}
-	r := &remote{part: first, retries: b.retries}
+	r := &remote{part: first, retries: b.retries, cancelled: ctx.Err}
 	end := offset + first.left
 	r.resume = func(left int64, n int) (*part, error) {
 		if err := pause(ctx, n); err != nil {
@@ -154,12 +154,18 @@ type remote struct {
 	failed  int // attempts in a row that brought nothing
 	resume  func(left int64, n int) (*part, error)
 	sort    func(error) error
-	err     error // once failed or ended, always
+	// cancelled is nil while the read may go on. It is asked before every read: a connection notices a cancel some
+	// time later, and gives what it has buffered until then.
+	cancelled func() error
+	err       error // once failed or ended, always
 }
 
 func (r *remote) Read(buf []byte) (int, error) {
 	if len(buf) == 0 {
 		return 0, nil
+	}
+	if r.err == nil {
+		r.err = r.cancelled()
 	}
 	for r.err == nil {
 		n, err := r.part.Read(buf)
@@ -179,7 +185,7 @@ func (r *remote) Read(buf []byte) (int, error) {
 
 // again replaces the broken part, or sets err.
 func (r *remote) again(cause error) {
-	if cause == io.EOF {
+	if errors.Is(cause, io.EOF) {
 		cause = io.ErrUnexpectedEOF
 	}
 	cause = r.sort(cause)

@@ -26,7 +26,7 @@ func (b *s3) Put(ctx context.Context, key string, r io.Reader, size int64, opts 
 		return opError("put", key, err)
 	}
 	put := minio.PutObjectOptions{ContentType: opts.ContentType, DisableContentSha256: true}
-	if err := addChecksum(&put, src); err != nil {
+	if err := addChecksum(ctx, &put, src); err != nil {
 		return opError("put", key, err)
 	}
 	return opError("put", key, b.repeat(ctx, func() error { return b.putOnce(ctx, key, src, put) }))
@@ -36,14 +36,14 @@ func (b *s3) putOnce(ctx context.Context, key string, src *source, opts minio.Pu
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	body, err := src.attempt()
+	body, err := src.attempt(ctx)
 	if err != nil {
 		return fmt.Errorf("read what is put: %w", err)
 	}
 	attempt, cancel := context.WithTimeout(ctx, b.timeFor(src.size))
 	_, err = b.client.PutObject(attempt, b.bucket, key, body, src.size, "", "", opts)
 	cancel()
-	readErr, touched := body.detach()
+	touched, readErr := body.detach()
 	switch {
 	case err == nil:
 		return nil
@@ -60,7 +60,7 @@ var crcTable = crc32.MakeTable(crc32.Castagnoli)
 
 // addChecksum reads a rewindable source once to send its checksum ahead; the body then goes out as it is. Of any
 // other source the checksum follows in a trailer, which costs chunk framing.
-func addChecksum(opts *minio.PutObjectOptions, src *source) error {
+func addChecksum(ctx context.Context, opts *minio.PutObjectOptions, src *source) error {
 	if src.size == 0 {
 		return nil
 	}
@@ -68,7 +68,7 @@ func addChecksum(opts *minio.PutObjectOptions, src *source) error {
 		opts.Checksum = minio.ChecksumCRC32C
 		return nil
 	}
-	body, err := src.attempt()
+	body, err := src.attempt(ctx)
 	if err != nil {
 		return fmt.Errorf("read what is put: %w", err)
 	}

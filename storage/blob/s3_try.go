@@ -68,7 +68,7 @@ func s3Error(ctx context.Context, err error) error {
 		return nil
 	}
 	if ctx.Err() != nil {
-		return fmt.Errorf("%w (%v)", ctx.Err(), err)
+		return fmt.Errorf("%w (%w)", ctx.Err(), err)
 	}
 	r, ok := errors.AsType[minio.ErrorResponse](err)
 	if !ok { // no answer: dialling, sending, waiting or reading failed

@@ -1,6 +1,7 @@
 package blob
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -48,9 +49,10 @@ func newSource(r io.Reader, size int64) (*source, error) {
 // rewindable tells whether a second attempt can read the bytes again.
 func (s *source) rewindable() bool { return s.seek != nil }
 
-// attempt returns the bytes from their beginning. The caller detaches it before the next attempt.
-func (s *source) attempt() (*attempt, error) {
-	a := &attempt{r: s.r, left: s.size}
+// attempt returns the bytes from their beginning, as long as ctx lasts. The caller detaches it before the next
+// attempt.
+func (s *source) attempt(ctx context.Context) (*attempt, error) {
+	a := &attempt{r: s.r, left: s.size, cancelled: ctx.Err}
 	if s.at != nil {
 		a.r = io.NewSectionReader(s.at, s.start, s.size)
 	} else if s.seek != nil {
@@ -67,10 +69,15 @@ func (s *source) attempt() (*attempt, error) {
 // attempt reads exactly the declared bytes and no more. It holds the last bytes back until the reader is known
 // to end there, so that a receiver that counts never sees a complete body from a reader that is too long. It has
 // no Seek, so nobody rewinds it behind our back.
+//
+// Once the put is cancelled it hands out nothing more: a transport notices a cancel some time later, and until
+// then would send the rest, so that a put that failed as cancelled might still have been stored.
 type attempt struct {
 	mu   sync.Mutex // an HTTP transport may still be reading when the request has returned
 	r    io.Reader
 	left int64
+	// cancelled is nil while the put may go on, then why not.
+	cancelled func() error
 	// err is the first failure of the reader itself. It outranks whatever the receiver makes of the broken body.
 	err      error
 	touched  bool
@@ -97,19 +104,21 @@ func (a *attempt) Read(p []byte) (int, error) {
 	a.left -= int64(n)
 	if a.left == 0 {
 		a.finish()
-		if a.err != nil {
-			return 0, a.err
-		}
+	}
+	switch cancelled := a.cancelled(); {
+	case a.err != nil:
+	case cancelled != nil: // perhaps by the reader itself, just now: these bytes stay here
+		a.err = cancelled
+	case a.left == 0:
 		return n, io.EOF
-	}
-	if err == io.EOF {
-		err = fmt.Errorf("%w: %d bytes missing", ErrSize, a.left)
-	}
-	if err != nil {
+	case err == io.EOF:
+		a.err = fmt.Errorf("%w: %d bytes missing", ErrSize, a.left)
+	case err != nil:
 		a.err = err
-		return 0, err
+	default:
+		return n, nil
 	}
-	return n, nil
+	return 0, a.err
 }
 
 // finish makes sure that the reader ends here.
@@ -124,11 +133,11 @@ func (a *attempt) finish() {
 	}
 }
 
-// detach waits for a Read in progress and forbids further ones. It returns the reader's own failure and whether
-// any of its bytes were taken.
-func (a *attempt) detach() (err error, touched bool) {
+// detach waits for a Read in progress and forbids further ones. It returns whether any of the reader's
+// bytes were taken, and its own failure.
+func (a *attempt) detach() (touched bool, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.detached = true
-	return a.err, a.touched
+	return a.touched, a.err
 }
