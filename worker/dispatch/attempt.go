@@ -33,7 +33,8 @@ func (d *Dispatcher) Attempt(work context.Context, l meta.Lease) error {
 	log := d.log.With("task", t.ID, "kind", t.Kind, "tenant", t.TenantID, "subject", t.Subject, "attempt", t.Attempts)
 	job, known := d.jobs[t.Kind]
 	done := d.metrics.begin(t)
-	out, cause := resultDone, error(nil)
+	var out result
+	var cause error
 	switch {
 	case !known:
 		cause = jobs.Wait(errNoJob, unknownKindPause)
