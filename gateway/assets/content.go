@@ -93,6 +93,12 @@ func readable(v meta.AssetView) error {
 	return storage.Refuse(storage.CodeAssetQuarantined, storage.Details{"scan_status": string(v.Blob.ScanStatus)})
 }
 
+var reasonVariantUnknown = storage.Reason{
+	Slug:    "variant_unknown",
+	English: "This asset has no variant of that name; details.variants names those it has.",
+	Chinese: "该资源没有此名称的变体；details.variants 列出了现有的变体。",
+}
+
 func variantOf(v meta.AssetView, preset string) (meta.Variant, error) {
 	for _, x := range v.Variants {
 		if x.Preset == preset {
@@ -107,7 +113,12 @@ func variantOf(v meta.AssetView, preset string) (meta.Variant, error) {
 			Chinese: "该变体尚未就绪；请关注资源的事件后再次请求。",
 		})
 	}
-	return meta.Variant{}, refusal
+	names := make([]string, len(v.Variants))
+	for i, x := range v.Variants {
+		names[i] = x.Preset
+	}
+	refusal.Details["variants"] = strings.Join(names, ", ")
+	return meta.Variant{}, refusal.Because(reasonVariantUnknown)
 }
 
 // cleanObject opens ranges of an object in the clean zone. One that is gone although its row is there is our

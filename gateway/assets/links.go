@@ -1,6 +1,7 @@
 package assets
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -8,10 +9,20 @@ import (
 
 	"gatehouse/gateway/auth"
 	"gatehouse/gateway/stream"
+	"gatehouse/storage"
 )
 
 // defaultLinkAge is what a link lives when the request does not say.
 const defaultLinkAge = time.Hour
+
+// badAge names the longest life of a link, in seconds, for people and under details.max.
+func badAge(longest int64) error {
+	return storage.Refuse(storage.CodeMalformedRequest, storage.Details{"max": longest}).Because(storage.Reason{
+		Slug:    "expires_in",
+		English: fmt.Sprintf("expires_in must be a whole number of seconds from 1 to %d.", longest),
+		Chinese: fmt.Sprintf("expires_in 必须是 1 到 %d 之间的整数秒。", longest),
+	})
+}
 
 // Link is POST /assets/{id}/links: a signed public URL for the original or a variant.
 func (a *API) Link(c *fiber.Ctx) error {
@@ -29,9 +40,7 @@ func (a *API) Link(c *fiber.Ctx) error {
 	age := min(defaultLinkAge, a.Links.MaxAge)
 	if in.ExpiresIn != nil {
 		if *in.ExpiresIn < 1 || *in.ExpiresIn > int64(a.Links.MaxAge/time.Second) {
-			return malformed("expires_in",
-				"expires_in must be a whole number of seconds, at least 1 and at most what the server allows.",
-				"expires_in 必须是整数秒，至少为 1，且不超过服务器允许的上限。")
+			return badAge(int64(a.Links.MaxAge / time.Second))
 		}
 		age = time.Duration(*in.ExpiresIn) * time.Second
 	}

@@ -69,6 +69,9 @@ const maxIdempotencyKey = 255
 // idempotencyKey reads the header; the draft (draft-ietf-httpapi-idempotency-key-header) makes it a quoted
 // string, most clients send it bare: both are taken.
 func idempotencyKey(c *fiber.Ctx) (string, error) {
+	if len(c.Request().Header.PeekAll("Idempotency-Key")) == 0 {
+		return "", nil
+	}
 	key := strings.Trim(c.Get("Idempotency-Key"), `"`)
 	for _, r := range key {
 		if r < 0x21 || r > 0x7e {
@@ -76,7 +79,7 @@ func idempotencyKey(c *fiber.Ctx) (string, error) {
 			break
 		}
 	}
-	if len(key) > maxIdempotencyKey {
+	if key == "" || len(key) > maxIdempotencyKey {
 		return "", malformed("idempotency_key",
 			"The Idempotency-Key must be 1 to 255 visible ASCII characters without spaces.",
 			"Idempotency-Key 必须为 1 到 255 个可见 ASCII 字符，且不含空格。")

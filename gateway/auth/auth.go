@@ -56,14 +56,15 @@ func (p *Principal) MayUpload() error {
 // formAllowance is what a form may add to its file: boundaries, headers, small fields.
 const formAllowance = 256 << 10
 
-// MaySend refuses a declared length, in bytes, that not even the largest file of any allowed category has.
+// MaySend refuses a declared length of a request, in bytes, that not even the largest file of any allowed category
+// needs. How large the file in it is nobody knows yet.
 func (p *Principal) MaySend(declared int64) error {
 	largest := int64(0)
 	for _, c := range p.Policy.Categories {
 		largest = max(largest, c.MaxBytes)
 	}
 	if declared > largest+formAllowance {
-		return storage.Refuse(storage.CodeFileTooLarge, storage.Details{"limit": largest, "size": declared})
+		return storage.Refuse(storage.CodeFileTooLarge, storage.Details{"limit": largest, "request_bytes": declared})
 	}
 	return nil
 }

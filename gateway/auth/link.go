@@ -47,7 +47,14 @@ func (l *Links) Sign(link Link) (string, error) {
 	return body + "." + base64.RawURLEncoding.EncodeToString(l.mac(body)), nil
 }
 
-// Verify reads a token. A forged, broken or expired one is NOT_FOUND, like a link that never was.
+var reasonLinkExpired = storage.Reason{
+	Slug:    "link_expired",
+	English: "This link has expired; ask whoever gave it to you for a new one.",
+	Chinese: "此链接已过期；请向提供者索取新的链接。",
+}
+
+// Verify reads a token. A forged or broken one is NOT_FOUND, like a link that never was; an expired one says that it
+// has expired.
 func (l *Links) Verify(token string, now time.Time) (Link, error) {
 	var link Link
 	body, mac, ok := strings.Cut(token, ".")
@@ -59,8 +66,11 @@ func (l *Links) Verify(token string, now time.Time) (Link, error) {
 		return link, storage.ErrNotFound
 	}
 	raw, err := base64.RawURLEncoding.DecodeString(body)
-	if err != nil || json.Unmarshal(raw, &link) != nil || now.Unix() >= link.Expires {
+	if err != nil || json.Unmarshal(raw, &link) != nil {
 		return Link{}, storage.ErrNotFound
+	}
+	if now.Unix() >= link.Expires {
+		return Link{}, storage.ErrNotFound.Because(reasonLinkExpired)
 	}
 	return link, nil
 }

@@ -73,8 +73,8 @@ var answers = map[storage.Code]answer{
 	},
 	storage.CodeFileTooLarge: {
 		http.StatusRequestEntityTooLarge,
-		"The file is too large[: it has {size:bytes}][; at most {limit:bytes} are allowed].[ {reason}]",
-		"文件过大[：大小为 {size:bytes}][，最大允许 {limit:bytes}]。[{reason}]",
+		"The file is too large[: it has {size:bytes}][: the request has {request_bytes:bytes}][; at most {limit:bytes} are allowed].[ {reason}]",
+		"文件过大[：大小为 {size:bytes}][：请求大小为 {request_bytes:bytes}][，最大允许 {limit:bytes}]。[{reason}]",
 	},
 	storage.CodeExtensionNotAllowed: {
 		http.StatusUnsupportedMediaType,
@@ -150,6 +150,11 @@ var answers = map[storage.Code]answer{
 
 // The reasons that this package gives itself.
 var (
+	reasonNoRoute = storage.Reason{
+		Slug:    "no_route",
+		English: "There is no such address; /openapi.yaml lists them all.",
+		Chinese: "没有这个地址；全部地址见 /openapi.yaml。",
+	}
 	reasonHeadersTooLarge = storage.Reason{
 		Slug:    "headers_too_large",
 		English: "The request line and headers are too large.",

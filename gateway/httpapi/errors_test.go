@@ -111,6 +111,11 @@ func TestSentences(t *testing.T) {
 			"The file is too large: it has 5.0 MiB (5,242,881 B); at most 5 MiB are allowed.",
 			"文件过大：大小为 5.0 MiB (5,242,881 B)，最大允许 5 MiB。",
 		},
+		{
+			storage.Refuse(storage.CodeFileTooLarge, storage.Details{"limit": int64(5 << 20), "request_bytes": int64(7 << 20)}),
+			"The file is too large: the request has 7 MiB; at most 5 MiB are allowed.",
+			"文件过大：请求大小为 7 MiB，最大允许 5 MiB。",
+		},
 		{storage.Refuse(storage.CodeFileTooLarge, storage.Details{"limit": 100}), "The file is too large; at most 100 B are allowed.", "文件过大，最大允许 100 B。"},
 		{storage.Refuse(storage.CodeFileTooLarge, nil), "The file is too large.", "文件过大。"},
 		{storage.Refuse(storage.CodeContentUnsafe, nil).Because(reason), "The file was refused because of what it contains. It hides an archive.", "文件因其内容而被拒绝。其中隐藏了压缩包。"},

@@ -218,7 +218,7 @@ func (s *Server) finish(x *exchange) {
 		attrs = append(attrs, slog.String("code", string(x.code)))
 	}
 	if x.err != nil {
-		attrs = append(attrs, slog.String("error", x.err.Error()))
+		attrs = append(attrs, cause(x.err, x.status)...)
 		if x.status >= 500 {
 			level = slog.LevelError
 		}
@@ -231,4 +231,22 @@ func (s *Server) finish(x *exchange) {
 		attrs = append(attrs, slog.Bool("connection_closed", true))
 	}
 	s.options.Log.LogAttrs(context.Background(), level, "request", attrs...)
+}
+
+// loggedDetails are the facts of a refusal that its log line carries: small, and none of them a name or a token.
+var loggedDetails = []string{"reason", "limit", "size", "request_bytes", "extension", "detected", "category", "scope"}
+
+// cause tells what the code does not: the facts of a refusal, the text of every other error.
+func cause(err error, status int) []slog.Attr {
+	e, ok := errors.AsType[*storage.Error](err)
+	if !ok || e.Cause != nil || status >= 500 {
+		return []slog.Attr{slog.String("error", err.Error())}
+	}
+	var attrs []slog.Attr
+	for _, key := range loggedDetails {
+		if v, ok := e.Details[key]; ok {
+			attrs = append(attrs, slog.Any(key, v))
+		}
+	}
+	return attrs
 }

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -33,7 +34,7 @@ func (s *Server) refuse(ctx *fasthttp.RequestCtx, err error) {
 	}
 	x.code = e.Code
 	locale := LocaleOf(string(ctx.Request.Header.Peek(fiber.HeaderAcceptLanguage)))
-	body, jerr := json.Marshal(envelope{
+	body, jerr := encodeJSON(envelope{
 		Error:     answers[e.Code].sentence(e, locale),
 		Code:      e.Code,
 		RequestID: x.id,
@@ -59,6 +60,18 @@ func (s *Server) refuse(ctx *fasthttp.RequestCtx, err error) {
 	ctx.Response.SetBody(body)
 }
 
+// encodeJSON leaves <, > and & as they are: the answers are JSON, never part of a page (nosniff), and people read
+// them.
+func encodeJSON(v any) ([]byte, error) {
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, fmt.Errorf("encode answer: %w", err)
+	}
+	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
+}
+
 // refusalOf finds the refusal in an error and its status.
 func refusalOf(ctx *fasthttp.RequestCtx, err error) (*storage.Error, int) {
 	if e, ok := errors.AsType[*storage.Error](err); ok {
@@ -81,7 +94,7 @@ func fromFiber(ctx *fasthttp.RequestCtx, e *fiber.Error) (*storage.Error, int) {
 	malformed := storage.Refuse(storage.CodeMalformedRequest, nil)
 	switch e.Code {
 	case http.StatusNotFound:
-		return storage.Refuse(storage.CodeNotFound, nil), e.Code
+		return storage.Refuse(storage.CodeNotFound, nil).Because(reasonNoRoute), e.Code
 	case http.StatusMethodNotAllowed:
 		return storage.Refuse(storage.CodeMethodNotAllowed, storage.Details{"method": string(ctx.Method())}), e.Code
 	case http.StatusPreconditionFailed:

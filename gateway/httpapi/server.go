@@ -107,6 +107,7 @@ func New(o Options) (*Server, error) {
 		Immutable:             true,
 		CaseSensitive:         true,
 		DisableStartupMessage: true,
+		JSONEncoder:           encodeJSON,
 		ErrorHandler: func(c *fiber.Ctx, err error) error {
 			s.refuse(c.Context(), err)
 			return nil

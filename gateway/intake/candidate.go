@@ -15,6 +15,8 @@ type Candidate struct {
 	Name string
 	// DeclaredSize is what the client says the file has, in bytes; -1 when it does not say.
 	DeclaredSize int64
+	// SizeIsBound: DeclaredSize is not exact, the file has at least that.
+	SizeIsBound bool
 	// Policy is what the tenant may upload.
 	Policy *storage.Policy
 	// Ext is the last extension of Name, lower case, no dot; set by the extension rule.

@@ -69,7 +69,7 @@ const bookkeepingTime = 30 * time.Second
 func (in *Intake) Receive(ctx context.Context, up Upload) (Receipt, error) {
 	c := &Candidate{Name: up.Name, DeclaredSize: up.DeclaredSize, Policy: &up.Policy}
 	if up.MinSize > 0 {
-		c.DeclaredSize = up.MinSize
+		c.DeclaredSize, c.SizeIsBound = up.MinSize, true
 	}
 	receipt, step, err := in.receive(ctx, up, c)
 	if err != nil {

@@ -8,21 +8,24 @@ func checkDeclaredSize(c *Candidate) error {
 	if c.DeclaredSize < 0 {
 		return nil
 	}
-	return fits(c, c.DeclaredSize)
+	return fits(c, c.DeclaredSize, !c.SizeIsBound)
 }
 
 // checkSize refuses on the counted size; what the client declared does not matter any more.
-func checkSize(c *Candidate) error { return fits(c, c.Size) }
+func checkSize(c *Candidate) error { return fits(c, c.Size, true) }
 
-func fits(c *Candidate, size int64) error {
+// fits states the size in a refusal only when it is exact.
+func fits(c *Candidate, size int64, exact bool) error {
 	if size == 0 {
 		return storage.Refuse(storage.CodeFileEmpty, nil)
 	}
 	limit := c.Policy.Categories[c.Category].MaxBytes
 	if size > limit {
-		return storage.Refuse(storage.CodeFileTooLarge, storage.Details{
-			"limit": limit, "size": size, "category": string(c.Category),
-		})
+		d := storage.Details{"limit": limit, "category": string(c.Category)}
+		if exact {
+			d["size"] = size
+		}
+		return storage.Refuse(storage.CodeFileTooLarge, d)
 	}
 	return nil
 }

@@ -26,4 +26,8 @@ func TestSize(t *testing.T) {
 	require.NoError(t, checkDeclaredSize(c), "an unknown size is counted later")
 	refusal := requireRefusal(t, checkSize(c), storage.CodeFileTooLarge, "")
 	require.Equal(t, storage.Details{"limit": int64(100), "size": int64(101), "category": "image"}, refusal.Details)
+
+	c = &Candidate{Policy: policy, Category: storage.CategoryImage, DeclaredSize: 101, SizeIsBound: true}
+	refusal = requireRefusal(t, checkDeclaredSize(c), storage.CodeFileTooLarge, "")
+	require.Equal(t, storage.Details{"limit": int64(100), "category": "image"}, refusal.Details, "a bound is not the size")
 }

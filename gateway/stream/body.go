@@ -69,7 +69,7 @@ func (b *Body) broken() bool { return b.err != nil && b.err != io.EOF } //nolint
 // beyond it is ever read, so checking what is declared bounds what can arrive.
 func (b *Body) Limit(limit int64) error {
 	if b.declared > limit {
-		return storage.Refuse(storage.CodeFileTooLarge, storage.Details{"limit": limit, "size": b.declared})
+		return storage.Refuse(storage.CodeFileTooLarge, storage.Details{"limit": limit, "request_bytes": b.declared})
 	}
 	return nil
 }
