@@ -31,6 +31,12 @@ func (d *disk) CopyFrom(ctx context.Context, from Bucket, key string) error {
 
 // link makes temp another name of the source's file, as young as the copy.
 func (d *disk) link(src *disk, key, temp string) error {
+	// The file is shared, so the source becomes as young; no sweeper minds. Before there is a second name, because a
+	// temporary file that is old is taken for a leftover.
+	now := time.Now()
+	if err := d.store.Chtimes(path.Join(src.zone, key), now, now); err != nil {
+		return diskError(err)
+	}
 	if err := d.store.Link(path.Join(src.zone, key), path.Join(d.zone, temp)); err != nil {
 		return diskError(err)
 	}
@@ -40,11 +46,6 @@ func (d *disk) link(src *disk, key, temp string) error {
 	}
 	if !fi.Mode().IsRegular() { // swapped for a symbolic link since stat: the link itself was linked
 		return ErrNotExist
-	}
-	// The file is shared, so the source becomes as young; no sweeper minds.
-	now := time.Now()
-	if err := d.root.Chtimes(temp, now, now); err != nil {
-		return diskError(err)
 	}
 	f, err := d.root.OpenFile(temp, os.O_RDWR, 0)
 	if err != nil {

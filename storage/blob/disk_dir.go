@@ -157,6 +157,9 @@ func syncFolder(root *os.Root, folder string) error {
 // sweepTemp removes temporary files last written before the given time.
 func sweepTemp(root *os.Root, before time.Time) error {
 	temps, err := root.Open(tempFolder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // nothing is left behind; the next put says what is wrong
+	}
 	if err != nil {
 		return diskError(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 )
 
 // listPage bounds how many names of one folder are held at once: a megabyte or two. A folder with more is read
@@ -17,11 +18,18 @@ const listPage = 8192
 
 // List walks the folders in byte order of whole keys: a folder sorts as its name with the slash, so that "a-b"
 // comes before "a/b" although "a" comes before "a-b".
+//
+// A listing of the whole zone begins by removing what killed puts left behind: the sweeper lists so every few
+// minutes, a process may run for months. Should that fail, it is told at the end of the listing.
 func (d *disk) List(ctx context.Context, prefix, after string) iter.Seq2[Info, error] {
 	return func(yield func(Info, error) bool) {
 		if err := checkList(prefix, after); err != nil {
 			yield(Info{}, opError("list", prefix, err))
 			return
+		}
+		var sweep error
+		if prefix == "" && after == "" {
+			sweep = sweepTemp(d.root, time.Now().Add(-tempAge))
 		}
 		root, err := openFolder(d.root, "./"+prefix)
 		if errors.Is(err, ErrNotExist) {
@@ -29,8 +37,12 @@ func (d *disk) List(ctx context.Context, prefix, after string) iter.Seq2[Info, e
 		}
 		if err == nil {
 			w := walk{after: after, page: listPage, yield: yield}
-			_, err = w.folder(ctx, root, prefix)
+			var more bool
+			more, err = w.folder(ctx, root, prefix)
 			err = errors.Join(err, root.Close())
+			if err == nil && more {
+				err = sweep
+			}
 		}
 		if err != nil {
 			yield(Info{}, opError("list", prefix, err))

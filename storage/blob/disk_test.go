@@ -306,3 +306,31 @@ func TestDiskTwoProcesses(t *testing.T) {
 	require.Equal(t, "x", string(got))
 	require.NoError(t, a.Quarantine.Put(t.Context(), "t/ab/k", bytes.NewReader([]byte("y")), 1, blob.PutOptions{}), "the folder is still there")
 }
+
+// TestListSweepsTemp: a process that runs for months must not keep what its killed neighbours left.
+func TestListSweepsTemp(t *testing.T) {
+	root := t.TempDir()
+	zones, err := blob.Open(t.Context(), blob.Config{Driver: blob.DriverDisk, Root: root})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, zones.Close()) })
+	require.NoError(t, zones.Clean.Put(t.Context(), "t/k", strings.NewReader("x"), 1, blob.PutOptions{}))
+	fresh, stale := filepath.Join(root, "clean", ".tmp", "FRESH"), filepath.Join(root, "clean", ".tmp", "STALE")
+	for _, name := range []string{fresh, stale} {
+		require.NoError(t, os.WriteFile(name, []byte("half"), 0o600))
+	}
+	long := time.Now().Add(-3 * time.Hour)
+	require.NoError(t, os.Chtimes(stale, long, long))
+
+	keys := func(prefix string) (out []string) {
+		for info, err := range zones.Clean.List(t.Context(), prefix, "") {
+			require.NoError(t, err)
+			out = append(out, info.Key)
+		}
+		return out
+	}
+	require.Equal(t, []string{"t/k"}, keys("t/"))
+	require.FileExists(t, stale, "a tenant's listing is none of the sweeper's")
+	require.Equal(t, []string{"t/k"}, keys(""))
+	require.NoFileExists(t, stale)
+	require.FileExists(t, fresh)
+}

@@ -47,6 +47,12 @@ type walk struct {
 }
 
 func (w *walk) all(ctx context.Context) error {
+	err := w.list(ctx)
+	// What was seen before a listing broke off is worth looking at all the same.
+	return errors.Join(err, w.examine(ctx), w.removeUnknown(ctx))
+}
+
+func (w *walk) list(ctx context.Context) error {
 	for info, err := range w.zones.Of(w.zone).List(ctx, "", "") {
 		if err != nil {
 			return err
@@ -64,7 +70,7 @@ func (w *walk) all(ctx context.Context) error {
 			return err
 		}
 	}
-	return errors.Join(w.examine(ctx), w.removeUnknown(ctx))
+	return nil
 }
 
 // add takes an object to its family. A batch never ends within a family.
