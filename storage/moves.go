@@ -2,6 +2,7 @@ package storage
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 )
 
@@ -14,13 +15,14 @@ var assetMoves = map[AssetState][]AssetState{
 	AssetDeleted:     {},
 }
 
-// mediaMoves is THE table of legal moves between media statuses.
+// mediaMoves is THE table of legal moves between media statuses. To stay is no move. "none" follows a verdict that
+// takes the blob back; "failed" runs again when an operator retries its task.
 var mediaMoves = map[MediaStatus][]MediaStatus{
 	MediaNone:    {MediaPending},
 	MediaPending: {MediaRunning, MediaDone, MediaFailed, MediaNone},
-	MediaRunning: {MediaRunning, MediaDone, MediaFailed, MediaPending},
-	MediaDone:    {MediaPending},
-	MediaFailed:  {MediaPending},
+	MediaRunning: {MediaDone, MediaFailed, MediaPending, MediaNone},
+	MediaDone:    {MediaPending, MediaNone},
+	MediaFailed:  {MediaRunning, MediaPending, MediaNone},
 }
 
 // CanMove reports whether an asset may go from one state to another.
@@ -29,12 +31,17 @@ func CanMove(from, to AssetState) bool { return slices.Contains(assetMoves[from]
 // CanMoveMedia reports whether a blob's media status may go from one value to another.
 func CanMoveMedia(from, to MediaStatus) bool { return slices.Contains(mediaMoves[from], to) }
 
-// SourcesOf lists the states from which an asset may move to the given one, in the order of the life of an
-// asset; a compare-and-set over rows uses it as its guard.
-func SourcesOf(to AssetState) []AssetState {
-	var out []AssetState
-	for _, from := range []AssetState{AssetQuarantined, AssetAvailable, AssetRejected, AssetDeleted} {
-		if CanMove(from, to) {
+// SourcesOf lists the states from which an asset may move to the given one, sorted; a compare-and-set over rows
+// uses it as its guard.
+func SourcesOf(to AssetState) []AssetState { return sources(assetMoves, to) }
+
+// SourcesOfMedia is SourcesOf for the media status of a blob.
+func SourcesOfMedia(to MediaStatus) []MediaStatus { return sources(mediaMoves, to) }
+
+func sources[S ~string](moves map[S][]S, to S) []S {
+	var out []S
+	for _, from := range slices.Sorted(maps.Keys(moves)) {
+		if slices.Contains(moves[from], to) {
 			out = append(out, from)
 		}
 	}

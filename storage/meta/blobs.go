@@ -2,6 +2,7 @@ package meta
 
 import (
 	"errors"
+	"fmt"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -78,32 +79,37 @@ func (t Tenant) dropReference(sha256 string, now Stamp) error {
 	return r.Error
 }
 
-// SetVerdict writes a verdict and the zone it leads to, by compare-and-set on the revision.
+// SetVerdict writes a verdict, and the zone and media status it leads to, by compare-and-set on the revision.
 func (t Tenant) SetVerdict(sha256 string, revision int64, v storage.Verdict, zone storage.Zone, media storage.MediaStatus) error {
-	return t.changeBlob(sha256, revision, map[string]any{
+	return t.changeBlob(sha256, revision, media, map[string]any{
 		"zone": zone, "scan_status": v.Status, "scan_signature": v.Signature, "scan_engine": v.Engine,
 		"scan_database": v.Database, "scan_bytes": v.BytesScanned, "scan_digest": v.Digest,
-		"scanned_at": StampOf(v.ScannedAt), "media_status": media,
+		"scanned_at": StampOf(v.ScannedAt),
 	})
 }
 
-// SetMedia moves a blob's media status by compare-and-set.
+// SetMedia moves a blob's media status by compare-and-set, where the table of moves allows it.
 func (t Tenant) SetMedia(sha256 string, revision int64, status storage.MediaStatus, progress float64, problem string) error {
-	return t.changeBlob(sha256, revision, map[string]any{
-		"media_status": status, "media_progress": progress, "media_error": problem,
-	})
+	return t.changeBlob(sha256, revision, status, map[string]any{"media_progress": progress, "media_error": problem})
 }
 
-func (t Tenant) changeBlob(sha256 string, revision int64, set map[string]any) error {
-	set["revision"], set["updated_at"] = revisionUp, Now()
-	r := t.rows(&Blob{}).Where("sha256 = ? AND revision = ? AND sweeping = ?", sha256, revision, false).Updates(set)
-	if r.Error != nil {
+// changeBlob is the compare-and-set of a blob's row. ErrChanged when the row has moved on; another error when the
+// media status may not go where it should.
+func (t Tenant) changeBlob(sha256 string, revision int64, media storage.MediaStatus, set map[string]any) error {
+	set["media_status"], set["revision"], set["updated_at"] = media, revisionUp, Now()
+	r := t.rows(&Blob{}).Where("sha256 = ? AND revision = ? AND sweeping = ?", sha256, revision, false).
+		Where("media_status IN ?", append(storage.SourcesOfMedia(media), media)).Updates(set)
+	if r.Error != nil || r.RowsAffected == 1 {
 		return r.Error
 	}
-	if r.RowsAffected == 0 {
-		return ErrChanged
+	b, err := t.Blob(sha256)
+	switch {
+	case err != nil && !errors.Is(err, storage.ErrNotFound):
+		return err
+	case err == nil && b.Revision == revision && !b.Sweeping:
+		return fmt.Errorf("the media status of a blob may not go from %s to %s", b.MediaStatus, media)
 	}
-	return nil
+	return ErrChanged
 }
 
 // Variant reads one variant of a blob.

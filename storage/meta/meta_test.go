@@ -46,6 +46,9 @@ func TestMigrationsGoUpDownAndUpAgain(t *testing.T) {
 		require.NoError(t, db.RollbackLast(ctx))
 		require.Error(t, db.SchemaCurrent(ctx))
 		require.NoError(t, db.RollbackLast(ctx))
+		_, err := db.Exec(ctx, "DROP TABLE migrations")
+		require.NoError(t, err)
+		require.ErrorContains(t, db.SchemaCurrent(ctx), "has no tables yet: run `gateway migrate`")
 		require.NoError(t, db.Migrate(ctx))
 		require.NoError(t, db.SchemaCurrent(ctx))
 	})
@@ -218,6 +221,42 @@ func TestLinkedBlobIsNotSwept(t *testing.T) {
 			require.False(t, won)
 			return err
 		})
+	})
+}
+
+func TestMediaStatusMovesOnlyAsTheTableSays(t *testing.T) {
+	metatest.Each(t, func(t *testing.T, db *meta.DB) {
+		tenant := metatest.Tenant(t, db, 1000)
+		inTx(t, db, func(tx *meta.Tx) error { _, err := tx.Tenant(tenant).CreateBlob(newBlob(digest)); return err })
+		all := []storage.MediaStatus{storage.MediaNone, storage.MediaPending, storage.MediaRunning, storage.MediaDone, storage.MediaFailed}
+		for _, from := range all {
+			for _, to := range all {
+				inTx(t, db, func(tx *meta.Tx) error {
+					_, err := tx.Exec(`UPDATE blobs SET media_status = ? WHERE tenant_id = ?`, from, tenant)
+					require.NoError(t, err)
+					b, err := tx.Tenant(tenant).Blob(digest)
+					require.NoError(t, err)
+					require.ErrorIs(t, tx.Tenant(tenant).SetMedia(digest, b.Revision+1, to, 0, ""), meta.ErrChanged)
+					for _, move := range []func() error{
+						func() error { return tx.Tenant(tenant).SetMedia(digest, b.Revision, to, 0.5, "") },
+						func() error {
+							_, err := tx.Exec(`UPDATE blobs SET media_status = ?, revision = ? WHERE tenant_id = ?`, from, b.Revision, tenant)
+							require.NoError(t, err)
+							return tx.Tenant(tenant).SetVerdict(digest, b.Revision, storage.Verdict{Status: storage.ScanClean}, storage.ZoneClean, to)
+						},
+					} {
+						err := move()
+						if from == to || storage.CanMoveMedia(from, to) {
+							require.NoError(t, err, "%s to %s", from, to)
+							continue
+						}
+						require.ErrorContains(t, err, "may not go", "%s to %s", from, to)
+						require.NotErrorIs(t, err, meta.ErrChanged)
+					}
+					return nil
+				})
+			}
+		}
 	})
 }
 

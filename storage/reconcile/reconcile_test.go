@@ -130,7 +130,13 @@ func (y *yard) verdict(t testing.TB, content string, status storage.ScanStatus, 
 		require.NoError(t, err)
 		state, err := storage.StateOf(status)
 		require.NoError(t, err)
-		require.NoError(t, tenant.SetVerdict(b.SHA256, b.Revision, storage.Verdict{Status: status, ScannedAt: time.Now()}, zone, media))
+		v := storage.Verdict{Status: status, ScannedAt: time.Now()}
+		if media == storage.MediaDone {
+			require.NoError(t, tenant.SetVerdict(b.SHA256, b.Revision, v, zone, storage.MediaPending))
+			require.NoError(t, tenant.SetMedia(b.SHA256, b.Revision+1, media, 1, ""))
+		} else {
+			require.NoError(t, tenant.SetVerdict(b.SHA256, b.Revision, v, zone, media))
+		}
 		_, err = tenant.FollowBlob(b.SHA256, state, storage.EventScanned, nil)
 		return err
 	})
