@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
 	"slices"
 
@@ -26,11 +27,28 @@ func Database(ctx context.Context, cfg *configs.Config) (*meta.DB, error) {
 		if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
 			return nil, fmt.Errorf("make data_dir: %w", err)
 		}
+		if err := makePrivate(cfg.DatabaseURL()); err != nil {
+			return nil, err
+		}
 	}
 	return meta.Open(ctx, meta.Config{
 		URL: cfg.DatabaseURL(), MaxOpenConns: cfg.Database.MaxOpenConns, MaxIdleConns: cfg.Database.MaxIdleConns,
 		ConnMaxLifetime: cfg.Database.ConnMaxLifetime, BusyTimeout: cfg.Database.BusyTimeout,
 	})
+}
+
+// makePrivate makes the file of a SQLite database before SQLite does, for its owner only; the files beside it take
+// its mode. One that is there keeps the mode it has.
+func makePrivate(databaseURL string) error {
+	u, err := url.Parse(databaseURL)
+	if err != nil {
+		return fmt.Errorf("database.url: %w", err)
+	}
+	f, err := os.OpenFile(u.Path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return fmt.Errorf("open the database: %w", err)
+	}
+	return f.Close()
 }
 
 // Zones opens the store.

@@ -18,13 +18,15 @@ import (
 //go:embed gatehouse.yaml
 var DefaultYAML []byte
 
-// Program is who reads the configuration: a worker can do without the gateway's secrets.
+// Program is who reads the configuration: a worker and the gateway's commands can do without the secrets that only
+// serving needs.
 type Program string
 
 // The programs.
 const (
-	ForGateway Program = "gateway"
-	ForWorker  Program = "worker"
+	ForGateway  Program = "gateway"
+	ForCommands Program = "commands"
+	ForWorker   Program = "worker"
 )
 
 // maxFileBytes bounds a configuration or secret file; a larger one is a mistake (a device, a database).

@@ -17,7 +17,7 @@ func writeFile(t *testing.T, content string) string {
 }
 
 func TestDefaultsLoad(t *testing.T) {
-	for _, program := range []Program{ForGateway, ForWorker} {
+	for _, program := range []Program{ForGateway, ForCommands, ForWorker} {
 		c, err := Load(program, "", nil)
 		require.NoError(t, err)
 		require.True(t, c.Embedded())

@@ -117,10 +117,12 @@ func TestAllProblemsAtOnce(t *testing.T) {
 	require.Equal(t, 1, strings.Count(err.Error(), "tasks.lease"), "a key is reported once")
 }
 
-func TestWorkerNeedsNoLinkSecret(t *testing.T) {
+func TestOnlyServingNeedsTheLinkSecret(t *testing.T) {
 	env := []string{"GATEHOUSE_DATABASE_URL=postgres://h/n"}
-	_, err := Load(ForWorker, "", env)
-	require.NoError(t, err)
-	_, err = Load(ForGateway, "", env)
+	for _, program := range []Program{ForWorker, ForCommands} {
+		_, err := Load(program, "", env)
+		require.NoError(t, err, program)
+	}
+	_, err := Load(ForGateway, "", env)
 	require.ErrorContains(t, err, "auth.link_secret")
 }

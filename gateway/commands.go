@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"strings"
 
 	"gatehouse/boot"
+	"gatehouse/configs"
 	"gatehouse/gateway/admin"
 	"gatehouse/gateway/httpapi"
 	"gatehouse/storage/audit"
@@ -17,7 +19,7 @@ type migrateCmd struct{}
 
 // Run migrates and seeds the plans.
 func (migrateCmd) Run(ctx context.Context, c *cli) error {
-	cfg, err := c.load()
+	cfg, err := c.load(configs.ForCommands)
 	if err != nil {
 		return err
 	}
@@ -29,13 +31,25 @@ func (migrateCmd) Run(ctx context.Context, c *cli) error {
 	if err := db.Migrate(ctx); err != nil {
 		return err
 	}
-	return boot.SeedPlans(ctx, cfg, db)
+	if err := boot.SeedPlans(ctx, cfg, db); err != nil {
+		return err
+	}
+	plans, err := db.Plans(ctx)
+	if err != nil {
+		return fmt.Errorf("list plans: %w", err)
+	}
+	names := make([]string, len(plans))
+	for i, p := range plans {
+		names[i] = p.Name
+	}
+	_, err = fmt.Printf("The database is up to date: schema %s, plans %s.\n", meta.SchemaVersion(), strings.Join(names, ", "))
+	return err
 }
 
 type tenantCreateCmd struct {
 	Name string `arg:"" help:"Name of the tenant, unique."`
-	Plan string `required:"" help:"Plan of the tenant: free, pro, enterprise or one of your own."`
-	JSON bool   `help:"Print JSON: {\"tenant_id\", \"api_key\"}."`
+	Plan string `required:"" placeholder:"PLAN" help:"Plan of the tenant: free, pro, enterprise or one of your own."`
+	JSON bool   `help:"Print a line of JSON with tenant_id and api_key."`
 }
 
 // Run creates a tenant.
@@ -51,8 +65,8 @@ func (t tenantCreateCmd) Run(ctx context.Context, c *cli) error {
 
 type keyCreateCmd struct {
 	Tenant string `arg:"" help:"Name or id of the tenant."`
-	Name   string `default:"key" help:"What the key is for, shown in lists."`
-	JSON   bool   `help:"Print JSON: {\"tenant_id\", \"api_key\"}."`
+	Name   string `default:"key" placeholder:"NAME" help:"What the key is for; kept with it and in the audit log."`
+	JSON   bool   `help:"Print a line of JSON with tenant_id and api_key."`
 }
 
 // Run creates a key.
@@ -78,7 +92,7 @@ type configPrintCmd struct{}
 
 // Run prints the configuration in force.
 func (configPrintCmd) Run(c *cli) error {
-	cfg, err := c.load()
+	cfg, err := c.load(configs.ForCommands)
 	if err != nil {
 		return err
 	}
@@ -86,7 +100,7 @@ func (configPrintCmd) Run(c *cli) error {
 }
 
 func withAdmin(ctx context.Context, c *cli, do func(admin.Admin) error) error {
-	cfg, err := c.load()
+	cfg, err := c.load(configs.ForCommands)
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -28,7 +27,7 @@ type cli struct {
 		Create tenantCreateCmd `cmd:"" help:"Create a tenant and its first API key, and print both."`
 	} `cmd:"" help:"Tenants."`
 	Key struct {
-		Create keyCreateCmd `cmd:"" help:"Create a further API key for a tenant and print it."`
+		Create keyCreateCmd `cmd:"" help:"Create a further API key for a tenant and print it; it is shown this once."`
 	} `cmd:"" help:"API keys."`
 	Openapi openapiCmd `cmd:"" help:"Print the OpenAPI document that /openapi.yaml serves."`
 	Conf    struct {
@@ -50,15 +49,11 @@ func main() {
 
 // fail ends the program with a sentence for whoever started it.
 func fail(err error) {
-	if problems, ok := errors.AsType[configs.Problems](err); ok {
-		fmt.Fprintln(os.Stderr, problems)
-	} else {
-		fmt.Fprintln(os.Stderr, "gateway:", err)
-	}
+	fmt.Fprintln(os.Stderr, "gateway:", err)
 	os.Exit(1)
 }
 
-// load reads the configuration as the gateway does.
-func (c *cli) load() (*configs.Config, error) {
-	return configs.Load(configs.ForGateway, c.Config, os.Environ())
+// load reads the configuration for serving or for a command.
+func (c *cli) load(program configs.Program) (*configs.Config, error) {
+	return configs.Load(program, c.Config, os.Environ())
 }

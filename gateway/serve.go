@@ -33,7 +33,7 @@ type serveCmd struct{}
 
 // Run serves until ctx ends.
 func (serveCmd) Run(ctx context.Context, c *cli) error {
-	cfg, err := c.load()
+	cfg, err := c.load(configs.ForGateway)
 	if err != nil {
 		return err
 	}
@@ -79,14 +79,18 @@ func serveUntil(ctx context.Context, server *httpapi.Server, l net.Listener, clo
 		return err
 	case <-ctx.Done():
 	}
-	log.Info("gateway is shutting down", "running requests have", patience)
+	log.Info("gateway is shutting down", "grace", patience)
 	close(closing)
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	if err := server.Shutdown(end); err != nil {
 		return fmt.Errorf("some requests did not end in time: %w", err)
 	}
-	return <-served
+	if err := <-served; err != nil {
+		return err
+	}
+	log.Info("gateway has stopped")
+	return nil
 }
 
 func newServer(cfg *configs.Config, db *meta.DB, zones *blob.Zones, registry *prometheus.Registry, closing <-chan struct{}, log *slog.Logger) (*httpapi.Server, error) {

@@ -266,7 +266,7 @@ func TestTaskIsClaimedOnceAndFencedByItsLease(t *testing.T) {
 		tenant := metatest.Tenant(t, db, 1000)
 		inTx(t, db, func(tx *meta.Tx) error {
 			for _, want := range []bool{true, false} {
-				queued, err := tx.Enqueue(meta.NewTask{Kind: storage.TaskScan, Lane: storage.LaneScan, TenantID: tenant, Subject: digest, Unique: true})
+				queued, err := tx.Enqueue(meta.NewTask{Kind: storage.TaskScan, TenantID: tenant, Subject: digest, Unique: true})
 				require.NoError(t, err)
 				require.Equal(t, want, queued)
 			}
@@ -298,10 +298,9 @@ func TestTaskIsClaimedOnceAndFencedByItsLease(t *testing.T) {
 		require.EqualValues(t, 1, won.Load())
 		require.NoError(t, db.Heartbeat(ctx, first, -time.Second, 0.5))
 
-		requeued, buried, err := db.Reap(ctx, 5)
+		requeued, err := db.Reap(ctx)
 		require.NoError(t, err)
 		require.EqualValues(t, 1, requeued)
-		require.Zero(t, buried)
 		require.ErrorIs(t, db.InTx(ctx, func(tx *meta.Tx) error { return tx.Finish(first) }), meta.ErrLeaseLost)
 
 		second, ok, err := db.Claim(ctx, rung[0].ID, "w", time.Minute)
@@ -316,33 +315,10 @@ func TestTaskIsClaimedOnceAndFencedByItsLease(t *testing.T) {
 		require.Equal(t, 2, third.Task.Attempts, "a free retry does not count")
 		inTx(t, db, func(tx *meta.Tx) error { return tx.Finish(third) })
 		inTx(t, db, func(tx *meta.Tx) error {
-			queued, err := tx.Enqueue(meta.NewTask{Kind: storage.TaskScan, Lane: storage.LaneScan, TenantID: tenant, Subject: digest, Unique: true})
+			queued, err := tx.Enqueue(meta.NewTask{Kind: storage.TaskScan, TenantID: tenant, Subject: digest, Unique: true})
 			require.True(t, queued, "a finished task holds nothing back")
 			return err
 		})
-	})
-}
-
-func TestTaskThatKillsItsWorkersIsBuried(t *testing.T) {
-	metatest.Each(t, func(t *testing.T, db *meta.DB) {
-		ctx := context.Background()
-		inTx(t, db, func(tx *meta.Tx) error {
-			_, err := tx.Enqueue(meta.NewTask{Kind: storage.TaskImage, Lane: storage.LaneImage, TenantID: "t", Subject: "s"})
-			return err
-		})
-		rung, err := db.Ring(ctx, 0, 10)
-		require.NoError(t, err)
-		for range 3 {
-			_, ok, err := db.Claim(ctx, rung[0].ID, "w", -time.Second)
-			require.NoError(t, err)
-			require.True(t, ok)
-			_, _, err = db.Reap(ctx, 3)
-			require.NoError(t, err)
-		}
-		task, err := db.TaskBy(ctx, rung[0].ID)
-		require.NoError(t, err)
-		require.Equal(t, storage.TaskDead, task.State)
-		require.Nil(t, task.DedupeKey)
 	})
 }
 
@@ -352,7 +328,11 @@ func TestAuditLogCanOnlyBeAppendedTo(t *testing.T) {
 		inTx(t, db, func(tx *meta.Tx) error {
 			return audit.Write(tx, audit.Entry{Actor: audit.Actor{Kind: "key", UserAgent: "x\x00\xff"}, Action: "asset.upload", Result: audit.OK})
 		})
-		for _, attack := range []string{"UPDATE audit_log SET action = 'nothing'", "DELETE FROM audit_log"} {
+		attacks := []string{"UPDATE audit_log SET action = 'nothing'", "DELETE FROM audit_log"}
+		if db.Dialect() != meta.Postgres {
+			attacks = append(attacks, "REPLACE INTO audit_log SELECT * FROM audit_log")
+		}
+		for _, attack := range attacks {
 			err := db.InTx(ctx, func(tx *meta.Tx) error { _, err := tx.Exec(attack); return err })
 			require.ErrorContains(t, err, "append-only")
 		}

@@ -58,15 +58,43 @@ func (db *DB) RollbackLast(ctx context.Context) error {
 
 // SchemaCurrent reports an error when a migration of this program has not been applied.
 func (db *DB) SchemaCurrent(ctx context.Context) error {
-	last := migrations[len(migrations)-1].id
+	last := SchemaVersion()
 	var n int64
 	if err := db.g.WithContext(ctx).Table("migrations").Where("id = ?", last).Count(&n).Error; err != nil {
-		return fmt.Errorf("read schema version (run `gateway migrate`): %w", err)
+		if name, empty := db.withoutSchema(ctx); empty {
+			return fmt.Errorf("the database %s has no tables yet: run `gateway migrate`", name)
+		}
+		return fmt.Errorf("read schema version: %w", err)
 	}
 	if n == 0 {
 		return fmt.Errorf("the database schema is older than this program (%s is missing): run `gateway migrate`", last)
 	}
 	return nil
+}
+
+// SchemaVersion names the newest migration of this program.
+func SchemaVersion() string { return migrations[len(migrations)-1].id }
+
+// schemaLookup asks each kind of database for its name, and whether it has the table of the migrations.
+var schemaLookup = map[Dialect]string{
+	SQLite: "SELECT file AS name, (SELECT count(*) FROM sqlite_master m WHERE m.name = 'migrations') AS n " +
+		"FROM pragma_database_list WHERE name = 'main'",
+	Postgres: "SELECT current_database() AS name, (SELECT count(*) FROM information_schema.tables " +
+		"WHERE table_schema = current_schema() AND table_name = 'migrations') AS n",
+	MySQL: "SELECT database() AS name, (SELECT count(*) FROM information_schema.tables " +
+		"WHERE table_schema = database() AND table_name = 'migrations') AS n",
+}
+
+// withoutSchema reports whether the database answers and was never migrated.
+func (db *DB) withoutSchema(ctx context.Context) (name string, empty bool) {
+	var found struct {
+		Name string
+		N    int64
+	}
+	if err := db.g.WithContext(ctx).Raw(schemaLookup[db.dialect]).Scan(&found).Error; err != nil {
+		return "", false // the caller has an error that says more
+	}
+	return found.Name, found.N == 0
 }
 
 func (db *DB) migrator(g *gorm.DB) *gormigrate.Gormigrate {
