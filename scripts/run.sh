@@ -6,6 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 export GATEHOUSE_DATA_DIR=${GATEHOUSE_DATA_DIR:-./data}
 export GATEHOUSE_HTTP_ADDR=${GATEHOUSE_HTTP_ADDR:-:8080}
+export GATEHOUSE_WORKER_HTTP_ADDR=${GATEHOUSE_WORKER_HTTP_ADDR-127.0.0.1:8081}
 # A database meant for another program, or the places of test services, must not leak in.
 unset DATABASE_URL GATEHOUSE_TEST_DIR GATEHOUSE_TEST_PORT_SHIFT GATEHOUSE_TOOLS
 
@@ -21,20 +22,33 @@ fail() { echo "run.sh: $*" >&2; exit 1; }
 for program in bin/gateway bin/worker; do
   [ -x "$program" ] || fail "$program is not built; run: make build"
 done
-if (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
-  fail "Port $port is already in use. Stop the program that listens there, or set GATEHOUSE_HTTP_ADDR=:OTHER."
-fi
+# port_free PORT VARIABLE EXAMPLE says how to choose another port than one that is taken.
+port_free() {
+  if (: <"/dev/tcp/127.0.0.1/$1") 2>/dev/null; then
+    fail "Port $1 is already in use. Stop the program that listens there, or choose another: $2=$3 make run"
+  fi
+}
+port_free "$port" GATEHOUSE_HTTP_ADDR :9080
+port_free "${GATEHOUSE_WORKER_HTTP_ADDR##*:}" GATEHOUSE_WORKER_HTTP_ADDR 127.0.0.1:9081
 
 mkdir -p "$data/log"
 chmod 700 "$data"
-# The logs are started afresh and kept out of the terminal: what should be read there are the commands below.
+# The logs are kept out of the terminal: what should be read there are the commands below. Those of the run before
+# are kept as .1.
 gateway_log=$data/log/gateway.log worker_log=$data/log/worker.log
+for log in "$gateway_log" "$worker_log"; do
+  if [ -s "$log" ]; then mv -f "$log" "$log.1"; fi
+done
 
-bin/gateway migrate >"$gateway_log" 2>&1 || fail "The database could not be prepared: $(tail -n 5 "$gateway_log")"
+# Whole, because a list of what is wrong with the configuration begins with its heading.
+bin/gateway migrate >"$gateway_log" 2>&1 || fail "The database could not be prepared: $(cat "$gateway_log")"
 
 # The key is shown once by the program and kept here, readable by its owner only.
+# When that file is lost the tenant is still there, and gets a further key.
 if [ ! -s "$key_file" ]; then
-  (umask 077 && bin/gateway tenant create demo --plan pro --json >"$key_file.part" 2>>"$gateway_log") ||
+  (umask 077 &&
+    { bin/gateway tenant create demo --plan pro --json || bin/gateway key create demo --json; } \
+      >"$key_file.part" 2>>"$gateway_log") ||
     fail "The demo tenant could not be created: $(tail -n 5 "$gateway_log")"
   mv "$key_file.part" "$key_file"
 fi
@@ -54,6 +68,7 @@ finish() {
     kill -TERM "$pid" 2>/dev/null || true
   done
   wait
+  if [ -n "$worker_pid" ]; then echo "Stopped."; fi
   exit "$code"
 }
 trap finish EXIT
@@ -86,8 +101,8 @@ notice=
 if ! compgen -G '/var/lib/clamav/*.c[lv]d' >/dev/null; then
   notice='
 
-NO VIRUS SIGNATURES are installed: only the EICAR test file is found. For the official ones, stop this, then:
-  apt-get install clamav-freshclam && freshclam'
+NO VIRUS SIGNATURES are installed: only the EICAR test file is found. For the official ones:
+  apt-get install clamav-freshclam     # its service fetches them; the worker takes them within a minute'
 fi
 
 cat <<TEXT
@@ -113,7 +128,13 @@ Read the original and the WebP of 640 pixels:
 And what it is for: a harmless file that every scanner calls a virus is taken, found, and never readable:
 
   printf %s 'X5O!P%@AP[4\\PZX54(P^)7CC)7}\$' 'EICAR-STANDARD-ANTIVIRUS-TEST-FILE!\$H+H*' >eicar.txt
-  curl -sS -H "Authorization: Bearer \$KEY" -F file=@eicar.txt $base/api/v1/assets; echo
+  curl -sS -H "Authorization: Bearer \$KEY" -F file=@eicar.txt $base/api/v1/assets | tee upload.json; echo
+
+The answer is 202 with "state": "quarantined". A moment later it is "rejected", with a signature named Eicar:
+
+  export ID=\$(grep -o '"id": *"[^"]*"' upload.json | head -n 1 | cut -d'"' -f4)
+  curl -sS -H "Authorization: Bearer \$KEY" $base/api/v1/assets/\$ID; echo
+  curl -sS -H "Authorization: Bearer \$KEY" $base/api/v1/assets/\$ID/content; echo
 
 ctrl-C stops both programs; the data stays for the next run.
 TEXT
