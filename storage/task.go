@@ -25,6 +25,23 @@ const (
 // Lanes lists every lane.
 var Lanes = []Lane{LaneScan, LaneImage, LaneVideo, LaneHousekeeping}
 
+// lanes is THE table of which kind of task waits in which lane.
+var lanes = map[TaskKind]Lane{
+	TaskScan:  LaneScan,
+	TaskImage: LaneImage,
+	TaskVideo: LaneVideo,
+	TaskSweep: LaneHousekeeping,
+}
+
+// LaneOf is the lane of a kind of task. A kind without a row in the table goes to housekeeping, where it is in
+// nobody's way.
+func LaneOf(kind TaskKind) Lane {
+	if lane, ok := lanes[kind]; ok {
+		return lane
+	}
+	return LaneHousekeeping
+}
+
 // TaskState is the state of a task row.
 type TaskState string
 

@@ -24,45 +24,91 @@ const putHolds = time.Second
 
 // store makes a checked file durable: link it to bytes that are there, or put the object first and then write
 // all rows in one transaction. A crash between the two leaves an orphan object, which the sweeper removes.
-func (in *Intake) store(ctx context.Context, up Upload, c *Candidate, digest string, body *Spooled, r quota.Reservation) (Receipt, error) {
+func (in *Intake) store(ctx context.Context, up Upload, c *Candidate, digest string, body *Spooled, r *quota.Reservation) (Receipt, error) {
+	receipt, stored, err := in.settleIn(ctx, up, c, digest, body, r)
+	if err != nil && stored {
+		in.discard(ctx, up.TenantID, digest)
+	}
+	return receipt, err
+}
+
+// settleIn is store without its tidying up; it also reports whether an object was put.
+func (in *Intake) settleIn(ctx context.Context, up Upload, c *Candidate, digest string, body *Spooled, r *quota.Reservation) (_ Receipt, stored bool, _ error) {
 	pause := 25 * time.Millisecond
 	for range storeAttempts {
 		known, err := in.mayBeKnown(ctx, up, digest)
 		if err != nil {
-			return Receipt{}, err
+			return Receipt{}, stored, err
 		}
 		var receipt Receipt
 		var done bool
 		if known {
-			receipt, done, err = in.link(ctx, up, c, digest, r)
+			receipt, done, err = in.link(ctx, up, c, digest, *r)
 		}
 		switch {
 		case errors.Is(err, meta.ErrSweeping):
 			// The same bytes are being removed at this moment; ours go in when they are gone.
 			if err := sleep(ctx, pause); err != nil {
-				return Receipt{}, err
+				return Receipt{}, stored, err
 			}
 			pause = min(2*pause, time.Second)
 			continue
 		case err != nil || done:
-			return receipt, err
+			return receipt, stored, err
 		}
+		// From here on the upload costs quota: it is new.
+		if err := in.Ledger.Grow(ctx, r, c.Size); err != nil {
+			return Receipt{}, stored, withUpgrade(err, up.Policy)
+		}
+		stored = true
 		if err := in.put(ctx, up, c, digest, body); err != nil {
-			return Receipt{}, err
+			return Receipt{}, stored, err
 		}
 		put := time.Now()
-		receipt, done, err = in.commit(ctx, up, c, digest, r)
+		receipt, done, err = in.commit(ctx, up, c, digest, *r)
 		if err == nil && done && time.Since(put) > putHolds {
 			// The database was slow. From now on the row protects the object, but it may have been swept before.
 			err = in.put(ctx, up, c, digest, body)
 		}
 		if err != nil || done {
-			return receipt, err
+			return receipt, stored, err
 		}
 		// Another upload of the same bytes was quicker: link to its blob.
 	}
-	return Receipt{}, storage.Refuse(storage.CodeUnavailable, nil).CausedBy(errors.New("the same bytes were busy for too long"))
+	return Receipt{}, stored, storage.Refuse(storage.CodeUnavailable, nil).CausedBy(errors.New("the same bytes were busy for too long"))
 }
+
+// discard removes the object of an upload that was refused after all, as the sweeper does: under a claim that makes
+// uploads of the same bytes wait, held until a commit that was on its way has noticed. What cannot be done now is
+// left to the sweeper.
+func (in *Intake) discard(ctx context.Context, tenantID, digest string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bookkeepingTime)
+	defer cancel()
+	var claimed bool
+	err := in.DB.InTx(ctx, func(tx *meta.Tx) (err error) {
+		claimed, err = tx.ClaimOrphan(tenantID, digest)
+		return err
+	})
+	if err == nil && claimed {
+		err = in.Zones.Quarantine.Delete(ctx, storage.BlobKey(tenantID, digest))
+		if err == nil {
+			err = sleep(ctx, discardSettles)
+		}
+		if err == nil {
+			err = in.DB.InTx(ctx, func(tx *meta.Tx) error {
+				_, err := tx.EndSweep(tenantID, digest)
+				return err
+			})
+		}
+	}
+	if err != nil {
+		in.Log.Warn("discard a refused upload's object; the sweeper will", "tenant", tenantID, "sha256", digest, "error", err)
+	}
+}
+
+// discardSettles is how long the claim of discard outlives the deletion: longer than putHolds, after which a slow
+// commit puts its object again.
+const discardSettles = 3 * putHolds
 
 func (in *Intake) put(ctx context.Context, up Upload, c *Candidate, digest string, body *Spooled) error {
 	err := in.Zones.Quarantine.Put(ctx, storage.BlobKey(up.TenantID, digest), body.Reader(), c.Size, blob.PutOptions{ContentType: c.MediaType})
@@ -249,7 +295,7 @@ func (in *Intake) refuseDuplicate(tenant meta.Tenant, digest string) error {
 }
 
 func scanTask(tenantID, digest string) meta.NewTask {
-	return meta.NewTask{Kind: storage.TaskScan, Lane: storage.LaneScan, TenantID: tenantID, Subject: digest, Unique: true}
+	return meta.BlobTask(storage.TaskScan, tenantID, digest)
 }
 
 // currentDatabase is the signature database that the workers scan with now, "" when they cannot say.

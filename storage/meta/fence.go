@@ -16,8 +16,8 @@ func (tx *Tx) Fence(l Lease) error {
 }
 
 // Hold keeps every task of that kind and subject from running for as long as the lease lasts: it makes such a
-// task that is held already. It reports false when one is open. The holder gives it back with Retry, which makes
-// it an ordinary queued task; a holder that dies leaves a lease that runs out, with the same end.
+// task that is held already. It reports false when one is open. The holder ends it with Finish, and nothing has run;
+// a holder that dies leaves a lease that runs out, and then the task is an ordinary queued one.
 func (db *DB) Hold(ctx context.Context, n NewTask, holder string, lease time.Duration) (Lease, bool, error) {
 	now := Now()
 	key := dedupeKey(n)
@@ -25,7 +25,7 @@ func (db *DB) Hold(ctx context.Context, n NewTask, holder string, lease time.Dur
 	held := false
 	err := db.InTx(ctx, func(tx *Tx) error {
 		l.Task = Task{
-			ID: NewID(), Kind: n.Kind, Lane: n.Lane, TenantID: n.TenantID, Subject: n.Subject, DedupeKey: &key,
+			ID: NewID(), Kind: n.Kind, Lane: storage.LaneOf(n.Kind), TenantID: n.TenantID, Subject: n.Subject, DedupeKey: &key,
 			State: storage.TaskRunning, Attempts: 1, RunAt: now, LeaseOwner: l.Owner, LeaseUntil: now.Add(lease),
 			CreatedAt: now, UpdatedAt: now,
 		}

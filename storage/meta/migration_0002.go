@@ -7,6 +7,9 @@ func auditTriggersUp(d Dialect) []string {
 		return []string{
 			`CREATE TRIGGER audit_log_no_update BEFORE UPDATE ON audit_log BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END`,
 			`CREATE TRIGGER audit_log_no_delete BEFORE DELETE ON audit_log BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END`,
+			// REPLACE removes a row without firing the trigger above.
+			`CREATE TRIGGER audit_log_no_replace BEFORE INSERT ON audit_log WHEN EXISTS (SELECT 1 FROM audit_log WHERE id = NEW.id)
+			BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END`,
 		}
 	case Postgres:
 		return []string{
@@ -34,7 +37,9 @@ func auditTriggersDown(d Dialect) []string {
 			`DROP TRIGGER audit_log_no_change ON audit_log`,
 			`DROP FUNCTION audit_log_refuse()`,
 		}
-	case SQLite, MySQL:
+	case SQLite:
+		return []string{`DROP TRIGGER audit_log_no_update`, `DROP TRIGGER audit_log_no_delete`, `DROP TRIGGER audit_log_no_replace`}
+	case MySQL:
 		return []string{`DROP TRIGGER audit_log_no_update`, `DROP TRIGGER audit_log_no_delete`}
 	}
 	return nil

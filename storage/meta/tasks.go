@@ -15,10 +15,9 @@ import (
 // the worker did must not be committed.
 var ErrLeaseLost = errors.New("the task's lease was lost")
 
-// NewTask describes a task to be queued.
+// NewTask describes a task to be queued; its lane is that of its kind.
 type NewTask struct {
 	Kind     storage.TaskKind
-	Lane     storage.Lane
 	TenantID string
 	Subject  string
 	// Unique holds back a second open task of the same kind and subject.
@@ -26,12 +25,17 @@ type NewTask struct {
 	RunAt  Stamp
 }
 
+// BlobTask is the task of that kind about a blob: one is open at a time.
+func BlobTask(kind storage.TaskKind, tenantID, sha256 string) NewTask {
+	return NewTask{Kind: kind, TenantID: tenantID, Subject: sha256, Unique: true}
+}
+
 // Enqueue writes the task row in the transaction of the state change that asks for it. With Unique it reports
 // false when such a task is open already.
 func (tx *Tx) Enqueue(n NewTask) (bool, error) {
 	now := Now()
 	t := Task{
-		ID: NewID(), Kind: n.Kind, Lane: n.Lane, TenantID: n.TenantID, Subject: n.Subject,
+		ID: NewID(), Kind: n.Kind, Lane: storage.LaneOf(n.Kind), TenantID: n.TenantID, Subject: n.Subject,
 		State: storage.TaskQueued, RunAt: max(n.RunAt, now), CreatedAt: now, UpdatedAt: now,
 	}
 	if !n.Unique {
@@ -177,30 +181,19 @@ func (db *DB) Unring(ctx context.Context, ids []string) error {
 	})
 }
 
-// Reap puts tasks back into the queue whose lease ran out, and buries those that have used their attempts. It
-// returns how many it touched.
-func (db *DB) Reap(ctx context.Context, maxAttempts int) (requeued, buried int64, err error) {
-	err = db.InTx(ctx, func(tx *Tx) error {
+// Reap puts tasks back into the queue whose lease ran out, and returns how many.
+func (db *DB) Reap(ctx context.Context) (int64, error) {
+	var requeued int64
+	err := db.InTx(ctx, func(tx *Tx) error {
 		now := Now()
-		expired := func() *gorm.DB {
-			return tx.g.Model(&Task{}).Where("state = ? AND lease_until < ?", storage.TaskRunning, now)
-		}
-		r := expired().Where("attempts >= ?", maxAttempts).Updates(map[string]any{
-			"state": storage.TaskDead, "dedupe_key": nil, "lease_owner": "", "lease_until": 0, "updated_at": now,
-			"finished_at": now, "last_error": "the worker died or lost its lease, too often",
-		})
-		if r.Error != nil {
-			return r.Error
-		}
-		buried = r.RowsAffected
-		r = expired().Updates(map[string]any{
+		r := tx.g.Model(&Task{}).Where("state = ? AND lease_until < ?", storage.TaskRunning, now).Updates(map[string]any{
 			"state": storage.TaskQueued, "run_at": now, "rung_at": 0, "rung_by": "", "lease_owner": "", "lease_until": 0,
 			"updated_at": now, "last_error": "the worker died or lost its lease",
 		})
 		requeued = r.RowsAffected
 		return r.Error
 	})
-	return requeued, buried, err
+	return requeued, err
 }
 
 // QueueDepth is how many open tasks a lane has and how long the oldest has been due.

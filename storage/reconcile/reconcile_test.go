@@ -376,7 +376,7 @@ func TestCopyInTheWrongZoneGoesOnlyWhenNoScanCanWantIt(t *testing.T) {
 		y.upload(t, "clean")
 		y.pass(t, "clean")
 		key := y.object(t, storage.ZoneQuarantine, "clean") // a second upload of the same bytes came too late
-		scan := scanOf(y.tenant, digestOf("clean"))
+		scan := meta.BlobTask(storage.TaskScan, y.tenant, digestOf("clean"))
 		y.inTx(t, func(tx *meta.Tx) error { _, err := tx.Enqueue(scan); return err })
 		require.Zero(t, y.sweep(t).Misplaced)
 		require.True(t, y.has(t, storage.ZoneQuarantine, key), "a rescan is about to run")
@@ -415,7 +415,7 @@ func TestScanThatMovesTheBlobWhileTheSweeperLooksKeepsItsCopy(t *testing.T) {
 		f := family{y.tenant, digest, []object{{key: key, tenantID: y.tenant, sha256: digest}}}
 
 		// The scan is open from the upload on; it runs to its end between the sweeper's list and its deletion.
-		scan := scanOf(y.tenant, digest)
+		scan := meta.BlobTask(storage.TaskScan, y.tenant, digest)
 		y.inTx(t, func(tx *meta.Tx) error { _, err := tx.Enqueue(scan); return err })
 		require.NoError(t, y.removeMisplaced(ctx, &Report{}, storage.ZoneClean, f))
 		require.True(t, y.has(t, storage.ZoneClean, key), "not while the scan is open")
@@ -444,7 +444,10 @@ func TestVariantWithoutARowGoesUnlessTheImageJobIsOpen(t *testing.T) {
 		digest := digestOf("picture")
 		stray := storage.VariantKey(y.tenant, digest, "w640", "webp")
 		y.put(t, storage.ZoneClean, stray, "no row")
-		y.inTx(t, func(tx *meta.Tx) error { _, err := tx.Enqueue(imageOf(y.tenant, digest)); return err })
+		y.inTx(t, func(tx *meta.Tx) error {
+			_, err := tx.Enqueue(meta.BlobTask(storage.TaskImage, y.tenant, digest))
+			return err
+		})
 		require.Zero(t, y.sweep(t).Strays)
 		require.True(t, y.has(t, storage.ZoneClean, stray))
 		y.inTx(t, func(tx *meta.Tx) error { return tx.Tenant(y.tenant).CancelTasks(digest) })
@@ -456,10 +459,10 @@ func TestVariantWithoutARowGoesUnlessTheImageJobIsOpen(t *testing.T) {
 func TestSweeperThatDiesWhileItHoldsATaskLeavesAnOrdinaryOne(t *testing.T) {
 	onEach(t, func(t *testing.T, y *yard) {
 		y.upload(t, "held")
-		_, held, err := y.db.Hold(ctx, scanOf(y.tenant, digestOf("held")), "sweeper", -time.Second)
+		_, held, err := y.db.Hold(ctx, meta.BlobTask(storage.TaskScan, y.tenant, digestOf("held")), "sweeper", -time.Second)
 		require.NoError(t, err)
 		require.True(t, held)
-		requeued, _, err := y.db.Reap(ctx, 10)
+		requeued, err := y.db.Reap(ctx)
 		require.NoError(t, err)
 		require.EqualValues(t, 1, requeued)
 		rung, err := y.db.Ring(ctx, 0, 10)
@@ -490,7 +493,7 @@ func TestLostWorkIsQueuedAgainAndDeadWorkIsNot(t *testing.T) {
 		y.upload(t, "no variants")
 		y.pass(t, "no variants")
 		y.verdict(t, "no variants", storage.ScanClean, storage.ZoneClean, storage.MediaPending)
-		lease, held, err := y.db.Hold(ctx, scanOf(y.tenant, digestOf("dead scan")), "w", time.Minute)
+		lease, held, err := y.db.Hold(ctx, meta.BlobTask(storage.TaskScan, y.tenant, digestOf("dead scan")), "w", time.Minute)
 		require.NoError(t, err)
 		require.True(t, held)
 		y.inTx(t, func(tx *meta.Tx) error { return tx.Bury(lease, "dead") })

@@ -75,12 +75,12 @@ func (r *Reconciler) requeueStranded(ctx context.Context, rep *Report) error {
 		return err
 	}
 	for _, b := range scans {
-		if err := r.requeue(ctx, rep, scanOf(b.TenantID, b.SHA256)); err != nil {
+		if err := r.requeue(ctx, rep, meta.BlobTask(storage.TaskScan, b.TenantID, b.SHA256)); err != nil {
 			return err
 		}
 	}
 	for _, b := range images {
-		if err := r.requeue(ctx, rep, imageOf(b.TenantID, b.SHA256)); err != nil {
+		if err := r.requeue(ctx, rep, meta.BlobTask(storage.TaskImage, b.TenantID, b.SHA256)); err != nil {
 			return err
 		}
 	}
@@ -107,12 +107,4 @@ func (r *Reconciler) requeue(ctx context.Context, rep *Report, n meta.NewTask) e
 func (r *Reconciler) forget(ctx context.Context, _ *Report) error {
 	now := meta.Now()
 	return r.db.Forget(ctx, now.Add(-r.cfg.TaskHistory), now.Add(-r.cfg.EventHistory), now.Add(-r.cfg.IdempotencyTTL))
-}
-
-func scanOf(tenantID, sha256 string) meta.NewTask {
-	return meta.NewTask{Kind: storage.TaskScan, Lane: storage.LaneScan, TenantID: tenantID, Subject: sha256, Unique: true}
-}
-
-func imageOf(tenantID, sha256 string) meta.NewTask {
-	return meta.NewTask{Kind: storage.TaskImage, Lane: storage.LaneImage, TenantID: tenantID, Subject: sha256, Unique: true}
 }

@@ -18,7 +18,7 @@ const (
 // removeMisplaced deletes a blob's objects from the zone where its row does not say it is. A scan copies a blob
 // before it moves the row, so the row alone proves nothing: the scan's task is held meanwhile.
 func (r *Reconciler) removeMisplaced(ctx context.Context, rep *Report, zone storage.Zone, f family) error {
-	return r.whileHeld(ctx, rep, scanOf(f.tenantID, f.sha256), func(ctx context.Context) error {
+	return r.whileHeld(ctx, rep, meta.BlobTask(storage.TaskScan, f.tenantID, f.sha256), func(ctx context.Context) error {
 		b, err := r.db.Tenant(ctx, f.tenantID).Blob(f.sha256)
 		if errors.Is(err, storage.ErrNotFound) || (err == nil && (b.Sweeping || b.Zone == zone)) {
 			return nil
@@ -38,7 +38,7 @@ func (r *Reconciler) removeStrays(ctx context.Context, rep *Report, zone storage
 	if len(f.objects) == 0 {
 		return nil
 	}
-	return r.whileHeld(ctx, rep, imageOf(f.tenantID, f.sha256), func(ctx context.Context) error {
+	return r.whileHeld(ctx, rep, meta.BlobTask(storage.TaskImage, f.tenantID, f.sha256), func(ctx context.Context) error {
 		tenant := r.db.Tenant(ctx, f.tenantID)
 		var strays []object
 		for _, o := range f.objects {

@@ -67,7 +67,7 @@ func beAWorker(dbURL, brokerURL string) error {
 
 func TestTasksOfAKilledWorkerAreTakenUp(t *testing.T) {
 	inEachMode(t, func(t *testing.T, w world) {
-		ids := w.enqueue(t, storage.TaskScan, storage.LaneScan, 8)
+		ids := w.enqueue(t, storage.TaskScan, 8)
 		exe, err := os.Executable()
 		require.NoError(t, err)
 		doomed := exec.Command(exe)
@@ -97,13 +97,13 @@ func TestTasksOfAKilledWorkerAreTakenUp(t *testing.T) {
 
 func TestTaskThatKillsEveryWorkerIsBuriedWithItsMeaning(t *testing.T) {
 	inEachMode(t, func(t *testing.T, w world) {
-		id := w.enqueue(t, storage.TaskScan, storage.LaneScan, 1)[0]
+		id := w.enqueue(t, storage.TaskScan, 1)[0]
 		for range 3 { // workers that claim it and are never heard of again
 			require.Eventually(t, func() bool {
 				_, won, err := w.db.Claim(context.Background(), id, "doomed", -time.Second)
 				return err == nil && won
 			}, patience, 20*time.Millisecond)
-			_, _, err := w.db.Reap(context.Background(), 1000)
+			_, err := w.db.Reap(context.Background())
 			require.NoError(t, err)
 		}
 		deadly := job(func(context.Context, *jobs.Run) (jobs.Commit, error) {
@@ -127,9 +127,9 @@ func TestBrokerThatBreaksAndReturnsLosesNothing(t *testing.T) {
 	w.start(t, quick("two"), w.doorbell(t), nil, job(doneOnce))
 	var all []string
 	for range 4 {
-		all = append(all, w.enqueue(t, storage.TaskScan, storage.LaneScan, 100)...)
+		all = append(all, w.enqueue(t, storage.TaskScan, 100)...)
 		cable.cut()
-		all = append(all, w.enqueue(t, storage.TaskScan, storage.LaneScan, 10)...)
+		all = append(all, w.enqueue(t, storage.TaskScan, 10)...)
 		cable.mend()
 	}
 	w.awaitAll(t, all, storage.TaskDone)
@@ -147,7 +147,7 @@ func TestPurgedAndDeletedQueuesLoseNothing(t *testing.T) {
 	require.NoError(t, err)
 
 	bell := w.doorbell(t)
-	ids := w.enqueue(t, storage.TaskScan, storage.LaneScan, 50)
+	ids := w.enqueue(t, storage.TaskScan, 50)
 	rung, err := w.db.Ring(context.Background(), 0, 50)
 	require.NoError(t, err)
 	var rings []dispatch.Ring
@@ -171,7 +171,7 @@ func TestPurgedAndDeletedQueuesLoseNothing(t *testing.T) {
 	w.awaitAll(t, ids[:25], storage.TaskDone)
 	_, err = ch.QueueDelete("gatehouse.scan", false, false, false)
 	require.NoError(t, err)
-	ids = append(ids, w.enqueue(t, storage.TaskScan, storage.LaneScan, 50)...)
+	ids = append(ids, w.enqueue(t, storage.TaskScan, 50)...)
 	w.awaitAll(t, ids, storage.TaskDone)
 	for _, id := range ids {
 		require.Equal(t, 1, w.committed(t, id))

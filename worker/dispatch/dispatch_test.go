@@ -21,7 +21,7 @@ import (
 
 func TestEachTaskIsDoneOnceThoughRingsAreDoubledAndShuffled(t *testing.T) {
 	inEachMode(t, func(t *testing.T, w world) {
-		ids := w.enqueue(t, storage.TaskScan, storage.LaneScan, 150)
+		ids := w.enqueue(t, storage.TaskScan, 150)
 		bells := []dispatch.Doorbell{w.doorbell(t), w.doorbell(t)}
 		for _, bell := range bells {
 			var rings []dispatch.Ring
@@ -48,7 +48,7 @@ func TestEachTaskIsDoneOnceThoughRingsAreDoubledAndShuffled(t *testing.T) {
 
 func TestLostRingsAreRungAgain(t *testing.T) {
 	inEachMode(t, func(t *testing.T, w world) {
-		ids := w.enqueue(t, storage.TaskScan, storage.LaneScan, 20)
+		ids := w.enqueue(t, storage.TaskScan, 20)
 		rung, err := w.db.Ring(context.Background(), 0, 100)
 		require.NoError(t, err)
 		require.Len(t, rung, 20, "a relay marks them as rung, and dies before it rings")
@@ -63,7 +63,7 @@ func TestLostRingsAreRungAgain(t *testing.T) {
 
 func TestFailedAttemptsBackOffAndEndAsDead(t *testing.T) {
 	inEachMode(t, func(t *testing.T, w world) {
-		ids := w.enqueue(t, storage.TaskScan, storage.LaneScan, 1)
+		ids := w.enqueue(t, storage.TaskScan, 1)
 		var mu sync.Mutex
 		var at []time.Time
 		cfg := quick("one")
@@ -139,7 +139,7 @@ func TestOutcomeIsTheError(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inEachMode(t, func(t *testing.T, w world) {
-				ids := w.enqueue(t, storage.TaskScan, storage.LaneScan, 1)
+				ids := w.enqueue(t, storage.TaskScan, 1)
 				var runs atomic.Int64
 				w.start(t, quick("one"), w.doorbell(t), nil, job(func(context.Context, *jobs.Run) (jobs.Commit, error) {
 					return tc.run(runs.Add(1))
@@ -156,7 +156,7 @@ func TestOutcomeIsTheError(t *testing.T) {
 
 func TestJobIsCutAtItsTimeoutAndTriedAgain(t *testing.T) {
 	inEachMode(t, func(t *testing.T, w world) {
-		ids := w.enqueue(t, storage.TaskScan, storage.LaneScan, 1)
+		ids := w.enqueue(t, storage.TaskScan, 1)
 		slow := job(func(ctx context.Context, r *jobs.Run) (jobs.Commit, error) {
 			if r.Task().Attempts == 1 {
 				<-ctx.Done()
@@ -175,7 +175,7 @@ func TestSlowLaneHoldsUpNoOther(t *testing.T) {
 	inEachMode(t, func(t *testing.T, w world) {
 		release := make(chan struct{})
 		slow := jobs.Job{
-			Kind: storage.TaskVideo, Lane: storage.LaneVideo, Timeout: time.Minute,
+			Kind: storage.TaskVideo, Timeout: time.Minute,
 			Run: func(ctx context.Context, r *jobs.Run) (jobs.Commit, error) {
 				select {
 				case <-release:
@@ -185,9 +185,9 @@ func TestSlowLaneHoldsUpNoOther(t *testing.T) {
 				}
 			},
 		}
-		videos := w.enqueue(t, storage.TaskVideo, storage.LaneVideo, 50)
+		videos := w.enqueue(t, storage.TaskVideo, 50)
 		w.start(t, quick("one"), w.doorbell(t), nil, slow, job(doneOnce))
-		scans := w.enqueue(t, storage.TaskScan, storage.LaneScan, 50)
+		scans := w.enqueue(t, storage.TaskScan, 50)
 		w.awaitAll(t, scans, storage.TaskDone)
 		for _, id := range videos {
 			require.Zero(t, w.committed(t, id))
@@ -199,7 +199,7 @@ func TestSlowLaneHoldsUpNoOther(t *testing.T) {
 
 func TestLongJobKeepsItsLease(t *testing.T) {
 	inEachMode(t, func(t *testing.T, w world) {
-		ids := w.enqueue(t, storage.TaskScan, storage.LaneScan, 1)
+		ids := w.enqueue(t, storage.TaskScan, 1)
 		cfg := quick("one")
 		until := make(chan struct{})
 		started := make(chan struct{})
@@ -227,7 +227,7 @@ func TestLongJobKeepsItsLease(t *testing.T) {
 
 func TestCancelledTaskStopsItsJobAndCommitsNothing(t *testing.T) {
 	inEachMode(t, func(t *testing.T, w world) {
-		ids := w.enqueue(t, storage.TaskScan, storage.LaneScan, 1)
+		ids := w.enqueue(t, storage.TaskScan, 1)
 		started, stopped := make(chan struct{}), make(chan struct{})
 		w.start(t, quick("one"), w.doorbell(t), nil, job(func(ctx context.Context, r *jobs.Run) (jobs.Commit, error) {
 			close(started)
@@ -250,7 +250,7 @@ func TestCancelledTaskStopsItsJobAndCommitsNothing(t *testing.T) {
 
 func TestStoppingHandsRunningTasksBack(t *testing.T) {
 	inEachMode(t, func(t *testing.T, w world) {
-		ids := w.enqueue(t, storage.TaskScan, storage.LaneScan, 2)
+		ids := w.enqueue(t, storage.TaskScan, 2)
 		var started sync.WaitGroup
 		started.Add(2)
 		cfg := quick("one")
@@ -274,7 +274,7 @@ func TestStoppingHandsRunningTasksBack(t *testing.T) {
 
 func TestStoppingLetsRunningTasksEnd(t *testing.T) {
 	inEachMode(t, func(t *testing.T, w world) {
-		ids := w.enqueue(t, storage.TaskScan, storage.LaneScan, 1)
+		ids := w.enqueue(t, storage.TaskScan, 1)
 		started, release := make(chan struct{}), make(chan struct{})
 		stop := w.start(t, quick("one"), w.doorbell(t), nil, job(func(_ context.Context, r *jobs.Run) (jobs.Commit, error) {
 			close(started)
@@ -292,7 +292,7 @@ func TestStoppingLetsRunningTasksEnd(t *testing.T) {
 
 func TestTaskOfUnknownKindWaitsForAWorkerThatKnowsIt(t *testing.T) {
 	inEachMode(t, func(t *testing.T, w world) {
-		ids := w.enqueue(t, storage.TaskVideo, storage.LaneVideo, 1)
+		ids := w.enqueue(t, storage.TaskVideo, 1)
 		w.start(t, quick("one"), w.doorbell(t), nil, job(doneOnce))
 		require.Eventually(t, func() bool {
 			task := w.task(t, ids[0])
@@ -309,7 +309,7 @@ func TestPeriodicJobIsDoneByOneOfTheWorkers(t *testing.T) {
 			{Name: "hourly", Every: time.Hour, Do: func(context.Context) error { turns.Add(1); return nil }},
 			{Name: "queues", Every: time.Hour, Do: func(ctx context.Context) error {
 				return w.db.InTx(ctx, func(tx *meta.Tx) error {
-					_, err := tx.Enqueue(meta.NewTask{Kind: storage.TaskScan, Lane: storage.LaneScan, TenantID: w.tenant, Subject: "periodic", Unique: true})
+					_, err := tx.Enqueue(meta.NewTask{Kind: storage.TaskScan, TenantID: w.tenant, Subject: "periodic", Unique: true})
 					return err
 				})
 			}},
@@ -334,7 +334,7 @@ func TestMetricsCountAttemptsAndDepths(t *testing.T) {
 	d, err := dispatch.New(quick("one"), w.db, w.doorbell(t), list, nil, reg, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	run(t, d)
-	w.awaitAll(t, w.enqueue(t, storage.TaskScan, storage.LaneScan, 2), storage.TaskDead)
+	w.awaitAll(t, w.enqueue(t, storage.TaskScan, 2), storage.TaskDead)
 	require.Eventually(t, func() bool {
 		text := metricText(t, reg)
 		return containsAll(text, `name:"gatehouse_tasks"`, `value:"dead"`, `name:"gatehouse_task_oldest_due_seconds"`,

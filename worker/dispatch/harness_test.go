@@ -105,12 +105,12 @@ func run(t *testing.T, d *dispatch.Dispatcher) (stop func() error) {
 }
 
 // enqueue queues n tasks and returns their ids.
-func (w world) enqueue(t testing.TB, kind storage.TaskKind, lane storage.Lane, n int) []string {
+func (w world) enqueue(t testing.TB, kind storage.TaskKind, n int) []string {
 	t.Helper()
 	subject := string(kind) + "-" + meta.NewID()
 	require.NoError(t, w.db.InTx(context.Background(), func(tx *meta.Tx) error {
 		for range n {
-			if _, err := tx.Enqueue(meta.NewTask{Kind: kind, Lane: lane, TenantID: w.tenant, Subject: subject}); err != nil {
+			if _, err := tx.Enqueue(meta.NewTask{Kind: kind, TenantID: w.tenant, Subject: subject}); err != nil {
 				return err
 			}
 		}
@@ -165,7 +165,7 @@ func leaveEvent(r *jobs.Run) jobs.Commit {
 
 // job makes one of kind scan.
 func job(run func(ctx context.Context, r *jobs.Run) (jobs.Commit, error)) jobs.Job {
-	return jobs.Job{Kind: storage.TaskScan, Lane: storage.LaneScan, Timeout: time.Minute, Run: run}
+	return jobs.Job{Kind: storage.TaskScan, Timeout: time.Minute, Run: run}
 }
 
 func doneOnce(_ context.Context, r *jobs.Run) (jobs.Commit, error) { return leaveEvent(r), nil }

@@ -134,14 +134,10 @@ func (b *bench) inTx(t testing.TB, fn func(tx *meta.Tx) error) {
 	require.NoError(t, b.db.InTx(context.Background(), fn))
 }
 
-var laneOf = map[storage.TaskKind]storage.Lane{
-	storage.TaskScan: storage.LaneScan, storage.TaskImage: storage.LaneImage, storage.TaskSweep: storage.LaneHousekeeping,
-}
-
 func (b *bench) queue(t testing.TB, kind storage.TaskKind, digest string) {
 	t.Helper()
 	b.inTx(t, func(tx *meta.Tx) error {
-		_, err := tx.Enqueue(meta.NewTask{Kind: kind, Lane: laneOf[kind], TenantID: b.tenant, Subject: digest, Unique: true})
+		_, err := tx.Enqueue(meta.BlobTask(kind, b.tenant, digest))
 		return err
 	})
 }

@@ -223,7 +223,7 @@ func TestNothingIsLeftAfterEverythingIsDeletedAndSwept(t *testing.T) {
 			b.inTx(t, func(tx *meta.Tx) error { _, err := tx.Tenant(b.tenant).DeleteAsset(asset); return err })
 		}
 		b.inTx(t, func(tx *meta.Tx) error {
-			_, err := tx.Enqueue(meta.NewTask{Kind: storage.TaskSweep, Lane: storage.LaneHousekeeping, TenantID: b.tenant, Unique: true})
+			_, err := tx.Enqueue(meta.NewTask{Kind: storage.TaskSweep, TenantID: b.tenant, Unique: true})
 			return err
 		})
 		require.NoError(t, b.attempt(t, storage.TaskSweep, ""))

@@ -40,9 +40,9 @@ func List(d Deps) []Job {
 	image := &image{db: d.DB, zones: d.Zones, ledger: d.Ledger, runner: d.Pictures, presets: d.Presets}
 	sweep := &sweep{reconciler: d.Reconciler}
 	return []Job{
-		{Kind: storage.TaskScan, Lane: storage.LaneScan, Timeout: d.ScanTimeout, Run: scan.run, Dead: scan.dead},
-		{Kind: storage.TaskImage, Lane: storage.LaneImage, Timeout: d.ImageTimeout, Run: image.run, Dead: image.dead},
-		{Kind: storage.TaskSweep, Lane: storage.LaneHousekeeping, Timeout: sweepTimeout, Run: sweep.run},
+		{Kind: storage.TaskScan, Timeout: d.ScanTimeout, Run: scan.run, Dead: scan.dead},
+		{Kind: storage.TaskImage, Timeout: d.ImageTimeout, Run: image.run, Dead: image.dead},
+		{Kind: storage.TaskSweep, Timeout: sweepTimeout, Run: sweep.run},
 	}
 }
 
@@ -51,7 +51,7 @@ func Schedule(d Deps) []Periodic {
 	return []Periodic{
 		{Name: "sweep", Every: d.SweepEvery, Do: func(ctx context.Context) error {
 			return d.DB.InTx(ctx, func(tx *meta.Tx) error {
-				_, err := tx.Enqueue(meta.NewTask{Kind: storage.TaskSweep, Lane: storage.LaneHousekeeping, Unique: true})
+				_, err := tx.Enqueue(meta.NewTask{Kind: storage.TaskSweep, Unique: true})
 				return err
 			})
 		}},

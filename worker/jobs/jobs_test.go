@@ -21,7 +21,7 @@ func TestEveryKindHasOneJob(t *testing.T) {
 	for _, j := range jobs.List(jobs.Deps{ScanTimeout: time.Minute, ImageTimeout: time.Minute}) {
 		require.False(t, seen[j.Kind], "two jobs for %s", j.Kind)
 		seen[j.Kind] = true
-		require.Equal(t, lanes[j.Kind], j.Lane, "lane of %s", j.Kind)
+		require.Equal(t, lanes[j.Kind], storage.LaneOf(j.Kind), "lane of %s", j.Kind)
 		require.NotNil(t, j.Run)
 		require.Positive(t, j.Timeout)
 	}

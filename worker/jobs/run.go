@@ -18,7 +18,6 @@ type Commit func(*meta.Tx) error
 // Job is one kind of task and how it is done.
 type Job struct {
 	Kind storage.TaskKind
-	Lane storage.Lane
 	// Timeout bounds one attempt; a job that exceeds it has failed the attempt.
 	Timeout time.Duration
 	// Run does it. A nil Commit has nothing to write.

@@ -200,10 +200,7 @@ func (s *scan) follow(tx *meta.Tx, b meta.Blob, v storage.Verdict, media storage
 		return fmt.Errorf("move the assets: %w", err)
 	}
 	if media == storage.MediaPending && b.MediaStatus != storage.MediaPending {
-		_, err := tx.Enqueue(meta.NewTask{
-			Kind: storage.TaskImage, Lane: storage.LaneImage, TenantID: b.TenantID, Subject: b.SHA256, Unique: true,
-		})
-		if err != nil {
+		if _, err := tx.Enqueue(meta.BlobTask(storage.TaskImage, b.TenantID, b.SHA256)); err != nil {
 			return fmt.Errorf("queue the variants: %w", err)
 		}
 	}

@@ -242,7 +242,7 @@ func TestTwoScansOfOneBlobAtOnceAreHarmless(t *testing.T) {
 				require.True(t, won)
 				runs[i] = jobs.NewRun(b.db, l, b.claimLog(t))
 				if i == 0 {
-					_, _, err := b.db.Reap(context.Background(), 100)
+					_, err := b.db.Reap(context.Background())
 					require.NoError(t, err)
 				}
 			}
