@@ -128,6 +128,10 @@ func (t Tenant) DeleteAsset(id string) (Asset, error) {
 		return a, notFound(err)
 	}
 	now := Now()
+	// The blob's row before the asset's, as verdicts and links lock them: the other way round they deadlock.
+	if err := t.dropReference(a.SHA256, now); err != nil {
+		return a, err
+	}
 	r := t.rows(&Asset{}).Where("id = ? AND revision = ?", id, a.Revision).Updates(map[string]any{
 		"state": storage.AssetDeleted, "deleted_at": now, "updated_at": now, "revision": revisionUp,
 	})
@@ -136,9 +140,6 @@ func (t Tenant) DeleteAsset(id string) (Asset, error) {
 	}
 	if r.RowsAffected == 0 {
 		return a, ErrChanged
-	}
-	if err := t.dropReference(a.SHA256, now); err != nil {
-		return a, err
 	}
 	return a, t.Record(id, storage.EventDeleted, nil)
 }

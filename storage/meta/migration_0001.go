@@ -72,7 +72,10 @@ func initialUp(Dialect) []string {
 			updated_at bigint NOT NULL,
 			PRIMARY KEY (tenant_id, sha256)
 		){table}`,
-		`CREATE INDEX blobs_unreferenced ON blobs (unreferenced_at)`,
+		// The sweeper's questions: unreferenced, claimed, stranded, expired. Few blobs are in the states it asks for.
+		`CREATE INDEX blobs_unreferenced ON blobs (refs, sweeping, unreferenced_at)`,
+		`CREATE INDEX blobs_scan ON blobs (scan_status, scanned_at)`,
+		`CREATE INDEX blobs_media ON blobs (media_status)`,
 
 		`CREATE TABLE assets (
 			id {id} PRIMARY KEY,

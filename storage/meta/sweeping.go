@@ -2,6 +2,7 @@ package meta
 
 import (
 	"context"
+	"fmt"
 
 	"gorm.io/gorm"
 
@@ -13,13 +14,25 @@ import (
 func (db *DB) Sweepable(ctx context.Context, unreferenced, abandoned Stamp, limit int) ([]Blob, error) {
 	var out []Blob
 	g := db.g.WithContext(ctx)
-	err := g.Where(sweepable(g, unreferenced, abandoned)).Limit(limit).Find(&out).Error
-	return out, err
+	// Two probes on one index instead of one OR that no database plans well.
+	for _, where := range []*gorm.DB{unreferencedSince(g, unreferenced), abandonedSince(g, abandoned)} {
+		var some []Blob
+		if err := where.Limit(limit - len(out)).Find(&some).Error; err != nil {
+			return nil, err
+		}
+		if out = append(out, some...); len(out) == limit {
+			break
+		}
+	}
+	return out, nil
 }
 
-func sweepable(g *gorm.DB, unreferenced, abandoned Stamp) *gorm.DB {
-	return g.Where("refs = 0 AND ((sweeping = ? AND unreferenced_at > 0 AND unreferenced_at <= ?) OR (sweeping = ? AND updated_at <= ?))",
-		false, unreferenced, true, abandoned)
+func unreferencedSince(g *gorm.DB, cutoff Stamp) *gorm.DB {
+	return g.Where("refs = 0 AND sweeping = ? AND unreferenced_at > 0 AND unreferenced_at <= ?", false, cutoff)
+}
+
+func abandonedSince(g *gorm.DB, cutoff Stamp) *gorm.DB {
+	return g.Where("refs = 0 AND sweeping = ? AND updated_at <= ?", true, cutoff)
 }
 
 // BeginSweep claims a blob for one sweeper, by the rule of Sweepable; from then on nothing links to it. It reports
@@ -27,7 +40,7 @@ func sweepable(g *gorm.DB, unreferenced, abandoned Stamp) *gorm.DB {
 // its objects long before the claim counts as abandoned.
 func (tx *Tx) BeginSweep(tenantID, sha256 string, unreferenced, abandoned Stamp) (bool, error) {
 	r := tx.g.Model(&Blob{}).Where("tenant_id = ? AND sha256 = ?", tenantID, sha256).
-		Where(sweepable(tx.g, unreferenced, abandoned)).
+		Where(tx.g.Where(unreferencedSince(tx.g, unreferenced)).Or(abandonedSince(tx.g, abandoned))).
 		Updates(map[string]any{"sweeping": true, "revision": revisionUp, "updated_at": Now()})
 	return r.RowsAffected == 1, r.Error
 }
@@ -86,24 +99,68 @@ func (t Tenant) StoredBytes() (int64, error) {
 	return blobs + variants, err
 }
 
+// forgetBatch is how many rows one statement of Forget deletes: uploads wait for it on SQLite.
+const forgetBatch = 500
+
 // Forget removes rows that have outlived their use: finished tasks, events and idempotency keys older than the
 // stamps. Dead tasks stay.
 func (db *DB) Forget(ctx context.Context, tasks, events, keys Stamp) error {
-	return db.InTx(ctx, func(tx *Tx) error {
-		for _, del := range []struct {
-			model any
-			where *gorm.DB
-		}{
-			{&Task{}, tx.g.Where("finished_at > 0 AND finished_at < ? AND state <> ?", tasks, storage.TaskDead)},
-			{&Event{}, tx.g.Where("at < ?", events)},
-			{&IdempotencyKey{}, tx.g.Where("created_at < ?", keys)},
-		} {
-			if err := del.where.Delete(del.model).Error; err != nil {
-				return err
-			}
+	err := forget[string](ctx, db, &Task{}, "id", "finished_at > 0 AND finished_at < ? AND state <> ?", tasks, storage.TaskDead)
+	if err != nil {
+		return fmt.Errorf("tasks: %w", err)
+	}
+	if err := forget[int64](ctx, db, &Event{}, "id", "at < ?", events); err != nil {
+		return fmt.Errorf("events: %w", err)
+	}
+	if err := db.forgetKeys(ctx, keys); err != nil {
+		return fmt.Errorf("idempotency keys: %w", err)
+	}
+	return nil
+}
+
+// forget deletes batch by batch. The ids are read first, because MySQL has no LIMIT in the subquery of an IN.
+func forget[ID any](ctx context.Context, db *DB, model any, column, where string, args ...any) error {
+	for {
+		var ids []ID
+		err := db.g.WithContext(ctx).Model(model).Where(where, args...).Limit(forgetBatch).Pluck(column, &ids).Error
+		if err != nil || len(ids) == 0 {
+			return err
 		}
-		return nil
-	})
+		// The condition again: an operator may have queued a task anew meanwhile.
+		err = db.InTx(ctx, func(tx *Tx) error {
+			return tx.g.Where(column+" IN ?", ids).Where(where, args...).Delete(model).Error
+		})
+		if err != nil || len(ids) < forgetBatch {
+			return err
+		}
+	}
+}
+
+// forgetKeys is forget for the table whose key has two columns.
+func (db *DB) forgetKeys(ctx context.Context, before Stamp) error {
+	for {
+		var list []IdempotencyKey
+		err := db.g.WithContext(ctx).Where("created_at < ?", before).Order("tenant_id").Limit(forgetBatch).Find(&list).Error
+		if err != nil || len(list) == 0 {
+			return err
+		}
+		byTenant := map[string][]string{}
+		for _, k := range list {
+			byTenant[k.TenantID] = append(byTenant[k.TenantID], k.Key)
+		}
+		err = db.InTx(ctx, func(tx *Tx) error {
+			for tenant, keys := range byTenant {
+				err := tx.g.Where("tenant_id = ? AND idem_key IN ? AND created_at < ?", tenant, keys, before).Delete(&IdempotencyKey{}).Error
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil || len(list) < forgetBatch {
+			return err
+		}
+	}
 }
 
 // ExpiredInfections lists blobs whose bad verdict is older than the cutoff and that are still referenced.
