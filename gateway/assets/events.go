@@ -20,8 +20,10 @@ const (
 	// is none.
 	eventPoll    = 100 * time.Millisecond
 	eventPollMax = time.Second
-	// eventBeat keeps proxies from closing a quiet stream.
+	// eventBeat keeps proxies from closing a quiet stream. The first one comes after firstBeat: a write is what shows
+	// that a client has gone, and its slot is free again.
 	eventBeat = 15 * time.Second
+	firstBeat = time.Second
 	// eventPage bounds one look.
 	eventPage = 100
 	// streamLife ends a stream that never becomes final; the client connects again with Last-Event-ID.
@@ -58,6 +60,11 @@ func (a *API) Events(c *fiber.Ctx) error {
 			return c.SendStatus(fiber.StatusNoContent)
 		}
 	}
+	if c.Method() == fiber.MethodHead {
+		c.Set(fiber.HeaderContentType, "text/event-stream")
+		c.Response().SkipBody = true
+		return nil
+	}
 	select {
 	case a.Streams <- struct{}{}:
 	default:
@@ -93,7 +100,7 @@ type eventStream struct {
 // run writes events until the asset is final or the client has gone, which only a failing write shows. Its error is
 // trouble of our own.
 func (s *eventStream) run(w *bufio.Writer) error {
-	poll, beat := eventPoll, time.Now().Add(eventBeat)
+	poll, beat := eventPoll, time.Now().Add(firstBeat)
 	for end := time.Now().Add(streamLife); time.Now().Before(end); {
 		n, done, err := s.news(w)
 		if err != nil {

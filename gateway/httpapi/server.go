@@ -106,6 +106,7 @@ func New(o Options) (*Server, error) {
 		// Parameters and headers are copies: they end up in rows, logs and goroutines that outlive the request.
 		Immutable:             true,
 		CaseSensitive:         true,
+		StrictRouting:         true, // one address for one thing; what judges paths need not know of trailing slashes
 		DisableStartupMessage: true,
 		JSONEncoder:           encodeJSON,
 		ErrorHandler: func(c *fiber.Ctx, err error) error {

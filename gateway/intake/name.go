@@ -152,7 +152,7 @@ func checkNameShape(name string) error {
 	// Folded, so that fullwidth letters, superscript digits and small dots hide nothing.
 	segments := strings.Split(strings.ToLower(norm.NFKC.String(name)), ".")
 	for i, s := range segments {
-		segments[i] = strings.TrimSpace(s)
+		segments[i] = strings.TrimSpace(plainSegment(s))
 	}
 	if isDevice(segments[0]) {
 		return badName(nameReserved, nil)
@@ -166,6 +166,18 @@ func checkNameShape(name string) error {
 		}
 	}
 	return nil
+}
+
+// plainSegment drops what some reader of a name would not see: variation selectors, which have no glyph of their
+// own (they stay legal, emoji need them), and what follows a semicolon, where some servers end a name.
+func plainSegment(s string) string {
+	s, _, _ = strings.Cut(s, ";")
+	return strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Variation_Selector, r) {
+			return -1
+		}
+		return r
+	}, s)
 }
 
 // isDot knows the full stop and the characters that fold into exactly one.

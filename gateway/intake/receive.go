@@ -150,10 +150,7 @@ func (in *Intake) receive(ctx context.Context, up Upload, c *Candidate) (_ Recei
 
 	ctx, cancel := context.WithTimeout(ctx, storeTime(c.Size))
 	defer cancel()
-	if err := in.Ledger.Grow(ctx, &reservation, c.Size); err != nil {
-		return Receipt{}, "quota", withUpgrade(err, up.Policy)
-	}
-	receipt, err := in.store(ctx, up, c, digest, spooled, reservation)
+	receipt, err := in.store(ctx, up, c, digest, spooled, &reservation)
 	if err == nil && !receipt.Replayed {
 		reservation = quota.Reservation{} // settled
 	}
@@ -163,7 +160,18 @@ func (in *Intake) receive(ctx context.Context, up Upload, c *Candidate) (_ Recei
 func (in *Intake) reserve(ctx context.Context, up Upload) (quota.Reservation, error) {
 	ctx, cancel := context.WithTimeout(ctx, bookkeepingTime)
 	defer cancel()
-	return in.Ledger.Reserve(ctx, up.TenantID, max(up.DeclaredSize, 0))
+	bytes := max(up.DeclaredSize, 0)
+	if up.IdempotencyKey != "" {
+		// The repetition of an upload that was accepted needs no room: the answer to it was lost, that is all.
+		_, err := in.DB.Tenant(ctx, up.TenantID).Idempotent(up.IdempotencyKey)
+		switch {
+		case err == nil:
+			bytes = 0
+		case !errors.Is(err, storage.ErrNotFound):
+			return quota.Reservation{}, err
+		}
+	}
+	return in.Ledger.Reserve(ctx, up.TenantID, bytes)
 }
 
 // storeTime bounds putting the object and writing the rows: two minutes, and a second for each MiB, which any

@@ -243,7 +243,31 @@ func TestIdempotencyKeyUnderARaceOfOtherBytesIsAConflict(t *testing.T) {
 		q, err := db.Tenant(context.Background(), h.tenant).Quota()
 		require.NoError(t, err)
 		require.Zero(t, q.Reserved)
+		objects := 0
+		for _, err := range h.Zones.Quarantine.List(context.Background(), "", "") {
+			require.NoError(t, err)
+			objects++
+		}
+		require.Equal(t, 1, objects, "what was refused is not kept outside the ledger")
 	})
+}
+
+func TestRepeatedUploadNeedsNoRoom(t *testing.T) {
+	h := newHouse(t, metatest.SQLite(t), 5000)
+	up := h.upload("a.txt", note(5000))
+	up.IdempotencyKey = "once"
+	first, err := h.Receive(context.Background(), up)
+	require.NoError(t, err)
+	again := h.upload("a.txt", note(5000))
+	again.IdempotencyKey = "once"
+	second, err := h.Receive(context.Background(), again)
+	require.NoError(t, err)
+	require.True(t, second.Replayed)
+	require.Equal(t, first.Asset.ID, second.Asset.ID)
+	other := h.upload("a.txt", note(4999))
+	other.IdempotencyKey = "once"
+	_, err = h.Receive(context.Background(), other)
+	require.Equal(t, storage.CodeConflict, storage.CodeOf(err))
 }
 
 func TestPlanMayRejectDuplicates(t *testing.T) {

@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"io"
@@ -44,7 +45,7 @@ var (
 	markupStarts = []string{"<head", "<body", "<iframe", "<svg", "<object", "<embed", "<hta:", "<meta", "<style", "<link"}
 )
 
-// startRunes is how much of the beginning is looked at.
+// startRunes is how much of the beginning is looked at, in bytes behind white space and comments.
 const startRunes = 4096
 
 // checkText demands that txt, csv and md are text from the first byte to the last, in one encoding. What a
@@ -68,15 +69,17 @@ func judgeText(body io.ReaderAt, size int64, ext string) error {
 	switch head := string(bom[:n]); {
 	case strings.HasPrefix(head, "\xff\xfe"), strings.HasPrefix(head, "\xfe\xff"):
 		decoder := utf.UTF16(utf.BigEndian, utf.ExpectBOM).NewDecoder()
-		return readText(transform.NewReader(whole(), decoder), ext, true)
+		return readText(func() io.Reader { decoder.Reset(); return transform.NewReader(whole(), decoder) }, ext, true)
 	case head == "\xef\xbb\xbf":
-		return readText(whole(), ext, false)
+		return readText(whole, ext, false)
 	}
-	err = readText(whole(), ext, false)
+	err = readText(whole, ext, false)
 	if err == nil || !isReason(err, textEncoding) {
 		return err
 	}
-	return readText(transform.NewReader(whole(), simplifiedchinese.GB18030.NewDecoder()), ext, true)
+	return readText(func() io.Reader {
+		return transform.NewReader(whole(), simplifiedchinese.GB18030.NewDecoder())
+	}, ext, true)
 }
 
 func isReason(err error, r storage.Reason) bool {
@@ -84,11 +87,16 @@ func isReason(err error, r storage.Reason) bool {
 	return ok && refusal.Reason != nil && refusal.Reason.Slug == r.Slug
 }
 
-// readText reads UTF-8 and judges every character. decoded tells that r is a decoder: those put U+FFFD where they cannot decode; a file
-// that contains that character itself has been damaged by an earlier conversion and passes as UTF-8 only.
-func readText(r io.Reader, ext string, decoded bool) error {
+// readText reads UTF-8 and judges its beginning and every character. decoded tells that open gives a decoder: those
+// put U+FFFD where they cannot decode; a file that contains that character itself has been damaged by an earlier
+// conversion and passes as UTF-8 only.
+func readText(open func() io.Reader, ext string, decoded bool) error {
+	if err := judgeBeginning(open(), ext); err != nil {
+		return err
+	}
+	r := open()
 	buf := make([]byte, 32<<10)
-	have, start := 0, true
+	have := 0
 	for {
 		n, err := r.Read(buf[have:])
 		have += n
@@ -96,15 +104,6 @@ func readText(r io.Reader, ext string, decoded bool) error {
 		if err != nil && !atEnd {
 			// Only decoders fail here; a fault of the disk is known to the caller.
 			return notText(textEncoding).CausedBy(err)
-		}
-		if start && (have >= startRunes || atEnd) {
-			start = false
-			if err := judgeStart(buf[:min(have, startRunes)], ext); err != nil {
-				return err
-			}
-		}
-		if start {
-			continue
 		}
 		used, err := judgeRunes(buf[:have], atEnd, decoded)
 		if err != nil {
@@ -116,6 +115,48 @@ func readText(r io.Reader, ext string, decoded bool) error {
 		}
 	}
 }
+
+// judgeBeginning finds where the text begins for a browser or a shell, behind any amount of white space and
+// comments, and judges what stands there.
+func judgeBeginning(r io.Reader, ext string) error {
+	text := bufio.NewReaderSize(r, startRunes)
+	for {
+		// A short text gives less, with an error that says nothing new.
+		head, _ := text.Peek(len("<!--"))
+		switch {
+		case len(head) == 0:
+			return nil // nothing but white space; what cannot be read or decoded is told by the pass over everything
+		case string(head) == "<!--":
+			if !skipComment(text) {
+				return nil
+			}
+		case isSpace(head[0]):
+			_, _ = text.Discard(1)
+		case strings.HasPrefix(string(head), "\ufeff"):
+			_, _ = text.Discard(len("\ufeff"))
+		default:
+			beginning, _ := text.Peek(startRunes)
+			return judgeStart(beginning, ext)
+		}
+	}
+}
+
+// skipComment reads past "-->"; it reports false when the text ends before.
+func skipComment(text *bufio.Reader) bool {
+	var last [3]byte
+	for {
+		b, err := text.ReadByte()
+		if err != nil {
+			return false
+		}
+		last = [3]byte{last[1], last[2], b}
+		if string(last[:]) == "-->" {
+			return true
+		}
+	}
+}
+
+func isSpace(b byte) bool { return b == ' ' || b == '\t' || b == '\n' || b == '\r' || b == '\f' }
 
 // judgeRunes judges whole characters and returns how many bytes they have; a character cut by the end of the
 // buffer is left for the next call.

@@ -71,6 +71,8 @@ func TestCheckTextRefuses(t *testing.T) {
 		{"lone surrogate", "txt", "\xfe\xff\xd8\x00\x00a", "text_encoding"},
 		{"page", "txt", " \n<!DOCTYPE HTML><html>", "text_html"},
 		{"page behind a comment", "txt", "<!-- x --> <!-- y --><ScRiPt>alert(1)</script>", "text_html"},
+		{"page far down", "txt", strings.Repeat("\n", 40_000) + "<html>", "text_html"},
+		{"page behind a comment", "md", "<!-- " + strings.Repeat("x", 40_000) + " --> <html>", "text_html"},
 		{"page with byte order mark", "txt", "\xef\xbb\xbf<html>", "text_html"},
 		{"page in utf-16", "txt", encode(t, utf.UTF16(utf.LittleEndian, utf.UseBOM), "<html>"), "text_html"},
 		{"picture with scripts", "csv", "<svg onload=alert(1)>", "text_html"},

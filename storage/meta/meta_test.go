@@ -154,10 +154,12 @@ func TestBlobIsCreatedOnceUnderARace(t *testing.T) {
 					isLink, err = tx.Tenant(tenant).LinkBlob(digest)
 					return err
 				})
-				if err == nil && isNew {
+				switch {
+				case err != nil:
+					t.Errorf("upload: %v", err)
+				case isNew:
 					created.Add(1)
-				}
-				if err == nil && isLink {
+				case isLink:
 					linked.Add(1)
 				}
 			})

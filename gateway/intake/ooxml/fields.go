@@ -3,6 +3,7 @@ package ooxml
 import (
 	"html"
 	"strings"
+	"unicode"
 
 	"gatehouse/storage"
 )
@@ -54,18 +55,34 @@ func (h *fields) start(name []byte, a *attributes) error {
 
 func (h *fields) text(piece []byte) error {
 	if piece == nil {
+		// Also here, not only at the next fldChar: there may be none.
+		was := h.inInstruction
 		h.inInstruction = false
+		if was {
+			return h.look()
+		}
 		return nil
 	}
-	if h.inInstruction && len(h.instruction) < maxInstruction {
-		h.instruction = append(h.instruction, piece[:min(len(piece), maxInstruction)]...)
+	if !h.inInstruction || len(h.instruction) >= maxInstruction {
+		return nil
 	}
+	if len(h.instruction) == 0 {
+		// White space before the first word must not use up what is looked at.
+		piece = []byte(strings.TrimLeftFunc(html.UnescapeString(string(piece)), unicode.IsSpace))
+	}
+	h.instruction = append(h.instruction, piece[:min(len(piece), maxInstruction)]...)
 	return nil
 }
 
+// judge looks at the instruction and begins the next one.
 func (h *fields) judge() error {
-	instruction := strings.ToUpper(html.UnescapeString(string(h.instruction)))
+	err := h.look()
 	h.instruction = h.instruction[:0]
+	return err
+}
+
+func (h *fields) look() error {
+	instruction := strings.ToUpper(html.UnescapeString(string(h.instruction)))
 	words := strings.FieldsFunc(instruction, func(r rune) bool { return strings.ContainsRune(" \t\r\n\u00a0\"", r) })
 	if len(words) > 0 && (words[0] == "DDE" || words[0] == "DDEAUTO") {
 		return refuse(dde, nil)

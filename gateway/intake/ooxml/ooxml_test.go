@@ -102,6 +102,9 @@ func TestDocxContent(t *testing.T) {
 
 		{"dde field", "ooxml_dde", []part{word(`<w:r><w:fldChar w:fldCharType="begin"/><w:instrText xml:space="preserve"> DDEAUTO c:\\windows\\system32\\cmd.exe "/k calc" </w:instrText><w:fldChar w:fldCharType="separate"/></w:r>`)}},
 		{"dde field in pieces", "ooxml_dde", []part{word(`<w:fldChar w:fldCharType="begin"/><w:instrText>D</w:instrText></w:r><w:r><w:instrText>&#68;<![CDATA[E]]></w:instrText><w:t>no</w:t><w:instrText> cmd</w:instrText><w:fldChar w:fldCharType="end"/>`)}},
+		{"dde field behind white space", "ooxml_dde", []part{word(`<w:fldChar w:fldCharType="begin"/><w:instrText xml:space="preserve">` + strings.Repeat(" &#9;", 800) + `DDEAUTO c:\\x</w:instrText><w:fldChar w:fldCharType="end"/>`)}},
+		{"dde field without an end", "ooxml_dde", []part{word(`<w:fldChar w:fldCharType="begin"/><w:instrText>DDE cmd x</w:instrText>`)}},
+		{"imported part", "ooxml_alt_chunk", []part{{"word/_rels/document.xml.rels", relsXML(rel("aFChunk", "a.htm"))}}},
 		{"dde simple field", "ooxml_dde", []part{word(`<w:fldSimple w:instr=' dde "cmd"'/>`)}},
 		{"page field", "", []part{word(`<w:fldSimple w:instr=" PAGE \* MERGEFORMAT "/><w:fldChar w:fldCharType="begin"/><w:instrText> TOC \o "1-3" </w:instrText><w:fldChar w:fldCharType="end"/>`)}},
 

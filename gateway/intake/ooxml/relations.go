@@ -18,6 +18,11 @@ var (
 	externalRelation = storage.Reason{Slug: "ooxml_external_relation",
 		English: "The document loads content from another computer when it is opened; ordinary links that are clicked are fine.",
 		Chinese: "文档在打开时会从其他计算机加载内容；普通的可点击链接不受影响。"}
+	// Word imports such a part (HTML, RTF, a mail) when it opens the document, with all that it loads and links;
+	// no rule looks into those formats.
+	altChunk = storage.Reason{Slug: "ooxml_alt_chunk",
+		English: "The document imports another document (altChunk) when it is opened.",
+		Chinese: "文档在打开时会导入另一个文档（altChunk）。"}
 	activeX = storage.Reason{Slug: "ooxml_activex",
 		English: "The document contains ActiveX controls, which run programs.",
 		Chinese: "文档包含 ActiveX 控件，可能运行程序。"}
@@ -63,6 +68,8 @@ func judgeRelation(kind, target string) error {
 		return refuse(macro, nil)
 	case "control", "activexcontrolbinary":
 		return refuse(activeX, nil)
+	case "afchunk":
+		return refuse(altChunk, nil)
 	case "hyperlink":
 		return nil
 	}
