@@ -46,7 +46,7 @@ func main() {
 // fail ends the program with a sentence for whoever started it.
 func fail(err error) {
 	if problems, ok := errors.AsType[configs.Problems](err); ok {
-		fmt.Fprintln(os.Stderr, problems)
+		fmt.Fprintf(os.Stderr, "worker: %v\n", problems)
 	} else {
 		fmt.Fprintln(os.Stderr, "worker:", err)
 	}

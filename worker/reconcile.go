@@ -29,8 +29,5 @@ func (r reconcileCmd) Run(ctx context.Context, c *cli) error {
 	}
 	defer closeStore()
 	report, err := reconciler(cfg, db, zones, log).Run(ctx)
-	if err != nil {
-		return err
-	}
-	return json.NewEncoder(os.Stdout).Encode(report)
+	return errors.Join(err, json.NewEncoder(os.Stdout).Encode(report)) // what was done is told even when a step failed
 }

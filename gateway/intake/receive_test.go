@@ -334,13 +334,13 @@ func TestDuplicateOfAnOldVerdictIsScannedAgain(t *testing.T) {
 			Status: storage.ScanClean, Engine: "e", Database: "monday", BytesScanned: 100, Digest: first.Asset.SHA256, ScannedAt: time.Now(),
 		}, storage.ZoneClean, storage.MediaNone)
 	}))
-	require.NoError(t, db.SetScanner(ctx, meta.ScannerFact{Ready: true, Database: "monday"}))
+	require.NoError(t, db.SetScanner(ctx, meta.ScannerFact{Ready: true, Database: "monday", CheckedAt: meta.Now()}))
 	dup, err := h.Receive(ctx, h.upload("b.txt", note(100)))
 	require.NoError(t, err)
 	require.Equal(t, storage.AssetAvailable, dup.Asset.State)
 	require.Zero(t, open(), "the verdict is of the current database")
 
-	require.NoError(t, db.SetScanner(ctx, meta.ScannerFact{Ready: true, Database: "tuesday"}))
+	require.NoError(t, db.SetScanner(ctx, meta.ScannerFact{Ready: true, Database: "tuesday", CheckedAt: meta.Now()}))
 	_, err = h.Receive(ctx, h.upload("c.txt", note(100)))
 	require.NoError(t, err)
 	require.Equal(t, 1, open())

@@ -301,7 +301,7 @@ func scanTask(tenantID, digest string) meta.NewTask {
 // currentDatabase is the signature database that the workers scan with now, "" when they cannot say.
 func (in *Intake) currentDatabase(ctx context.Context) (string, error) {
 	f, err := in.DB.Scanner(ctx)
-	if errors.Is(err, storage.ErrNotFound) || (err == nil && !f.Ready) {
+	if errors.Is(err, storage.ErrNotFound) || (err == nil && f.Silent(time.Now())) {
 		return "", nil
 	}
 	return f.Database, err
