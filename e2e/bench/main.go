@@ -53,7 +53,10 @@ func main() {
 			continue
 		}
 		fmt.Fprintf(os.Stderr, "bench: %s ...\n", s.name)
-		rows = append(rows, measure(s, *share)...)
+		for _, r := range measure(s, *share) {
+			fmt.Fprintf(os.Stderr, "bench: %s: %s against %s\n", r.what, r.measured, r.reference)
+			rows = append(rows, r)
+		}
 	}
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(w, "what\tGatehouse\treference\tratio\taim")

@@ -74,7 +74,6 @@ func benchUploads(c *console) []row {
 			got += spread(c, half, upload)
 		}
 		rows = append(rows, x.row("upload", got, ref, ">= 0.70", half.files*2))
-		c.Logf("bench: %s: %.2f", rows[len(rows)-1].what, rows[len(rows)-1].ratio)
 
 		same := half
 		refDup := spread(c, same, put)

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"gatehouse/e2e/rig"
+	"gatehouse/e2e/services"
 )
 
 // withWorkerMetrics is a rig whose worker serves /metrics; embedded, so that the store is a local disk as it is
@@ -31,7 +32,17 @@ func withWorkerMetrics(c *console, env map[string]string) (*rig.Rig, string) {
 	for k, v := range env {
 		all[k] = v
 	}
-	return rig.Embedded(c, rig.Options{Env: all}), "http://" + addr + "/metrics"
+	r := rig.Embedded(c, rig.Options{Env: all})
+	for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		resp, err := http.Get("http://" + addr + "/healthz")
+		if err == nil {
+			c.must(resp.Body.Close())
+			return r, "http://" + addr + "/metrics"
+		}
+		if time.Now().After(end) {
+			c.Fatal(err)
+		}
+	}
 }
 
 // taskSeconds is how long tasks of a kind have taken so far in all, and how many there were.
@@ -66,10 +77,12 @@ func label(m *dto.Metric, name string) string {
 func benchScan(c *console) []row {
 	const files = 60
 	r, metrics := withWorkerMetrics(c, map[string]string{
-		"GATEHOUSE_TASKS_LANES_SCAN_CONCURRENCY": "1", "GATEHOUSE_TASKS_LANES_IMAGE_CONCURRENCY": "1",
+		"GATEHOUSE_TASKS_LANES_SCAN_CONCURRENCY": "1",
+		"GATEHOUSE_SCANNER_ADDRESS":              "unix://" + services.ClamdSocket(c),
+		"GATEHOUSE_SCANNER_DATABASE_DIR":         services.ClamdDatabase(c),
 	})
 	tenant := r.Tenant("bench", "pro")
-	conf := clamdConf(c, r)
+	conf := filepath.Join(filepath.Dir(services.ClamdDatabase(c)), "clamd.conf")
 	var rows []row
 	for _, x := range []struct {
 		label string
@@ -77,16 +90,13 @@ func benchScan(c *console) []row {
 	}{{"1 MiB", mp4Of(1 << 20)}, {"16 MiB", mp4Of(16 << 20)}} {
 		dir := c.TempDir()
 		before, n := taskSeconds(c, metrics, "scan")
-		var last string
 		for i := range files {
 			content := x.file.next(make([]byte, len(x.file.bytes)))
 			c.must(os.WriteFile(filepath.Join(dir, fmt.Sprintf("%d.mp4", i)), content, 0o644))
 			a, err := tenant.Upload(x.file.name, content)
 			c.must(err)
 			tenant.Await(a.ID, time.Minute, rig.Scanned)
-			last = a.ID
 		}
-		_ = last
 		after, m := taskSeconds(c, metrics, "scan")
 		ours := (after - before) / float64(m-n)
 
@@ -104,15 +114,6 @@ func benchScan(c *console) []row {
 		})
 	}
 	return rows
-}
-
-// clamdConf finds the configuration of the clamd that the worker started.
-func clamdConf(c *console, r *rig.Rig) string {
-	conf := filepath.Join(r.Env["GATEHOUSE_DATA_DIR"], "clamd", "clamd.conf")
-	if _, err := os.Stat(conf); err != nil {
-		c.Fatal(err)
-	}
-	return conf
 }
 
 // benchImages compares the image task (four WebP sizes, published) with vipsthumbnail making the same four.
