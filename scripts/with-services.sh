@@ -53,4 +53,4 @@ trap 'exit 143' TERM HUP
 take_ports
 "$here/services.sh" up 8>&-
 # The terminal's ctrl-C reaches the command too: it is in the same group of processes.
-"$@" 8>&-
+"$@" 7>&- 8>&-
