@@ -22,6 +22,7 @@ func TestEICARIsNeverReadable(t *testing.T) {
 		} {
 			a, err := c.Upload(name, content)
 			require.NoError(t, err, name)
+			id := a.ID
 
 			var leaks atomic.Int64
 			stop := make(chan struct{})
@@ -29,10 +30,10 @@ func TestEICARIsNeverReadable(t *testing.T) {
 			for _, path := range []string{"/content", "/variants/w640", "/variants/original"} {
 				wg.Go(func() {
 					for {
-						if raw, err := c.Bytes("/api/v1/assets/" + a.ID + path); err == nil {
+						if raw, err := c.Bytes("/api/v1/assets/" + id + path); err == nil {
 							leaks.Add(int64(len(raw)) + 1)
 						}
-						if c.Post("/api/v1/assets/"+a.ID+"/links", map[string]any{}, nil) == nil {
+						if c.Post("/api/v1/assets/"+id+"/links", map[string]any{}, nil) == nil {
 							leaks.Add(1)
 						}
 						select {

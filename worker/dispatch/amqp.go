@@ -23,7 +23,8 @@ type BrokerConfig struct {
 	Prefix string
 	// PublishTimeout is how long a round of rings may wait for its confirms (5 s).
 	PublishTimeout time.Duration
-	// Patience is how long a task that was rung may stay unanswered before it is rung again (2 min).
+	// Patience is how long a task that was rung may stay unanswered before it is rung again (30 s). A quorum queue that
+	// is electing its leader turns rings away like a full one; that must not cost minutes.
 	Patience time.Duration
 }
 
@@ -60,7 +61,7 @@ type publisher struct {
 func NewBroker(cfg BrokerConfig, log *slog.Logger) (*Broker, error) {
 	cfg.Prefix = cmp.Or(cfg.Prefix, "gatehouse")
 	cfg.PublishTimeout = cmp.Or(cfg.PublishTimeout, 5*time.Second)
-	cfg.Patience = cmp.Or(cfg.Patience, 2*time.Minute)
+	cfg.Patience = cmp.Or(cfg.Patience, 30*time.Second)
 	if _, err := amqp.ParseURI(cfg.URL); err != nil {
 		// The error may repeat the URL, which holds the password.
 		return nil, errors.New("broker URL: not a valid amqp:// or amqps:// URL")
