@@ -172,6 +172,12 @@ func (in *Intake) link(ctx context.Context, up Upload, c *Candidate, digest stri
 				return fmt.Errorf("enqueue rescan: %w", err)
 			}
 		}
+		if kind, ok := storage.MediaTask(b.Category); ok && mediaOpen(b) {
+			// Its job stopped when the last asset on the blob was deleted; one that is still open makes this a no-op.
+			if _, err := tx.Enqueue(meta.BlobTask(kind, up.TenantID, digest)); err != nil {
+				return fmt.Errorf("enqueue the variants: %w", err)
+			}
+		}
 		done = true
 		return in.Ledger.Settle(tx, r, 0)
 	})
@@ -311,6 +317,11 @@ func (in *Intake) currentDatabase(ctx context.Context) (string, error) {
 // database, or there is none and its task may have died. An open scan task makes the request a no-op.
 func stale(b meta.Blob, current string) bool {
 	return b.ScanStatus == storage.ScanPending || (current != "" && b.ScanDatabase != current)
+}
+
+// mediaOpen reports whether the variants of a clean blob are still to be made.
+func mediaOpen(b meta.Blob) bool {
+	return b.ScanStatus == storage.ScanClean && (b.MediaStatus == storage.MediaPending || b.MediaStatus == storage.MediaRunning)
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

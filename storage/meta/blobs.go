@@ -89,9 +89,26 @@ func (t Tenant) SetVerdict(sha256 string, revision int64, v storage.Verdict, zon
 	})
 }
 
-// SetMedia moves a blob's media status by compare-and-set, where the table of moves allows it.
-func (t Tenant) SetMedia(sha256 string, revision int64, status storage.MediaStatus, progress float64, problem string) error {
-	return t.changeBlob(sha256, revision, status, map[string]any{"media_progress": progress, "media_error": problem})
+// SetMedia moves a blob's media status by compare-and-set, where the table of moves allows it. problem is why there
+// are no variants, nil unless the status is failed.
+func (t Tenant) SetMedia(sha256 string, revision int64, status storage.MediaStatus, progress float64, problem *storage.Reason) error {
+	set := map[string]any{"media_progress": progress, "media_error": "", "media_reason": ""}
+	if problem != nil {
+		set["media_error"], set["media_reason"] = problem.English, problem.Slug
+	}
+	return t.changeBlob(sha256, revision, status, set)
+}
+
+// SetMediaFacts writes what a media job found out about the blob; it stays running. A size of 0 leaves the one there is.
+func (t Tenant) SetMediaFacts(sha256 string, revision int64, f storage.MediaFacts) error {
+	set := map[string]any{
+		"dominant_color": f.DominantColor, "thumb_hash": f.ThumbHash, "duration_ms": f.Duration.Milliseconds(), "fps": f.FPS,
+		"video_codec": f.VideoCodec, "audio_codec": f.AudioCodec,
+	}
+	if f.Width > 0 && f.Height > 0 {
+		set["width"], set["height"] = f.Width, f.Height
+	}
+	return t.changeBlob(sha256, revision, storage.MediaRunning, set)
 }
 
 // changeBlob is the compare-and-set of a blob's row. ErrChanged when the row has moved on; another error when the

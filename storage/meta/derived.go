@@ -38,22 +38,32 @@ func (t Tenant) DropVariants(sha256 string) (int64, error) {
 	return bytes, nil
 }
 
-// Stranded lists blobs with assets that wait for a scan or for their variants while no task will ever do it. A
-// dead task counts as one: an operator decides about it.
-func (db *DB) Stranded(ctx context.Context, limit int) (scans, images []Blob, err error) {
-	waiting := func(kind storage.TaskKind, where string, args ...any) ([]Blob, error) {
-		var out []Blob
+// Stranded lists the tasks that nobody has queued: of blobs with assets that wait for a scan or for their variants while
+// no task will ever do it. A dead task counts as one: an operator decides about it.
+func (db *DB) Stranded(ctx context.Context, limit int) ([]NewTask, error) {
+	var out []NewTask
+	waiting := func(kind storage.TaskKind, where string, args ...any) error {
+		var blobs []Blob
 		open := db.g.WithContext(ctx).Model(&Task{}).Select("1").
 			Where("tasks.tenant_id = blobs.tenant_id AND tasks.subject = blobs.sha256 AND tasks.kind = ?", kind).
 			Where("tasks.state IN ?", []storage.TaskState{storage.TaskQueued, storage.TaskRunning, storage.TaskDead})
 		err := db.g.WithContext(ctx).Where("refs > 0 AND sweeping = ?", false).Where(where, args...).
-			Where("NOT EXISTS (?)", open).Limit(limit).Find(&out).Error
-		return out, err
+			Where("NOT EXISTS (?)", open).Limit(limit).Find(&blobs).Error
+		for _, b := range blobs {
+			out = append(out, BlobTask(kind, b.TenantID, b.SHA256))
+		}
+		return err
 	}
-	if scans, err = waiting(storage.TaskScan, "scan_status = ?", storage.ScanPending); err != nil {
-		return nil, nil, err
+	if err := waiting(storage.TaskScan, "scan_status = ?", storage.ScanPending); err != nil {
+		return nil, err
 	}
-	images, err = waiting(storage.TaskImage, "scan_status = ? AND category = ? AND media_status IN ?",
-		storage.ScanClean, storage.CategoryImage, []storage.MediaStatus{storage.MediaPending, storage.MediaRunning})
-	return scans, images, err
+	for _, category := range storage.MediaCategories() {
+		kind, _ := storage.MediaTask(category)
+		err := waiting(kind, "scan_status = ? AND category = ? AND media_status IN ?",
+			storage.ScanClean, category, []storage.MediaStatus{storage.MediaPending, storage.MediaRunning})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }

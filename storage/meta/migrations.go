@@ -22,6 +22,7 @@ type migration struct {
 var migrations = []migration{
 	{"0001_initial", initialUp, initialDown},
 	{"0002_audit_append_only", auditTriggersUp, auditTriggersDown},
+	{"0003_media_facts", mediaFactsUp, mediaFactsDown},
 }
 
 // typeNames maps the braces of a statement to a database's own words.

@@ -68,9 +68,10 @@ type Blob struct {
 	MediaType string
 	Category  storage.Category
 	Zone      storage.Zone
-	Width     int64
-	Height    int64
-	Frames    int64
+	// Width and Height are what intake read in the header, then, once the media job has run, the size as shown.
+	Width  int64
+	Height int64
+	Frames int64
 	// Refs counts the assets on this blob that are not deleted; at zero UnreferencedAt is set and the sweeper
 	// may take the blob after its grace time.
 	Refs           int64
@@ -88,7 +89,17 @@ type Blob struct {
 
 	MediaStatus   storage.MediaStatus
 	MediaProgress float64
-	MediaError    string
+	// MediaError is the English sentence of why there are no variants, MediaReason the slug of it.
+	MediaError  string
+	MediaReason string
+
+	// What the media job has found out (storage.MediaFacts).
+	DominantColor string
+	ThumbHash     string
+	DurationMS    int64   `gorm:"column:duration_ms"`
+	FPS           float64 `gorm:"column:fps"`
+	VideoCodec    string
+	AudioCodec    string
 
 	Revision  int64
 	CreatedAt Stamp `gorm:"autoCreateTime:false"`

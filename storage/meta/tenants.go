@@ -116,6 +116,13 @@ func (t Tenant) Row() (TenantRow, error) {
 	return row, notFound(err)
 }
 
+// Plan reads the plan that holds for the tenant now.
+func (t Tenant) Plan() (Plan, error) {
+	var p Plan
+	err := t.g.Model(&Plan{}).Joins("JOIN tenants ON tenants.plan = plans.name").Where("tenants.id = ?", t.id).Take(&p).Error
+	return p, notFound(err)
+}
+
 // Quota reads the quota that holds now: the tenant's own, else its plan's.
 func (t Tenant) Quota() (Quota, error) {
 	var q Quota

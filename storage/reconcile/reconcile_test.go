@@ -133,7 +133,7 @@ func (y *yard) verdict(t testing.TB, content string, status storage.ScanStatus, 
 		v := storage.Verdict{Status: status, ScannedAt: time.Now()}
 		if media == storage.MediaDone {
 			require.NoError(t, tenant.SetVerdict(b.SHA256, b.Revision, v, zone, storage.MediaPending))
-			require.NoError(t, tenant.SetMedia(b.SHA256, b.Revision+1, media, 1, ""))
+			require.NoError(t, tenant.SetMedia(b.SHA256, b.Revision+1, media, 1, nil))
 		} else {
 			require.NoError(t, tenant.SetVerdict(b.SHA256, b.Revision, v, zone, media))
 		}

@@ -70,17 +70,12 @@ func (r *Reconciler) endAsset(ctx context.Context, b meta.Blob, id string) error
 // requeueStranded queues the scan or the variants of blobs that wait for them without a task. That happens when a
 // task is queued at the very moment at which another one of its kind ends, or is held, having nothing to do.
 func (r *Reconciler) requeueStranded(ctx context.Context, rep *Report) error {
-	scans, images, err := r.db.Stranded(ctx, listBatch)
+	tasks, err := r.db.Stranded(ctx, listBatch)
 	if err != nil {
 		return err
 	}
-	for _, b := range scans {
-		if err := r.requeue(ctx, rep, meta.BlobTask(storage.TaskScan, b.TenantID, b.SHA256)); err != nil {
-			return err
-		}
-	}
-	for _, b := range images {
-		if err := r.requeue(ctx, rep, meta.BlobTask(storage.TaskImage, b.TenantID, b.SHA256)); err != nil {
+	for _, n := range tasks {
+		if err := r.requeue(ctx, rep, n); err != nil {
 			return err
 		}
 	}

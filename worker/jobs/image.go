@@ -98,12 +98,10 @@ func (m *image) begin(ctx context.Context, r *Run) (meta.Blob, error) {
 
 func (m *image) tell(tenant meta.Tenant, b meta.Blob, status storage.MediaStatus, progress float64, problem *storage.Reason) error {
 	event := map[string]any{"status": status, "progress": progress}
-	sentence := ""
 	if problem != nil {
-		sentence = problem.English
-		event["error"], event["reason"] = sentence, problem.Slug
+		event["error"], event["reason"] = problem.English, problem.Slug
 	}
-	if err := tenant.SetMedia(b.SHA256, b.Revision, status, progress, sentence); err != nil {
+	if err := tenant.SetMedia(b.SHA256, b.Revision, status, progress, problem); err != nil {
 		return fmt.Errorf("write the media status: %w", err)
 	}
 	return tenant.RecordForBlob(b.SHA256, storage.EventMedia, event)
@@ -217,7 +215,7 @@ func (m *image) register(tx *meta.Tx, seen meta.Blob, o vips.Output, share float
 		return fmt.Errorf("create the variant: %w", err)
 	}
 	// By compare-and-set: a verdict that takes the blob out of the clean zone meanwhile makes this fail.
-	if err := tenant.SetMedia(b.SHA256, b.Revision, storage.MediaRunning, share, ""); err != nil {
+	if err := tenant.SetMedia(b.SHA256, b.Revision, storage.MediaRunning, share, nil); err != nil {
 		return fmt.Errorf("write the progress: %w", err)
 	}
 	if err := tenant.RecordForBlob(b.SHA256, storage.EventVariantReady, map[string]any{

@@ -130,7 +130,7 @@ func TestImageJobIsTakenUpFromAnyPoint(t *testing.T) {
 			"said that it runs": func(t *testing.T, digest string) {
 				row := b.blob(t, digest)
 				b.inTx(t, func(tx *meta.Tx) error {
-					return tx.Tenant(b.tenant).SetMedia(digest, row.Revision, storage.MediaRunning, 0.3, "")
+					return tx.Tenant(b.tenant).SetMedia(digest, row.Revision, storage.MediaRunning, 0.3, nil)
 				})
 			},
 		}

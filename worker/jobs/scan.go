@@ -216,7 +216,7 @@ func (s *scan) withdraw(tx *meta.Tx, b meta.Blob) error {
 	if err := tenant.CancelTasks(b.SHA256); err != nil { // the image job; this task has ended by now
 		return fmt.Errorf("cancel the blob's tasks: %w", err)
 	}
-	if err := tenant.SetMedia(b.SHA256, b.Revision+1, storage.MediaNone, 0, ""); err != nil {
+	if err := tenant.SetMedia(b.SHA256, b.Revision+1, storage.MediaNone, 0, nil); err != nil {
 		return fmt.Errorf("reset the media status: %w", err)
 	}
 	bytes, err := tenant.DropVariants(b.SHA256)

@@ -166,7 +166,7 @@ func passOnce(t *testing.T, b *bench, content []byte) (asset, digest string) {
 			Status: storage.ScanClean, Engine: "old", Database: "old", BytesScanned: int64(len(content)), Digest: digest, ScannedAt: time.Now(),
 		}
 		require.NoError(t, tenant.SetVerdict(digest, 0, old, storage.ZoneClean, storage.MediaPending))
-		require.NoError(t, tenant.SetMedia(digest, 1, storage.MediaDone, 1, ""))
+		require.NoError(t, tenant.SetMedia(digest, 1, storage.MediaDone, 1, nil))
 		_, err := tenant.FollowBlob(digest, storage.AssetAvailable, storage.EventScanned, nil)
 		require.NoError(t, err)
 		for _, preset := range []string{"w320", "w640"} {
