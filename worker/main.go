@@ -12,6 +12,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"gatehouse/configs"
+	"gatehouse/worker/tools/sandbox"
 	"gatehouse/worker/tools/vips"
 )
 
@@ -28,7 +29,10 @@ type cli struct {
 }
 
 func main() {
-	// The child that decodes a picture is this program again, under a name that is not part of the command line.
+	// What reads foreign bytes is this program again, under a name that is not part of the command line.
+	if len(os.Args) > 1 && os.Args[1] == sandbox.ChildCommand {
+		os.Exit(sandbox.Main(os.Args[2:], map[string]func(args []string) int{"vips": vips.ChildMain}))
+	}
 	if len(os.Args) > 1 && os.Args[1] == vips.ChildCommand {
 		os.Exit(vips.ChildMain(os.Args[2:]))
 	}

@@ -1,0 +1,125 @@
+package sandbox
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Cause says why a child did not end well.
+type Cause string
+
+// The causes. All but CauseSetup, CauseCancelled and CauseExit are the doing of the bytes that were read: trying
+// again is useless.
+const (
+	CauseSetup     Cause = "setup"     // the program never ran: our fault, and worth another try
+	CauseCancelled Cause = "cancelled" // the context ended, or Kill; Unwrap gives the context's cause
+	CauseCPU       Cause = "cpu"
+	CauseMemory    Cause = "memory" // its own limit, or the kernel's out-of-memory killer
+	CauseFileSize  Cause = "file_size"
+	CauseThreads   Cause = "threads"
+	CauseCrash     Cause = "crash" // died of a signal
+	CauseExit      Cause = "exit"  // an exit code other than 0, which the caller can read
+)
+
+// Ended is the error of a child that did not end well.
+type Ended struct {
+	Cause Cause
+	// Code is the exit code, or -1 after a signal.
+	Code int
+	// Signal is what killed it, or 0.
+	Signal syscall.Signal
+	// Detail is a short printable text from the child or about it.
+	Detail string
+	err    error
+}
+
+func (e *Ended) Error() string {
+	text := "child: " + string(e.Cause)
+	switch {
+	case e.Signal != 0:
+		text += ", " + e.Signal.String()
+	case e.Cause == CauseExit:
+		text += " code " + strconv.Itoa(e.Code)
+	}
+	if e.err != nil {
+		text += ": " + e.err.Error()
+	}
+	if e.Detail != "" {
+		text += ": " + e.Detail
+	}
+	return text
+}
+
+func (e *Ended) Unwrap() error { return e.err }
+
+// Permanent reports whether the bytes that the child read are at fault, so that another try would end alike. Of an
+// exit code only the caller knows.
+func (e *Ended) Permanent() bool {
+	switch e.Cause {
+	case CauseCPU, CauseMemory, CauseFileSize, CauseThreads, CauseCrash:
+		return true
+	}
+	return false
+}
+
+// What programs say when a limit ends them. Go's runtime turns signals into these texts and exits with 2; C
+// programs pass on malloc's error. The text may be the file's doing, but it only chooses between permanent causes.
+var (
+	saysCPU    = []string{"SIGXCPU"}
+	saysSize   = []string{"SIGXFSZ", "File too large"}
+	saysMemory = []string{"out of memory", "Cannot allocate memory", "cannot allocate memory", "bad_alloc", "malloc of size"}
+)
+
+// ranOut reports whether the child has used its processor time: the signal comes at a tick of the kernel's clock.
+func ranOut(state *os.ProcessState, limit time.Duration) bool {
+	return state.UserTime()+state.SystemTime() >= roundUp(limit)-50*time.Millisecond
+}
+
+// explain says why a program that was started ended; nil when it ended well.
+func explain(state *os.ProcessState, l Limits, stderr string) error {
+	if state.Success() {
+		return nil
+	}
+	e := &Ended{Cause: CauseExit, Code: state.ExitCode(), Detail: line(stderr)}
+	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		e.Cause, e.Signal = CauseCrash, status.Signal()
+	}
+	switch {
+	case e.Signal == syscall.SIGXCPU || ranOut(state, l.CPU) || says(stderr, saysCPU):
+		e.Cause = CauseCPU
+	case e.Signal == syscall.SIGXFSZ || says(stderr, saysSize):
+		e.Cause = CauseFileSize
+	// Nobody but the out-of-memory killer kills a child that the parent and its limits let live.
+	case e.Signal == syscall.SIGKILL || says(stderr, saysMemory):
+		e.Cause = CauseMemory
+	}
+	return e
+}
+
+func says(stderr string, texts []string) bool {
+	for _, t := range texts {
+		if strings.Contains(stderr, t) {
+			return true
+		}
+	}
+	return false
+}
+
+// line makes the first line fit for a log; the text may quote foreign bytes.
+func line(s string) string {
+	s, _, _ = strings.Cut(strings.TrimSpace(s), "\n")
+	return strings.Trim(strconv.QuoteToASCII(s[:min(len(s), 300)]), `"`)
+}
+
+// roundUp gives whole seconds, as the kernel counts the limit.
+func roundUp(d time.Duration) time.Duration {
+	return (d + time.Second - 1).Truncate(time.Second)
+}
+
+func setupError(err error) error {
+	return &Ended{Cause: CauseSetup, Code: -1, err: fmt.Errorf("set up the sandbox: %w", err)}
+}
