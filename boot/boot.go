@@ -94,7 +94,8 @@ func SeedPlans(ctx context.Context, cfg *configs.Config, db *meta.DB) error {
 	for name, plan := range cfg.Plans {
 		spec := quota.Spec{
 			Duplicates: plan.Duplicates, PDFActiveContent: plan.PDFActiveContent, UpgradeURL: plan.UpgradeURL,
-			Transcoding: plan.Transcoding, MaxBytes: map[storage.Category]int64{},
+			Serve: plan.Serve, ImagePresets: plan.ImagePresets, Transcoding: plan.Transcoding, VideoPresets: plan.VideoPresets,
+			MaxBytes: map[storage.Category]int64{},
 		}
 		for _, c := range plan.Categories {
 			spec.Categories = append(spec.Categories, storage.Category(c))

@@ -65,8 +65,20 @@ var spans = map[string]span{
 	"plans.*.max_bytes.*":                  {1, 1 << 50},
 	"quota.reservation_ttl":                {sec, century},
 	"images.quality":                       {1, 100},
+	"images.effort":                        {0, 6},
 	"images.max_pixels":                    {1, 1 << 40},
+	"images.memory_bytes":                  {256 << 20, 1 << 40},
 	"images.timeout":                       {ms, day},
+	"videos.poster_long_edge":              {16, 1920},
+	"videos.max_duration":                  {sec, 30 * day},
+	"videos.max_pixels":                    {1, 1 << 40},
+	"videos.max_streams":                   {1, 1000},
+	"videos.max_bits_per_second":           {1, 1 << 40},
+	"videos.max_output_bytes":              {1 << 20, 1 << 50},
+	"videos.memory_bytes":                  {256 << 20, 1 << 40},
+	"videos.timeout":                       {sec, 30 * day},
+	"videos.cpu_time":                      {sec, 30 * day},
+	"videos.threads":                       {0, 1024},
 	"tasks.lease":                          {ms, day},
 	"tasks.heartbeat":                      {ms, day},
 	"tasks.poll_interval":                  {ms, day},
@@ -104,6 +116,7 @@ func (l *loader) check(program Program) {
 	l.checkServices(c)
 	l.checkCategories(c)
 	l.checkPlans(c)
+	l.checkMedia(c)
 	l.checkWork(c)
 	l.must(program != ForGateway || c.Embedded() || c.Auth.LinkSecret != "", "auth.link_secret",
 		"must be set when the database is not SQLite, the same for every gateway")

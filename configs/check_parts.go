@@ -121,6 +121,11 @@ func (l *loader) checkPlans(c *Config) {
 				"not more than categories."+cat+".max_bytes ("+limit.MaxBytes.String()+") is allowed: a plan only lowers a limit")
 		}
 		l.oneOf(key+".duplicates", plan.Duplicates, DuplicatesLink, DuplicatesReject)
+		l.must(plan.Serve == "" || plan.Serve == ServeAll || plan.Serve == ServeVariantsOnly, key+".serve",
+			"all (or nothing) or variants_only is expected")
+		l.known(key+".image_presets", plan.ImagePresets, imagePresetNames(c))
+		l.known(key+".video_presets", plan.VideoPresets, videoPresetNames(c))
+		l.must(!plan.Transcoding || len(plan.VideoPresets) > 0, key+".video_presets", "at least one preset is expected when transcoding is on")
 		l.must(plan.UpgradeURL == "" || isWebURL(plan.UpgradeURL), key+".upgrade_url",
 			"an http or https URL is expected, or nothing")
 	}
@@ -128,15 +133,6 @@ func (l *loader) checkPlans(c *Config) {
 }
 
 func (l *loader) checkWork(c *Config) {
-	seen := map[string]bool{}
-	for _, p := range c.Images.Presets {
-		l.must(slug.MatchString(p.Name), "images.presets", "a name of "+slugRule+" is expected")
-		l.must(!seen[p.Name], "images.presets", p.Name+" stands twice")
-		l.must(p.LongEdge >= 16 && p.LongEdge <= 16383, "images.presets",
-			"a long_edge of 16 to 16383 (the largest WebP) is allowed")
-		seen[p.Name] = true
-	}
-	l.must(len(seen) >= 1 && len(seen) <= 16, "images.presets", "1 to 16 presets are expected")
 	t := c.Tasks
 	l.must(t.Lease >= 2*t.Heartbeat, "tasks.lease",
 		"at least twice tasks.heartbeat ("+formatDuration(t.Heartbeat)+") is expected, else one late heartbeat loses the task")

@@ -20,6 +20,8 @@ type Config struct {
 	Plans      map[string]Plan     `yaml:"plans"`
 	Quota      Quota               `yaml:"quota"`
 	Images     Images              `yaml:"images"`
+	Videos     Videos              `yaml:"videos"`
+	Sandbox    Sandbox             `yaml:"sandbox"`
 	Tasks      Tasks               `yaml:"tasks"`
 	Retention  Retention           `yaml:"retention"`
 	Auth       Auth                `yaml:"auth"`
@@ -128,7 +130,10 @@ type Plan struct {
 	Duplicates       string      `yaml:"duplicates"`
 	PDFActiveContent bool        `yaml:"pdf_active_content"`
 	UpgradeURL       string      `yaml:"upgrade_url"`
+	Serve            string      `yaml:"serve"`
+	ImagePresets     []string    `yaml:"image_presets"`
 	Transcoding      bool        `yaml:"transcoding"`
+	VideoPresets     []string    `yaml:"video_presets"`
 }
 
 // PerCategory maps the name of a category to a size.
@@ -141,16 +146,49 @@ type Quota struct {
 
 // Images is how pictures become variants.
 type Images struct {
-	Presets   []Preset      `yaml:"presets"`
-	Quality   int           `yaml:"quality"`
-	MaxPixels int64         `yaml:"max_pixels"`
-	Timeout   time.Duration `yaml:"timeout"`
+	Presets     []ImagePreset `yaml:"presets"`
+	Quality     int           `yaml:"quality"`
+	Effort      int           `yaml:"effort"`
+	MaxPixels   int64         `yaml:"max_pixels"`
+	MemoryBytes Bytes         `yaml:"memory_bytes"`
+	Timeout     time.Duration `yaml:"timeout"`
 }
 
-// Preset is one variant of a picture: its name and its longer side in pixels.
-type Preset struct {
+// ImagePreset is one variant of a picture: its name, its longer side in pixels, and its format. A quality or effort of
+// 0 takes that of all presets.
+type ImagePreset struct {
 	Name     string `yaml:"name"`
 	LongEdge int    `yaml:"long_edge"`
+	Format   string `yaml:"format"`
+	Quality  int    `yaml:"quality"`
+	Effort   int    `yaml:"effort"`
+}
+
+// Videos is how videos become variants.
+type Videos struct {
+	Presets          []VideoPreset `yaml:"presets"`
+	PosterLongEdge   int           `yaml:"poster_long_edge"`
+	MaxDuration      time.Duration `yaml:"max_duration"`
+	MaxPixels        int64         `yaml:"max_pixels"`
+	MaxStreams       int           `yaml:"max_streams"`
+	MaxBitsPerSecond int64         `yaml:"max_bits_per_second"`
+	MaxOutputBytes   Bytes         `yaml:"max_output_bytes"`
+	MemoryBytes      Bytes         `yaml:"memory_bytes"`
+	Timeout          time.Duration `yaml:"timeout"`
+	CPUTime          time.Duration `yaml:"cpu_time"`
+	Threads          int           `yaml:"threads"`
+}
+
+// VideoPreset is one variant of a video: its name, its longer side in pixels, and its codec.
+type VideoPreset struct {
+	Name     string `yaml:"name"`
+	LongEdge int    `yaml:"long_edge"`
+	Codec    string `yaml:"codec"`
+}
+
+// Sandbox is what holds the children that decode foreign bytes.
+type Sandbox struct {
+	Required bool `yaml:"required"`
 }
 
 // Tasks is how work is claimed, retried and shared out.

@@ -17,6 +17,16 @@ const (
 	DuplicatesReject = "reject"
 )
 
+// Values of plans.*.serve, images.presets[].format and videos.presets[].codec.
+const (
+	ServeAll          = "all"
+	ServeVariantsOnly = "variants_only"
+	FormatWebP        = "webp"
+	FormatAVIF        = "avif"
+	CodecH264         = "h264"
+	CodecH265         = "h265"
+)
+
 // Embedded reports whether the database is SQLite, so that everything is on one machine.
 func (c *Config) Embedded() bool { return strings.HasPrefix(c.DatabaseURL(), "sqlite:") }
 

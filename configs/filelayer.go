@@ -116,7 +116,7 @@ func (f *fileLayer) list(v reflect.Value, n *yaml.Node, path []string) {
 		at := append(path[:len(path):len(path)], fmt.Sprint(i))
 		elem := list.Index(i)
 		switch {
-		case item.Kind == yaml.MappingNode && elem.Type() == reflect.TypeFor[Preset]():
+		case item.Kind == yaml.MappingNode && isBranch(elem.Type()):
 			f.branch(elem, item, at)
 		case item.Kind != yaml.ScalarNode || item.Value == "":
 			f.wrong(at, item, "a single value is expected")

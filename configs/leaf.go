@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -134,15 +135,38 @@ func parsePrefix(s string) (netip.Prefix, error) {
 	return p.Masked(), nil
 }
 
-// parsePreset reads the form that presets have in the environment.
-func parsePreset(s string) (Preset, error) {
-	name, edge, ok := strings.Cut(s, "=")
-	n, err := strconv.Atoi(strings.TrimSpace(edge))
-	if !ok || err != nil {
-		return Preset{}, errors.New("a preset is expected as name=long_edge: w640=640")
-	}
-	return Preset{Name: strings.TrimSpace(name), LongEdge: n}, nil
+// parseImagePreset reads the form that presets have in the environment.
+func parseImagePreset(s string) (ImagePreset, error) {
+	name, edge, format, err := cutPreset(s, FormatWebP)
+	return ImagePreset{Name: name, LongEdge: edge, Format: format}, err
+}
+
+// String writes the form that presets have in the environment; quality and effort have no place there.
+func (p ImagePreset) String() string { return joinPreset(p.Name, p.LongEdge, p.Format, FormatWebP) }
+
+func parseVideoPreset(s string) (VideoPreset, error) {
+	name, edge, codec, err := cutPreset(s, CodecH264)
+	return VideoPreset{Name: name, LongEdge: edge, Codec: codec}, err
 }
 
 // String writes the form that presets have in the environment.
-func (p Preset) String() string { return p.Name + "=" + strconv.Itoa(p.LongEdge) }
+func (p VideoPreset) String() string { return joinPreset(p.Name, p.LongEdge, p.Codec, CodecH264) }
+
+func joinPreset(name string, edge int, kind, usual string) string {
+	s := name + "=" + strconv.Itoa(edge)
+	if kind != "" && kind != usual {
+		s += "/" + kind
+	}
+	return s
+}
+
+// cutPreset takes name=long_edge/kind apart; the kind may be left out.
+func cutPreset(s, usual string) (name string, edge int, kind string, err error) {
+	name, rest, ok := strings.Cut(s, "=")
+	size, kind, _ := strings.Cut(rest, "/")
+	edge, aerr := strconv.Atoi(strings.TrimSpace(size))
+	if !ok || aerr != nil {
+		return "", 0, "", errors.New("a preset is expected as name=long_edge: w640=640, or w640=640/" + usual)
+	}
+	return strings.TrimSpace(name), edge, cmp.Or(strings.TrimSpace(kind), usual), nil
+}

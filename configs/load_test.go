@@ -24,7 +24,7 @@ func TestDefaultsLoad(t *testing.T) {
 		require.Equal(t, ":8080", c.HTTP.Addr)
 		require.Equal(t, Bytes(100<<20), c.Categories["video"].MaxBytes)
 		require.Equal(t, Bytes(1<<30), c.Plans["free"].StorageBytes)
-		require.Equal(t, Preset{Name: "w2000", LongEdge: 2000}, c.Images.Presets[0])
+		require.Equal(t, ImagePreset{Name: "w2000", LongEdge: 2000}, c.Images.Presets[0])
 		require.Len(t, c.Images.Presets, 4)
 		require.True(t, filepath.IsAbs(c.DataDir))
 		require.Empty(t, c.origins)

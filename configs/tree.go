@@ -153,8 +153,10 @@ func setText(v reflect.Value, s string) error {
 		return into(p, s, parseInt[int64])
 	case *netip.Prefix:
 		return into(p, s, parsePrefix)
-	case *Preset:
-		return into(p, s, parsePreset)
+	case *ImagePreset:
+		return into(p, s, parseImagePreset)
+	case *VideoPreset:
+		return into(p, s, parseVideoPreset)
 	default:
 		if v.Kind() != reflect.Slice {
 			return fmt.Errorf("no text form for %s", v.Type())

@@ -19,8 +19,13 @@ type Spec struct {
 	Duplicates string `json:"duplicates,omitempty"`
 	// PDFActiveContent accepts PDFs with scripts, launch actions and attachments.
 	PDFActiveContent bool `json:"pdf_active_content,omitempty"`
-	// Transcoding makes videos web-ready.
-	Transcoding bool `json:"transcoding,omitempty"`
+	// Serve is "all" (the default) or "variants_only": then no original of a picture or video is ever served.
+	Serve string `json:"serve,omitempty"`
+	// ImagePresets names the presets a picture gets; empty means all.
+	ImagePresets []string `json:"image_presets,omitempty"`
+	// Transcoding makes videos web-ready, in the presets that VideoPresets names.
+	Transcoding  bool     `json:"transcoding,omitempty"`
+	VideoPresets []string `json:"video_presets,omitempty"`
 	// UpgradeURL is shown when the quota is exceeded.
 	UpgradeURL string `json:"upgrade_url,omitempty"`
 }
@@ -30,6 +35,22 @@ const (
 	DuplicatesLink   = "link"
 	DuplicatesReject = "reject"
 )
+
+// Policies for originals.
+const (
+	ServeAll          = "all"
+	ServeVariantsOnly = "variants_only"
+)
+
+// WantsImagePreset reports whether a picture gets the preset.
+func (s Spec) WantsImagePreset(name string) bool {
+	return len(s.ImagePresets) == 0 || slices.Contains(s.ImagePresets, name)
+}
+
+// WantsVideoPreset reports whether a video gets the preset.
+func (s Spec) WantsVideoPreset(name string) bool {
+	return s.Transcoding && slices.Contains(s.VideoPresets, name)
+}
 
 // Encode gives the JSON that is stored.
 func (s Spec) Encode() (string, error) {
@@ -52,6 +73,7 @@ func PolicyFor(base storage.Policy, s Spec) storage.Policy {
 	p.PDFActiveContent = s.PDFActiveContent
 	p.RejectDuplicates = s.Duplicates == DuplicatesReject
 	p.UpgradeURL = s.UpgradeURL
+	p.VariantsOnly = s.Serve == ServeVariantsOnly
 	p.Categories = maps.Clone(base.Categories)
 	for name, c := range p.Categories {
 		if len(s.Categories) > 0 && !slices.Contains(s.Categories, name) {

@@ -20,6 +20,8 @@ type Policy struct {
 	PDFActiveContent bool
 	// RejectDuplicates makes a duplicate a DUPLICATE_FILE refusal instead of a second asset on the same blob.
 	RejectDuplicates bool
+	// VariantsOnly is true when the originals of pictures and videos are never served, only what was made of them.
+	VariantsOnly bool
 	// UpgradeURL is shown with QUOTA_EXCEEDED; it may be empty.
 	UpgradeURL string
 	Limits     Limits
