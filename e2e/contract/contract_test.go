@@ -24,7 +24,8 @@ const (
 	asset   = `{"id":"0192f6c1-5b7e-7c3a-9b1e-2f4a6c8e0d12","name":"a.txt","category":"document","media_type":"text/plain","size":3,
 		"sha256":"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad","state":"quarantined",
 		"scan":{"status":"pending","signature":null,"engine":null,"database":null,"scanned_at":null},
-		"media":{"status":"none","progress":0,"error":null,"variants":[]},
+		"media":{"status":"none","progress":0,"error":null,"reason":null,"width":null,"height":null,"dominant_color":null,
+		"thumbhash":null,"duration":null,"fps":null,"video_codec":null,"audio_codec":null,"variants":[]},
 		"duplicate":false,"created_at":"2026-11-21T09:30:00Z","updated_at":"2026-11-21T09:30:00Z"}`
 	one = "/api/v1/assets/" + assetID
 )

@@ -32,7 +32,7 @@ func (a *API) Policy(c *fiber.Ctx) error {
 	}
 	return c.JSON(fiber.Map{
 		"plan": p.Plan, "suspended": p.Suspended, "categories": categories, "max_name_bytes": p.Policy.Limits.MaxNameBytes,
-		"max_pixels": p.Policy.Limits.MaxPixels, "duplicates": duplicates(p.Policy),
+		"max_pixels": p.Policy.Limits.MaxPixels, "duplicates": duplicates(p.Policy), "serve": serves(p.Policy),
 		"quota": q.Quota, "remaining": max(0, q.Quota-q.Used-q.Reserved), "upgrade_url": p.Policy.UpgradeURL,
 	})
 }
@@ -42,6 +42,13 @@ func duplicates(p storage.Policy) string {
 		return quota.DuplicatesReject
 	}
 	return quota.DuplicatesLink
+}
+
+func serves(p storage.Policy) string {
+	if p.VariantsOnly {
+		return quota.ServeVariantsOnly
+	}
+	return quota.ServeAll
 }
 
 // Usage is GET /usage: the ledger, and the assets counted.

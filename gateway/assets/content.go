@@ -12,6 +12,7 @@ import (
 
 	"gatehouse/gateway/auth"
 	"gatehouse/gateway/content"
+	"gatehouse/quota"
 	"gatehouse/storage"
 	"gatehouse/storage/blob"
 	"gatehouse/storage/meta"
@@ -62,6 +63,11 @@ func (a *API) serveFrom(c *fiber.Ctx, tenant meta.Tenant, id, preset string, pub
 	if err := readable(v); err != nil {
 		return err
 	}
+	if preset == "" {
+		if err := originalServed(tenant, v); err != nil {
+			return err
+		}
+	}
 	o := content.Object{
 		Size: v.Size, ETag: v.SHA256, MediaType: v.MediaType, Name: v.Name, LastModified: v.CreatedAt.Time(),
 		CrossOrigin: public,
@@ -93,6 +99,42 @@ func readable(v meta.AssetView) error {
 	return storage.Refuse(storage.CodeAssetQuarantined, storage.Details{"scan_status": string(v.Blob.ScanStatus)})
 }
 
+var reasonOriginalsWithheld = storage.Reason{
+	Slug:    "originals_withheld",
+	English: "Only the web-ready forms of pictures and videos are served under this plan; details.variants names those this asset has.",
+	Chinese: "在此套餐下，图片和视频仅提供适合网页的版本；details.variants 列出了该资源现有的版本。",
+}
+
+// originalServed refuses the original of a picture or video where the plan serves only variants. The plan is read anew:
+// a link may be older than the rule.
+func originalServed(tenant meta.Tenant, v meta.AssetView) error {
+	if _, media := storage.MediaTask(v.Category); !media {
+		return nil
+	}
+	plan, err := tenant.Plan()
+	if err != nil {
+		return err
+	}
+	spec, err := quota.ParseSpec(plan.Spec)
+	if err != nil {
+		return err
+	}
+	if spec.Serve != quota.ServeVariantsOnly {
+		return nil
+	}
+	return storage.Refuse(storage.CodePlanForbids, storage.Details{
+		"variants": variantNames(v), "media_status": string(v.Blob.MediaStatus),
+	}).Because(reasonOriginalsWithheld)
+}
+
+func variantNames(v meta.AssetView) string {
+	names := make([]string, len(v.Variants))
+	for i, x := range v.Variants {
+		names[i] = x.Preset
+	}
+	return strings.Join(names, ", ")
+}
+
 var reasonVariantUnknown = storage.Reason{
 	Slug:    "variant_unknown",
 	English: "This asset has no variant of that name; details.variants names those it has.",
@@ -113,11 +155,7 @@ func variantOf(v meta.AssetView, preset string) (meta.Variant, error) {
 			Chinese: "该变体尚未就绪；请关注资源的事件后再次请求。",
 		})
 	}
-	names := make([]string, len(v.Variants))
-	for i, x := range v.Variants {
-		names[i] = x.Preset
-	}
-	refusal.Details["variants"] = strings.Join(names, ", ")
+	refusal.Details["variants"] = variantNames(v)
 	return meta.Variant{}, refusal.Because(reasonVariantUnknown)
 }
 

@@ -54,10 +54,13 @@ func (a *API) Link(c *fiber.Ctx) error {
 	if err := readable(v); err != nil {
 		return err
 	}
-	if in.Variant != "" {
-		if _, err := variantOf(v, in.Variant); err != nil {
-			return err
-		}
+	if in.Variant == "" {
+		err = originalServed(a.DB.Tenant(ctx, tenantID), v)
+	} else {
+		_, err = variantOf(v, in.Variant)
+	}
+	if err != nil {
+		return err
 	}
 	expires := time.Now().Add(age).Truncate(time.Second).UTC()
 	token, err := a.Links.Sign(auth.Link{TenantID: tenantID, AssetID: id, Variant: strings.Clone(in.Variant), Expires: expires.Unix()})

@@ -32,12 +32,24 @@ type Scan struct {
 	ScannedAt *time.Time         `json:"scanned_at"`
 }
 
-// Media says what is web-ready.
+// Media says what is web-ready, and enough of the picture or video to draw a placeholder or a player.
 type Media struct {
 	Status   storage.MediaStatus `json:"status"`
 	Progress float64             `json:"progress"`
-	Error    *string             `json:"error"`
-	Variants []Variant           `json:"variants"`
+	// Error is a sentence, Reason its slug.
+	Error  *string `json:"error"`
+	Reason *string `json:"reason"`
+	// Width and Height are in pixels, as shown.
+	Width         *int64  `json:"width"`
+	Height        *int64  `json:"height"`
+	DominantColor *string `json:"dominant_color"`
+	ThumbHash     *string `json:"thumbhash"`
+	// Duration is in seconds.
+	Duration   *float64  `json:"duration"`
+	FPS        *float64  `json:"fps"`
+	VideoCodec *string   `json:"video_codec"`
+	AudioCodec *string   `json:"audio_codec"`
+	Variants   []Variant `json:"variants"`
 }
 
 // Variant is one web-ready form of the asset.
@@ -57,25 +69,39 @@ func viewOf(v meta.AssetView) Asset {
 			Status: v.Blob.ScanStatus, Signature: optional(v.Blob.ScanSignature),
 			Engine: optional(v.Blob.ScanEngine), Database: optional(v.Blob.ScanDatabase),
 		},
-		Media: Media{
-			Status: v.Blob.MediaStatus, Progress: v.Blob.MediaProgress, Error: optional(v.Blob.MediaError),
-			Variants: []Variant{},
-		},
+		Media: mediaOf(v),
 	}
 	if at := v.Blob.ScannedAt.Time(); !at.IsZero() {
 		out.Scan.ScannedAt = &at
 	}
-	if v.State == storage.AssetAvailable {
-		for _, x := range v.Variants {
-			out.Media.Variants = append(out.Media.Variants, Variant{x.Preset, x.MediaType, x.Width, x.Height, x.Size})
-		}
-	}
 	return out
 }
 
-func optional(s string) *string {
-	if s == "" {
+// mediaOf tells nothing of the content of what is not available.
+func mediaOf(v meta.AssetView) Media {
+	b := v.Blob
+	m := Media{
+		Status: b.MediaStatus, Progress: b.MediaProgress, Error: optional(b.MediaError), Reason: optional(b.MediaReason),
+		Variants: []Variant{},
+	}
+	if v.State != storage.AssetAvailable {
+		return m
+	}
+	m.Width, m.Height = optional(b.Width), optional(b.Height)
+	m.DominantColor, m.ThumbHash = optional(b.DominantColor), optional(b.ThumbHash)
+	m.Duration, m.FPS = optional(float64(b.DurationMS)/1000), optional(b.FPS)
+	m.VideoCodec, m.AudioCodec = optional(b.VideoCodec), optional(b.AudioCodec)
+	for _, x := range v.Variants {
+		m.Variants = append(m.Variants, Variant{x.Preset, x.MediaType, x.Width, x.Height, x.Size})
+	}
+	return m
+}
+
+// optional makes null of what is not known.
+func optional[T comparable](v T) *T {
+	var none T
+	if v == none {
 		return nil
 	}
-	return &s
+	return &v
 }
