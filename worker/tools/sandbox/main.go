@@ -1,12 +1,16 @@
 package sandbox
 
 import (
+	"crypto/rand"
+	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
+	"runtime"
+	"slices"
+	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -30,17 +34,21 @@ func Main(args []string, inside map[string]func(args []string) int) int {
 	unix.CloseOnExec(o.Report)
 	name, args := args[1], args[2:]
 	function := inside[name]
-	if function == nil && !filepath.IsAbs(name) {
+	if function == nil && !slices.Contains(o.Exec, name) {
 		return o.fail(fmt.Errorf("no program %q", name))
 	}
-	if err := o.build(); err != nil {
+	key, err := newKey()
+	if err != nil {
+		return o.fail(err)
+	}
+	if err := o.build(function == nil, key); err != nil {
 		return o.fail(err)
 	}
 	if err := o.say(ready); err != nil {
 		return o.fail(err)
 	}
 	if function == nil {
-		return o.fail(execute(name, args))
+		return o.fail(execute(name, args, key))
 	}
 	if err := unix.Close(o.Report); err != nil {
 		return o.fail(err)
@@ -49,8 +57,27 @@ func Main(args []string, inside map[string]func(args []string) int) int {
 }
 
 // build applies the rules to this process, from the mildest to the one that forbids to go on building.
-func (o orders) build() error {
-	return errors.Join(o.Limits.apply(), o.beNice())
+func (o orders) build(execs bool, key [3]uint64) error {
+	walls := Support()
+	if o.Require && !walls.Complete() {
+		return fmt.Errorf("%w: %s", errWalls, walls)
+	}
+	for _, step := range []func() error{
+		o.yield,
+		o.Limits.apply,
+		dropCapabilities,
+		o.fence,
+		// Neighbours of the same user may not trace this process, and its memory is not theirs to read.
+		func() error { return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) },
+	} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	if !walls.Seccomp {
+		return nil
+	}
+	return filter(os.Getpid(), execs, key)
 }
 
 func (o orders) fail(err error) int {
@@ -69,7 +96,28 @@ func (o orders) say(text string) error {
 	return err
 }
 
-// execute becomes the program; it returns only if that fails.
-func execute(name string, args []string) error {
-	return fmt.Errorf("execute %s: %w", name, unix.Exec(name, append([]string{name}, args...), os.Environ()))
+// execute becomes the program; it returns only if that fails. A filter cannot read the name of a program, but it
+// sees the arguments that execve does not have: the key in them is known to nobody after this call.
+func execute(name string, args []string, key [3]uint64) error {
+	path, err := unix.BytePtrFromString(name)
+	if err != nil {
+		return err
+	}
+	argv, err := syscall.SlicePtrFromStrings(append([]string{name}, args...))
+	if err != nil {
+		return err
+	}
+	env, err := syscall.SlicePtrFromStrings(os.Environ())
+	if err != nil {
+		return err
+	}
+	_, _, errno := unix.RawSyscall6(unix.SYS_EXECVE, uintptr(unsafe.Pointer(path)), uintptr(unsafe.Pointer(&argv[0])),
+		uintptr(unsafe.Pointer(&env[0])), uintptr(key[0]), uintptr(key[1]), uintptr(key[2]))
+	runtime.KeepAlive(argv)
+	runtime.KeepAlive(env)
+	return fmt.Errorf("execute %s: %w", name, errno)
+}
+
+func newKey() (key [3]uint64, err error) {
+	return key, binary.Read(rand.Reader, binary.NativeEndian, key[:])
 }
