@@ -42,6 +42,12 @@ const (
 	ServeVariantsOnly = "variants_only"
 )
 
+// MakesVariants reports whether files of the category become web-ready under the plan.
+func (s Spec) MakesVariants(c storage.Category) bool {
+	_, can := storage.MediaTask(c)
+	return can && (c != storage.CategoryVideo || s.Transcoding)
+}
+
 // WantsImagePreset reports whether a picture gets the preset.
 func (s Spec) WantsImagePreset(name string) bool {
 	return len(s.ImagePresets) == 0 || slices.Contains(s.ImagePresets, name)
