@@ -10,8 +10,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 build_packages=(ca-certificates gcc libc6-dev pkg-config libvips-dev)
 run_packages=("${build_packages[@]}" ffmpeg clamav-daemon curl)
-test_packages=("${run_packages[@]}" postgresql mariadb-server rabbitmq-server nginx python3 python3-requests jq procps util-linux)
-bench_packages=(libvips-tools clamdscan)
+test_packages=("${run_packages[@]}" libvips-tools postgresql mariadb-server rabbitmq-server nginx python3 python3-requests jq procps util-linux)
+bench_packages=(clamdscan)
 
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 
