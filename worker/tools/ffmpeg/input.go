@@ -1,0 +1,85 @@
+package ffmpeg
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// decoders are those that may run, by codec: what phones, cameras, screen recorders and editors write into MP4,
+// QuickTime, Matroska and WebM files.
+var decoders = map[string][]string{
+	"h264":   {"h264"},
+	"hevc":   {"hevc"},
+	"vp8":    {"vp8"},
+	"vp9":    {"vp9"},
+	"av1":    {"libdav1d", "av1"},
+	"mpeg4":  {"mpeg4"},
+	"mjpeg":  {"mjpeg"},
+	"prores": {"prores"},
+
+	"aac":       {"aac"},
+	"mp3":       {"mp3float", "mp3"},
+	"opus":      {"opus"},
+	"vorbis":    {"vorbis"},
+	"flac":      {"flac"},
+	"alac":      {"alac"},
+	"ac3":       {"ac3"},
+	"eac3":      {"eac3"},
+	"pcm_s16le": {"pcm_s16le"},
+	"pcm_s16be": {"pcm_s16be"},
+	"pcm_s24le": {"pcm_s24le"},
+	"pcm_s24be": {"pcm_s24be"},
+	"pcm_s32le": {"pcm_s32le"},
+	"pcm_s32be": {"pcm_s32be"},
+	"pcm_f32le": {"pcm_f32le"},
+	"pcm_f32be": {"pcm_f32be"},
+}
+
+// decoderList is the argument of -codec_whitelist.
+func decoderList() string {
+	return strings.Join(slices.Sorted(func(yield func(string) bool) {
+		for names := range maps.Values(decoders) {
+			for _, name := range names {
+				if !yield(name) {
+					return
+				}
+			}
+		}
+	}), ",")
+}
+
+// input is a file of foreign bytes that a child reads.
+type input struct {
+	path      string
+	container container
+}
+
+// url keeps ffmpeg from reading a protocol into the path.
+func (in input) url() string { return "file:" + in.path }
+
+// options are those of every run on the file, by their names without the dash. One demuxer, one protocol, the
+// decoders above, bounded memory; the rest of the limits is the sandbox's.
+func (in input) options(maxStreams, threads int) map[string]string {
+	o := map[string]string{
+		"f":                  string(in.container),
+		"format_whitelist":   string(in.container),
+		"protocol_whitelist": "file",
+		"codec_whitelist":    decoderList(),
+		"max_streams":        strconv.Itoa(maxStreams),
+		"probesize":          "10M",
+		"analyzeduration":    "10M", // microseconds
+		"threads":            strconv.Itoa(threads),
+	}
+	if in.container == isoMedia {
+		// References to data in other files are never followed; these are ffmpeg's defaults, but they matter here.
+		o["enable_drefs"] = "0"
+		o["use_absolute_path"] = "0"
+	}
+	return o
+}
+
+// maxAlloc is the largest single piece of memory that ffmpeg may ask for: a frame of 36 million pixels of 16 bits
+// in three planes fits.
+const maxAlloc = "268435456"

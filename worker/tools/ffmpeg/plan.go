@@ -1,0 +1,64 @@
+package ffmpeg
+
+import "slices"
+
+// plan is how a variant is made: which tracks are copied as they are, and how the others are encoded.
+type plan struct {
+	preset               Preset
+	size                 box
+	copyVideo, copyAudio bool
+	// maxFPS is what the result may have.
+	maxFPS float64
+}
+
+func (m media) plan(p Preset) plan {
+	width, height := m.video.shown()
+	return plan{
+		preset:    p,
+		size:      fit(width, height, p.LongEdge, p.ShortEdge),
+		copyVideo: m.copyVideo(p),
+		copyAudio: m.audio == nil || m.audio.webReady(),
+		maxFPS:    float64(p.MaxFPS) * fpsSlack,
+	}
+}
+
+// encoded is the plan when copying has not worked out.
+func (p plan) encoded() plan {
+	p.copyVideo, p.copyAudio = false, false
+	return p
+}
+
+// copied profiles are those that browsers and phones decode in hardware.
+var copiedProfiles = map[Codec][]string{
+	H264: {"Constrained Baseline", "Baseline", "Main", "High", "Progressive High", "Constrained High"},
+	H265: {"Main"},
+}
+
+// copiedLevels are the highest: 5.2 as H.264 writes it, 5.1 as H.265 does. Recorders announce more than they use.
+var copiedLevels = map[Codec]int{H264: 52, H265: 153}
+
+// codecNames are the codecs' names in ffmpeg.
+var codecNames = map[Codec]string{H264: "h264", H265: "hevc"}
+
+// copyRate is how much of its rate a preset lets pass: encoding anew costs quality, and is not worth it for less.
+const copyRate = 1.25
+
+// copyVideo is whether the picture is web-ready as it is.
+func (m media) copyVideo(p Preset) bool {
+	v := m.video
+	long, short := max(v.width, v.height), min(v.width, v.height)
+	limit := float64(p.MaxRate)*copyRate + float64(p.AudioRate)
+	return v.codec == codecNames[p.Codec] &&
+		slices.Contains(copiedProfiles[p.Codec], v.profile) && v.level > 0 && v.level <= copiedLevels[p.Codec] &&
+		v.pixels == "yuv420p" && v.fields == "progressive" && !v.colour.hdr() && !v.colour.wide() && !v.colour.full &&
+		v.turn == upright && v.aspect.num == v.aspect.den &&
+		long <= p.LongEdge && short <= p.ShortEdge && v.width%2 == 0 && v.height%2 == 0 &&
+		v.fps > 0 && v.fps <= float64(p.MaxFPS)*fpsSlack &&
+		float64(m.bitRate()) <= limit
+}
+
+// webReady is whether browsers play the sound as it is.
+func (a audioTrack) webReady() bool {
+	return a.codec == "aac" && slices.Contains([]string{"LC", "HE-AAC", "HE-AACv2"}, a.profile) &&
+		a.channels <= 2 && a.rate >= 8000 && a.rate <= 48000
+}

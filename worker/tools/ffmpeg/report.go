@@ -1,0 +1,163 @@
+package ffmpeg
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// media is what ffprobe says of a file, checked.
+type media struct {
+	container container
+	size      int64
+	// duration is of the tracks that are used; 0 means that the file does not say.
+	duration time.Duration
+	streams  int
+	// video is nil when there is none.
+	video *videoTrack
+	// audio is nil when there is none.
+	audio *audioTrack
+}
+
+type videoTrack struct {
+	index          int
+	codec, profile string
+	tag            string
+	level          int
+	width, height  int // as stored
+	aspect         ratio
+	turn           turn
+	pixels         string // ffmpeg's pixel format
+	fields         string // "progressive", "" when not known
+	fps, peak      float64
+	start          time.Duration
+	colour         colour
+	isDefault      bool
+	duration       time.Duration
+}
+
+type audioTrack struct {
+	index          int
+	codec, profile string
+	rate, channels int
+	layout         string
+	isDefault      bool
+	duration       time.Duration
+}
+
+// colour has ffmpeg's names; "" means not known.
+type colour struct {
+	full                       bool
+	space, transfer, primaries string
+}
+
+// ratio is a sample's width to its height.
+type ratio struct{ num, den int }
+
+// report is ffprobe's JSON. All numbers that ffmpeg prints as texts are texts.
+type report struct {
+	Streams []reportStream `json:"streams"`
+	Format  struct {
+		Duration string `json:"duration"`
+		Streams  int    `json:"nb_streams"`
+	} `json:"format"`
+}
+
+type reportStream struct {
+	Index       int    `json:"index"`
+	Type        string `json:"codec_type"`
+	Codec       string `json:"codec_name"`
+	Profile     string `json:"profile"`
+	Level       int    `json:"level"`
+	Tag         string `json:"codec_tag_string"`
+	Width       int    `json:"width"`
+	Height      int    `json:"height"`
+	Aspect      string `json:"sample_aspect_ratio"`
+	Pixels      string `json:"pix_fmt"`
+	Fields      string `json:"field_order"`
+	Range       string `json:"color_range"`
+	Space       string `json:"color_space"`
+	Transfer    string `json:"color_transfer"`
+	Primaries   string `json:"color_primaries"`
+	AverageRate string `json:"avg_frame_rate"`
+	Rate        string `json:"r_frame_rate"`
+	Start       string `json:"start_time"`
+	Duration    string `json:"duration"`
+	SampleRate  string `json:"sample_rate"`
+	Channels    int    `json:"channels"`
+	Layout      string `json:"channel_layout"`
+	Disposition struct {
+		Default  int `json:"default"`
+		Attached int `json:"attached_pic"`
+	} `json:"disposition"`
+	Tags struct {
+		Duration string `json:"DURATION"`
+	} `json:"tags"`
+	SideData []struct {
+		Type   string `json:"side_data_type"`
+		Matrix string `json:"displaymatrix"`
+	} `json:"side_data_list"`
+}
+
+// parseReport reads and checks ffprobe's answer. The first picture track is taken and the first sound track, but a
+// default one goes before others.
+func parseReport(text []byte) (media, error) {
+	var p report
+	if err := json.Unmarshal(text, &p); err != nil {
+		return media{}, err
+	}
+	m := media{streams: len(p.Streams)}
+	if p.Format.Streams != len(p.Streams) {
+		return media{}, fmt.Errorf("%d streams and %d descriptions", p.Format.Streams, len(p.Streams))
+	}
+	for _, s := range p.Streams {
+		if s.Index < 0 || s.Index >= len(p.Streams) {
+			return media{}, fmt.Errorf("stream %d of %d", s.Index, len(p.Streams))
+		}
+		switch s.Type {
+		case "video":
+			if s.Disposition.Attached != 0 {
+				continue // a cover picture
+			}
+			v, err := s.video()
+			if err != nil {
+				return media{}, fmt.Errorf("stream %d: %w", s.Index, err)
+			}
+			if m.video == nil || v.isDefault && !m.video.isDefault {
+				m.video = &v
+			}
+		case "audio":
+			a, err := s.audio()
+			if err != nil {
+				return media{}, fmt.Errorf("stream %d: %w", s.Index, err)
+			}
+			if m.audio == nil || a.isDefault && !m.audio.isDefault {
+				m.audio = &a
+			}
+		}
+	}
+	whole, err := duration(p.Format.Duration)
+	if err != nil {
+		return media{}, err
+	}
+	m.duration = m.used(whole)
+	return m, nil
+}
+
+// used is how long the tracks are that are used, where each says it, and else the whole file.
+func (m media) used(whole time.Duration) time.Duration {
+	if m.video == nil || m.video.duration == 0 {
+		return whole
+	}
+	longest := m.video.duration
+	if m.audio != nil {
+		if m.audio.duration == 0 {
+			return whole
+		}
+		longest = max(longest, m.audio.duration)
+	}
+	if whole == 0 {
+		return longest
+	}
+	return min(whole, longest)
+}

@@ -1,0 +1,115 @@
+package ffmpeg
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"gatehouse/worker/tools/sandbox"
+)
+
+// errTimeout is the limit on time by the clock.
+var errTimeout = errors.New("no result in time")
+
+// errNoSpace says that our disk is full, which is not the video's fault.
+var errNoSpace = errors.New("no space left for the output")
+
+// job is one run of a program on foreign bytes.
+type job struct {
+	program      string
+	args         []string
+	stdout       io.Writer
+	read         string // the file it may read
+	write        string // the file it may write; "" for none
+	timeout, cpu time.Duration
+}
+
+// run waits for a free slot, which no limit counts, and runs the job in the sandbox. stderr is what it said.
+func (r *Runner) run(ctx context.Context, j job) error {
+	_, err := r.runSaying(ctx, j)
+	return err
+}
+
+func (r *Runner) runSaying(ctx context.Context, j job) (stderr string, err error) {
+	select {
+	case r.slots <- struct{}{}:
+		defer func() { <-r.slots }()
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, cmp.Or(j.timeout, r.cfg.Limits.Timeout), errTimeout)
+	defer cancel()
+	rules := sandbox.Rules{
+		Limits:  sandbox.Limits{CPU: cmp.Or(j.cpu, r.cfg.Limits.CPU), MemoryBytes: r.cfg.Limits.MemoryBytes},
+		Read:    []string{j.read},
+		Exec:    []string{j.program},
+		Nice:    r.cfg.Nice,
+		Require: r.cfg.Require,
+	}
+	if j.write != "" {
+		rules.Write = []string{j.write}
+		rules.Limits.FileBytes = r.cfg.Limits.MaxOutputBytes
+	}
+	child, err := sandbox.Start(ctx, rules, sandbox.Program{Name: j.program, Args: j.args, Stdout: j.stdout})
+	if err != nil {
+		return "", err
+	}
+	err = child.Wait()
+	stderr = child.Stderr()
+	return stderr, explain(err, stderr)
+}
+
+// says are what ffmpeg says of a limit that its own options set, and of our disk.
+const (
+	saysStreams = "exceeds max_streams"
+	saysNoSpace = "No space left on device"
+	saysSignal  = "received signal 24" // SIGXCPU, on which ffmpeg ends its output in peace
+)
+
+// explain turns the end of a child into an error: the video's fault, or ours.
+func explain(err error, stderr string) error {
+	if err == nil {
+		return nil
+	}
+	ended, ok := errors.AsType[*sandbox.Ended](err)
+	if !ok {
+		return err
+	}
+	if errors.Is(err, errTimeout) {
+		return &Unplayable{ReasonTooSlow, errTimeout.Error()}
+	}
+	detail := fmt.Sprintf("%v; last: %s", ended, lastLine(stderr))
+	switch ended.Cause {
+	case sandbox.CauseCPU:
+		return &Unplayable{ReasonTooSlow, detail}
+	case sandbox.CauseFileSize:
+		return &Unplayable{ReasonOutputTooLarge, detail}
+	case sandbox.CauseMemory, sandbox.CauseThreads:
+		return &Unplayable{ReasonTooCostly, detail}
+	case sandbox.CauseCrash:
+		return &Unplayable{ReasonCrashed, detail}
+	case sandbox.CauseExit:
+		switch {
+		case strings.Contains(stderr, saysNoSpace):
+			return fmt.Errorf("%w: %s", errNoSpace, detail)
+		case strings.Contains(stderr, saysSignal):
+			return &Unplayable{ReasonTooSlow, detail}
+		case strings.Contains(stderr, saysStreams):
+			return &Unplayable{ReasonTooManyStreams, detail}
+		}
+		return &Unplayable{ReasonDamaged, detail}
+	}
+	return err
+}
+
+// lastLine is fit for a log; the text may quote the video.
+func lastLine(s string) string {
+	s = strings.TrimSpace(s)
+	s = s[strings.LastIndexByte(s, '\n')+1:]
+	return strings.Trim(strconv.QuoteToASCII(s[:min(len(s), 300)]), `"`)
+}
