@@ -69,10 +69,16 @@ func (e *Ended) Permanent() bool {
 // What programs say when a limit ends them. Go's runtime turns signals into these texts and exits with 2; C
 // programs pass on malloc's error. The text may be the file's doing, but it only chooses between permanent causes.
 var (
-	saysCPU    = []string{"SIGXCPU"}
-	saysSize   = []string{"SIGXFSZ", "File too large"}
-	saysMemory = []string{"out of memory", "Cannot allocate memory", "cannot allocate memory", "bad_alloc", "malloc of size"}
+	saysCPU  = []string{"SIGXCPU"}
+	saysSize = []string{"SIGXFSZ", "File too large", "file too large"}
+	// Of exit code 2: a crash of C in a Go program is Go's to report.
+	saysCrash  = []string{"SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGABRT", "SIGSYS", "fatal error: ", "panic: "}
+	saysMemory = []string{"out of memory", "Cannot allocate memory", "cannot allocate memory", "bad_alloc", "malloc of size",
+		"pthread_create failed"}
 )
+
+// exitGoCrash is how Go programs end that panic, or die of a signal.
+const exitGoCrash = 2
 
 // ranOut reports whether the child has used its processor time: the signal comes at a tick of the kernel's clock.
 func ranOut(state *os.ProcessState, limit time.Duration) bool {
@@ -95,6 +101,20 @@ func explain(state *os.ProcessState, l Limits, stderr string) error {
 		e.Cause = CauseFileSize
 	// Nobody but the out-of-memory killer kills a child that the parent and its limits let live.
 	case e.Signal == syscall.SIGKILL || says(stderr, saysMemory):
+		e.Cause = CauseMemory
+	case e.Code == exitGoCrash && says(stderr, saysCrash):
+		e.Cause = CauseCrash
+	}
+	return e
+}
+
+// stopped explains a child that was killed from here.
+func stopped(cause error) error {
+	e := &Ended{Cause: CauseCancelled, Code: -1, Signal: syscall.SIGKILL, err: cause}
+	switch cause {
+	case errThreads:
+		e.Cause = CauseThreads
+	case errMemory:
 		e.Cause = CauseMemory
 	}
 	return e

@@ -115,10 +115,17 @@ func (c *Child) launch(ctx context.Context, r Rules, p Program) (*exec.Cmd, *os.
 // await sees the child to its end and explains it.
 func (c *Child) await(ctx context.Context, cmd *exec.Cmd, report *os.File, r Rules) error {
 	defer report.Close()
+	ended, watched := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(watched)
+		watch(cmd.Process.Pid, r.Limits, ended, c.cancel)
+	}()
 	// Nothing of the group may stay. As long as its leader is not reaped, the group's number is nobody else's.
 	waited := ignoringInterrupts(func() error {
 		return unix.Waitid(unix.P_PID, cmd.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
 	})
+	close(ended)
+	<-watched
 	killed := syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 	err := cmd.Wait()
 	c.state = cmd.ProcessState
@@ -129,7 +136,7 @@ func (c *Child) await(ctx context.Context, cmd *exec.Cmd, report *os.File, r Rul
 		return nil
 	}
 	if ctx.Err() != nil {
-		return &Ended{Cause: CauseCancelled, Code: -1, err: context.Cause(ctx)}
+		return stopped(context.Cause(ctx))
 	}
 	if waited != nil {
 		return setupError(fmt.Errorf("wait for the child: %w", waited))
