@@ -125,11 +125,20 @@ func moveItems(t testing.TB, meta []byte, by int) {
 	t.Helper()
 	iloc := findBox(t, meta, "iloc")
 	b := meta[iloc.body:iloc.end]
-	require.Equal(t, []byte{0, 0, 0, 0, 0x44, 0x40}, b[:6], "version 0 with offsets, lengths and bases of 4 bytes")
+	require.Equal(t, []byte{0, 0, 0, 0x44, 0x40}, b[1:6], "offsets, lengths and bases of 4 bytes")
 	at := 8
 	for range binary.BigEndian.Uint16(b[6:]) {
-		base := b[at+4:] // behind item and data reference
-		binary.BigEndian.PutUint32(base, binary.BigEndian.Uint32(base)+uint32(by))
-		at += 4 + 4 + 2 + 8*int(binary.BigEndian.Uint16(b[at+8:]))
+		inside := false
+		at += 2 // the item's number
+		if b[0] > 0 {
+			inside = b[at+1]&0xf != 0 // in meta itself
+			at += 2
+		}
+		base := b[at+2:] // behind the data reference
+		if !inside {
+			binary.BigEndian.PutUint32(base, binary.BigEndian.Uint32(base)+uint32(by))
+		}
+		at += 2 + 4
+		at += 2 + 8*int(binary.BigEndian.Uint16(b[at:]))
 	}
 }
