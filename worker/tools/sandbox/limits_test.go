@@ -131,7 +131,7 @@ func TestHowChildrenEnd(t *testing.T) {
 		{"processor time of a program", roomy, Program{Name: ffmpeg, Args: encode}, CauseCPU},
 		{"memory", slow, Program{Name: "heap"}, CauseMemory},
 		{"hidden memory", slow, Program{Name: "hide"}, CauseMemory},
-		{"memory of a program", Limits{CPU: 20 * time.Second, MemoryBytes: 48 << 20, FileBytes: 1 << 20}, Program{Name: ffmpeg, Args: encode}, CauseMemory},
+		{"memory of a program", Limits{CPU: 20 * time.Second, MemoryBytes: 128 << 20, FileBytes: 1 << 20}, Program{Name: ffmpeg, Args: encode}, CauseMemory},
 		{"killed from outside", small, Program{Name: "abort"}, CauseMemory},
 		{"file size", slow, Program{Name: "fill", Args: []string{file.Name()}}, CauseFileSize},
 		{"file size of a program", Limits{CPU: 20 * time.Second, MemoryBytes: 1 << 30, FileBytes: 1 << 10}, Program{Name: ffmpeg, Args: encode}, CauseFileSize},
