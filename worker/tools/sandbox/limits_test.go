@@ -22,6 +22,7 @@ var deeds = map[string]func([]string) int{
 	"inherit": inherit,
 	"answer":  answer,
 	"nothing": func([]string) int { return 0 },
+	"clock":   func([]string) int { return output([2]int64{entered.UnixNano(), time.Now().UnixNano()}) },
 	"exit":    func([]string) int { return 7 },
 	"fake":    func([]string) int { return exitSetup },
 	"hang":    func([]string) int { output(os.Getpid()); time.Sleep(time.Hour); return 0 },

@@ -34,7 +34,10 @@ func TestMain(m *testing.M) {
 		if os.Getenv("LEAVE") != "" {
 			leaveProcess()
 		}
-		bystanders.start()
+		entered = time.Now()
+		if os.Getenv("ALONE") == "" {
+			bystanders.start()
+		}
 		os.Exit(Main(os.Args[2:], deeds))
 	case bare:
 		os.Exit(0)
@@ -45,6 +48,9 @@ func TestMain(m *testing.M) {
 	}
 	os.Exit(m.Run())
 }
+
+// entered is when a child called Main.
+var entered time.Time
 
 // leaveProcess starts a process as long as no wall forbids it.
 func leaveProcess() {
