@@ -34,16 +34,15 @@ func turnMOV(t testing.TB, file []byte) []byte {
 	return file
 }
 
-// Long is a video of that length and roughly that many MiB, which is made without encoding all of it. It is beyond no
-// limit but is no file to be remuxed: its bit rate may be high.
+// Long is a video of that length and roughly that many MiB, which is made without encoding all of it. Its full chroma
+// keeps it from being remuxed: making it web-ready takes as long as its length demands.
 func Long(t testing.TB, seconds, mebibytes int) Clip {
 	t.Helper()
 	c := Clip{Kind: "long", Width: 1280, Height: 720, Seconds: 4, FPS: 30, Channels: 2, Spots: quarterSpots(16)}
 	rate := fmt.Sprint(mebibytes << 23 / seconds)
-	// nal-hrd=cbr fills up with nothing where the picture does not need the bits.
-	piece := c.encode(t, "piece.mp4", c.scene()+toYUV, []string{
-		"-c:v", "libx264", "-preset", "ultrafast", "-b:v", rate, "-minrate", rate, "-maxrate", rate, "-bufsize", rate,
-		"-x264-params", "nal-hrd=cbr", "-c:a", "aac",
+	// Noise takes whatever bits it is given.
+	piece := c.encode(t, "piece.mp4", c.scene()+",noise=alls=30:allf=t"+asBT709+",format=yuv444p", []string{
+		"-c:v", "libx264", "-preset", "ultrafast", "-b:v", rate, "-minrate", rate, "-maxrate", rate, "-bufsize", rate, "-c:a", "aac",
 	})
 	c.Seconds = float64(seconds)
 	c.Path = ffmpeg(t, "long.mp4", "-stream_loop", "-1", "-i", piece, "-c", "copy", "-t", fmt.Sprint(seconds))
