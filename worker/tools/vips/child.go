@@ -1,101 +1,158 @@
 package vips
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"strings"
 
-	"github.com/h2non/bimg"
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/sys/unix"
 )
 
 // errStorage marks errors of our own files in the child: not the picture's fault.
 var errStorage = errors.New("cannot read or write")
 
-// maxChildFiles is the child's descriptor limit: input, outputs, and what libvips and Go open themselves.
-const maxChildFiles = 64
+// cutOff are libvips' warnings about PNG and GIF pictures that end too early; what is missing is left blank.
+// JPEG is seen to in complete.go, because its warning is lost in bimg.
+var cutOff = []string{"not enough data", "Unexpected end of GIF source data"}
 
-// ChildMain is the main function of the child process; args are what follows ChildCommand. It returns the exit
-// code. Only WebPs starts such a child.
-func ChildMain(args []string) int {
-	if len(args) != 1 {
-		return complain(exitSpec, errors.New("want one argument"))
-	}
-	var s spec
-	if err := json.Unmarshal([]byte(args[0]), &s); err != nil {
-		return complain(exitSpec, err)
-	}
-	if err := s.Limits.apply(); err != nil {
-		return complain(exitSpec, err)
-	}
-	bimg.VipsCacheSetMax(0)
-	bimg.VipsCacheSetMaxMem(0)
-	return complain(classify(s.run()))
-}
+// The child's exit codes. The Go runtime exits with 2 when it dies of a panic or a signal in C code.
+const (
+	exitDone  = 0
+	exitCalls = 10 // called wrongly: a bug on our side
+)
 
-// complain writes the error where the parent reads it.
-func complain(code int, err error) int {
-	if err != nil {
+// ChildMain is the main function of the child process, inside the sandbox: it says hello with an empty
+// reply and works on jobs until the parent closes the socket. Only Make starts such a child.
+func ChildMain([]string) int {
+	helperStart()
+	if err := sendReply(reply{}); err != nil {
 		fmt.Fprintln(os.Stderr, err)
+		return exitCalls
 	}
-	return code
+	for {
+		j, files, err := receiveJob()
+		if errors.Is(err, io.EOF) {
+			return exitDone
+		}
+		if err == nil {
+			err = j.answer(files)
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return exitCalls
+		}
+		debug.FreeOSMemory()
+	}
 }
 
-// classify turns an error into an exit code. libvips has only texts.
-func classify(err error) (int, error) {
+// answer works on one job and says how it ended.
+func (j job) answer(files []*os.File) error {
+	defer func() {
+		for _, f := range files {
+			_ = f.Close() // the parent's copies count
+		}
+	}()
+	r := reply{Number: j.Number}
+	var err error
+	r.Detail, err = j.run(files[0], files[1:])
+	if r.End = classify(err); err != nil {
+		r.Detail = err.Error()
+	}
+	return sendReply(r)
+}
+
+// classify turns an error into an end. libvips has only texts.
+func classify(err error) end {
 	if err == nil {
-		return exitDone, nil
+		return endDone
 	}
 	text := err.Error()
 	switch {
 	case errors.Is(err, errTooManyPixels):
-		return exitTooManyPixels, err
-	case errors.Is(err, errStorage) || strings.Contains(text, "No space left on device"):
-		return exitStorage, err
+		return endTooManyPixels
+	case errors.Is(err, errTooManyFrames):
+		return endTooManyFrames
+	case errors.Is(err, errStorage):
+		return endStorage
 	case strings.Contains(text, "out of memory") || strings.Contains(text, "Cannot allocate memory"):
-		return exitTooCostly, err
+		return endTooCostly
 	}
-	return exitDamaged, err
+	return endDamaged
 }
 
-func (s spec) run() error {
-	picture, err := readInput()
+// run tells the facts and makes the outputs. The smallest is made alone, so that something can be shown soon, the
+// others Threads at once. It returns what libvips complained about.
+func (j job) run(input *os.File, outputs []*os.File) (warnings string, err error) {
+	picture, err := readInput(input)
 	if err != nil {
-		return err
+		return "", err
 	}
-	source, err := open(picture, s.MaxPixels)
+	source, err := open(picture, j.MaxPixels, j.MaxFrames)
 	if err != nil {
-		return err
+		return "", err
 	}
+	m, err := source.master(j.longest())
+	if err != nil {
+		return "", err
+	}
+	defer m.pixels.free()
+	warnings = helperWarnings()
+	for _, w := range cutOff {
+		if strings.Contains(warnings, w) {
+			return "", errors.New(w)
+		}
+	}
+	facts, err := m.facts()
+	if err != nil {
+		return "", err
+	}
+	if err := sendReply(reply{Number: j.Number, Facts: &facts}); err != nil {
+		return "", err
+	}
+	return warnings, j.encode(m, outputs)
+}
+
+func (j job) longest() int {
 	longest := 0
-	for _, p := range s.Presets {
-		longest = max(longest, p.LongEdge)
+	for _, v := range j.Outputs {
+		longest = max(longest, v.LongEdge)
 	}
-	m, err := source.master(longest)
-	if err != nil {
-		return err
-	}
+	return longest
+}
+
+func (j job) encode(m master, outputs []*os.File) error {
 	var encoders errgroup.Group
-	encoders.SetLimit(max(1, s.Threads))
-	for i, p := range s.Presets {
-		encoders.Go(func() error {
-			out, err := m.webp(p)
+	encoders.SetLimit(max(1, j.Threads))
+	for i, e := range m.plan(j.Outputs) {
+		work := func() error {
+			b, err := m.encode(e)
 			if err != nil {
 				return err
 			}
-			return writeOutput(i, out)
-		})
+			for _, at := range e.outputs {
+				if _, err := outputs[at].WriteAt(b, 0); err != nil {
+					return fmt.Errorf("%w an output: %w", errStorage, err)
+				}
+				if err := sendReply(reply{Number: j.Number, Output: &j.Outputs[at].Index}); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		if i > 0 {
+			encoders.Go(work)
+		} else if err := work(); err != nil {
+			return err
+		}
 	}
 	return encoders.Wait()
 }
 
-// readInput reads the whole picture without moving the descriptor's position, which the parent shares.
-func readInput() ([]byte, error) {
-	f := os.NewFile(inputFD, "input")
+// readInput reads the whole picture. A mapping would save the copy, but its file could shrink underneath.
+func readInput(f *os.File) ([]byte, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, fmt.Errorf("%w the picture: %w", errStorage, err)
@@ -105,33 +162,4 @@ func readInput() ([]byte, error) {
 		return nil, fmt.Errorf("%w the picture: %w", errStorage, err)
 	}
 	return picture, nil
-}
-
-func writeOutput(i int, webp []byte) error {
-	if _, err := os.NewFile(uintptr(firstOutputFD+i), "output").WriteAt(webp, 0); err != nil {
-		return fmt.Errorf("%w an output: %w", errStorage, err)
-	}
-	return nil
-}
-
-// apply sets the limits of this process. Address space is not limited, because Go reserves far more than it
-// uses; RLIMIT_DATA counts what is really writable.
-func (l limits) apply() error {
-	for resource, limit := range map[int]uint64{
-		unix.RLIMIT_CPU:    l.CPUSeconds,
-		unix.RLIMIT_DATA:   l.MemoryBytes,
-		unix.RLIMIT_FSIZE:  l.FileBytes,
-		unix.RLIMIT_NOFILE: maxChildFiles,
-		unix.RLIMIT_CORE:   0, // a core would hold the picture
-	} {
-		// One more second until the kernel kills: the soft limit's signal names the cause.
-		hard := limit
-		if resource == unix.RLIMIT_CPU {
-			hard++
-		}
-		if err := unix.Setrlimit(resource, &unix.Rlimit{Cur: limit, Max: hard}); err != nil {
-			return fmt.Errorf("set resource limit %d: %w", resource, err)
-		}
-	}
-	return nil
 }

@@ -2,6 +2,8 @@ package vips
 
 import (
 	"errors"
+	"strconv"
+	"strings"
 
 	"gatehouse/storage"
 )
@@ -42,7 +44,13 @@ var (
 		English: "The picture has more pixels than can be processed.",
 		Chinese: "图片的像素数超出可处理的上限。",
 	}
-	// ReasonTooCostly: it hit a limit on processor time, memory or temporary files.
+	// ReasonTooManyFrames: the animation has more than MaxFrames.
+	ReasonTooManyFrames = storage.Reason{
+		Slug:    "picture_too_many_frames",
+		English: "The animation has more frames than can be processed.",
+		Chinese: "动画的帧数超出可处理的上限。",
+	}
+	// ReasonTooCostly: it hit a limit on processor time, memory, threads or size.
 	ReasonTooCostly = storage.Reason{
 		Slug:    "picture_too_costly",
 		English: "Processing the picture takes more time or memory than is allowed.",
@@ -55,3 +63,9 @@ var (
 		Chinese: "解码器在处理该图片时发生故障，无法完成处理。",
 	}
 )
+
+// printable keeps log lines short; the text may quote the picture.
+func printable(s string) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(s), "\n")
+	return strings.Trim(strconv.QuoteToASCII(line[:min(len(line), 300)]), `"`)
+}

@@ -1,65 +1,40 @@
 package vips
 
 import (
-	"bufio"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"io"
 	"os"
-
-	"golang.org/x/image/webp"
 )
 
-// inspect looks at one output before it is believed: the child has decoded foreign bytes and may be theirs.
-func inspect(f *os.File, preset Preset) (Output, error) {
+// shape is what a picture file says of itself.
+type shape struct{ width, height, frames int }
+
+// inspect looks at one sealed output before it is believed: the child has decoded foreign bytes and may be theirs.
+func inspect(f *os.File, preset Preset, facts Facts) (Output, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return Output{}, fmt.Errorf("look at the output: %w", err)
 	}
-	width, height, err := plainWebP(io.NewSectionReader(f, 0, info.Size()))
-	if err == nil && max(width, height) > preset.LongEdge {
-		err = fmt.Errorf("%d x %d", width, height)
+	look := plainWebP
+	if preset.Format == FormatAVIF {
+		look = plainAVIF
+	}
+	got, err := look(io.NewSectionReader(f, 0, info.Size()))
+	w, h := fit(facts.Width, facts.Height, preset.LongEdge)
+	if err == nil && (got.width != w || got.height != h || got.frames > facts.Frames) {
+		err = fmt.Errorf("%d x %d x %d instead of %d x %d x %d", got.width, got.height, got.frames, w, h, facts.Frames)
 	}
 	if err != nil {
-		return Output{}, &Undecodable{ReasonCrashed, fmt.Sprintf("the output for %s is wrong: %v", preset.Name, err)}
+		return Output{}, distrust(fmt.Errorf("output %s: %w", preset.Name, err))
 	}
 	sum := sha256.New()
 	if _, err := io.Copy(sum, io.NewSectionReader(f, 0, info.Size())); err != nil {
 		return Output{}, fmt.Errorf("read the output: %w", err)
 	}
-	return Output{preset.Name, f, width, height, info.Size(), hex.EncodeToString(sum.Sum(nil))}, nil
-}
-
-// plainWebP returns the size of a still WebP that consists of picture data only: no metadata, no colour profile,
-// no animation, nothing before or behind.
-func plainWebP(r *io.SectionReader) (width, height int, err error) {
-	head := make([]byte, 12)
-	if _, err := io.ReadFull(r, head); err != nil {
-		return 0, 0, err
-	}
-	if string(head[:4]) != "RIFF" || string(head[8:]) != "WEBP" || int64(binary.LittleEndian.Uint32(head[4:]))+8 != r.Size() {
-		return 0, 0, fmt.Errorf("no WebP of %d bytes", r.Size())
-	}
-	for at := int64(12); at < r.Size(); {
-		if _, err := r.ReadAt(head[:8], at); err != nil {
-			return 0, 0, err
-		}
-		switch name := string(head[:4]); name {
-		case "VP8 ", "VP8L", "VP8X", "ALPH":
-		default:
-			return 0, 0, fmt.Errorf("a chunk %q", name)
-		}
-		size := int64(binary.LittleEndian.Uint32(head[4:]))
-		at += 8 + size + size%2
-	}
-	if _, err := r.Seek(0, io.SeekStart); err != nil {
-		return 0, 0, err
-	}
-	config, err := webp.DecodeConfig(bufio.NewReader(r))
-	if err == nil && (config.Width < 1 || config.Height < 1) {
-		err = fmt.Errorf("%d x %d", config.Width, config.Height)
-	}
-	return config.Width, config.Height, err
+	return Output{
+		Preset: preset.Name, File: f, Width: got.width, Height: got.height, Frames: got.frames, Size: info.Size(),
+		SHA256: hex.EncodeToString(sum.Sum(nil)), MediaType: preset.Format.MediaType(), Ext: string(preset.Format),
+	}, nil
 }

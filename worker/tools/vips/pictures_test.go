@@ -110,12 +110,15 @@ func withChunk(picture []byte, name string, payload []byte) []byte {
 	return append(append(bytes.Clone(picture[:ihdrEnd]), chunk...), picture[ihdrEnd:]...)
 }
 
-// converted has the vips program turn a picture into another format.
+// converted has the vips program turn a picture into another format; "copy-all" takes all its frames.
 func converted(t testing.TB, picture []byte, to string, args ...string) []byte {
 	t.Helper()
 	dir := t.TempDir()
 	in, out := filepath.Join(dir, "in"), filepath.Join(dir, "out"+to)
 	require.NoError(t, os.WriteFile(in, picture, 0o600))
+	if args[0] == "copy-all" {
+		args, in = []string{"copy"}, in+"[n=-1]"
+	}
 	// The program takes the two names behind the operation's.
 	said, err := exec.Command("vips", append([]string{args[0], in, out}, args[1:]...)...).CombinedOutput()
 	require.NoError(t, err, string(said))

@@ -6,9 +6,6 @@ import (
 	"fmt"
 )
 
-// vp8xAlpha is the flag "has alpha" in the first byte of a VP8X chunk.
-const vp8xAlpha = 0x10
-
 // strip leaves only the picture data of a WebP made by libvips: 8.14 adds an EXIF block of its own even when it
 // is told to strip.
 func strip(b []byte) ([]byte, error) {
@@ -16,7 +13,6 @@ func strip(b []byte) ([]byte, error) {
 		return nil, errors.New("strip: no WebP")
 	}
 	out := append(make([]byte, 0, len(b)), b[:12]...)
-	var alpha bool
 	for rest := b[12:]; len(rest) > 0; {
 		if len(rest) < 8 {
 			return nil, errors.New("strip: half a chunk")
@@ -30,12 +26,15 @@ func strip(b []byte) ([]byte, error) {
 		rest = rest[size:]
 		switch name := string(chunk[:4]); name {
 		case "VP8X":
-			// Only the alpha of an ALPH chunk needs it.
-			if alpha = len(chunk) == 18 && chunk[8]&vp8xAlpha != 0; alpha {
-				out = append(out, chunk...)
-				out[len(out)-10] = vp8xAlpha
+			// A picture without opacity and motion needs none.
+			if len(chunk) != 18 {
+				return nil, errors.New("strip: a long VP8X")
 			}
-		case "ALPH", "VP8 ", "VP8L":
+			if flags := chunk[8] & (vp8xAlpha | vp8xAnimation); flags != 0 {
+				out = append(out, chunk...)
+				out[len(out)-10] = flags
+			}
+		case "ANIM", "ANMF", "ALPH", "VP8 ", "VP8L":
 			out = append(out, chunk...)
 		case "EXIF", "XMP ", "ICCP":
 		default:

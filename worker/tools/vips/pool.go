@@ -1,0 +1,142 @@
+package vips
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"gatehouse/worker/tools/sandbox"
+)
+
+// errTimeout is the runner's own time limit.
+var errTimeout = errors.New("no result in time")
+
+// pool keeps children between jobs. Busy and idle ones together are never more than the slots.
+type pool struct {
+	cfg   Config
+	slots chan struct{}
+
+	mu     sync.Mutex
+	idle   []*child // the one that has waited longest first
+	closed bool
+}
+
+func newPool(c Config) *pool { return &pool{cfg: c, slots: make(chan struct{}, c.Concurrency)} }
+
+// slot waits for the right to have a child at work.
+func (p *pool) slot(ctx context.Context) (free func(), err error) {
+	select {
+	case p.slots <- struct{}{}:
+		return func() { <-p.slots }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// run has a child do the work. A child that has done other work before may die of what that left behind: then a
+// new one is asked for the rest, and only its failure counts.
+func (p *pool) run(ctx context.Context, w *work) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, p.cfg.Timeout, errTimeout)
+	defer cancel()
+	for {
+		c, err := p.take(w.owner)
+		if err != nil {
+			return err
+		}
+		used := c.jobs > 0
+		again, err := c.do(ctx, w, p.cfg)
+		if err == nil && again && c.jobs < p.cfg.Jobs {
+			p.put(c)
+		} else {
+			c.end()
+		}
+		u, undecodable := errors.AsType[*Undecodable](err)
+		mayPass := undecodable && (u.Reason == ReasonCrashed || u.Reason == ReasonTooCostly)
+		if !used || !mayPass || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// take gives a child that serves the owner: one that waits, or a new one in place of another owner's.
+func (p *pool) take(owner string) (*child, error) {
+	for {
+		p.mu.Lock()
+		var c, evicted *child
+		if i := slices.IndexFunc(p.idle, func(c *child) bool { return c.owner == owner }); i >= 0 {
+			c = p.idle[i]
+			p.idle = slices.Delete(p.idle, i, i+1)
+		} else if len(p.idle) > 0 && len(p.idle)+len(p.slots) > cap(p.slots) {
+			evicted = p.idle[0]
+			p.idle = slices.Delete(p.idle, 0, 1)
+		}
+		p.mu.Unlock()
+		switch {
+		case c != nil:
+			c.timer.Stop()
+			if c.silent() {
+				return c, nil
+			}
+			c.end()
+			continue
+		case evicted != nil:
+			evicted.end()
+		}
+		return p.start(owner)
+	}
+}
+
+// put lets a child wait for its owner's next picture.
+func (p *pool) put(c *child) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		go c.end()
+		return
+	}
+	c.timer = time.AfterFunc(p.cfg.Idle, func() {
+		if p.remove(c) {
+			c.end()
+		}
+	})
+	p.idle = append(p.idle, c)
+}
+
+// remove reports whether the child was idle.
+func (p *pool) remove(c *child) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	i := slices.Index(p.idle, c)
+	if i >= 0 {
+		p.idle = slices.Delete(p.idle, i, i+1)
+	}
+	return i >= 0
+}
+
+func (p *pool) close() {
+	p.mu.Lock()
+	idle := p.idle
+	p.idle, p.closed = nil, true
+	p.mu.Unlock()
+	for _, c := range idle {
+		c.timer.Stop()
+		c.end()
+	}
+}
+
+// start makes a child for the owner: the one place that decides what it may see and touch.
+func (p *pool) start(owner string) (*child, error) {
+	conn, theirs, err := socketPair()
+	if err != nil {
+		return nil, fmt.Errorf("start the decoder: %w", err)
+	}
+	defer theirs.Close()
+	process, err := sandbox.Start(context.Background(), p.cfg.rules(), p.cfg.program(theirs))
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start the decoder: %w", err), conn.Close())
+	}
+	return &child{owner: owner, process: process, conn: conn}, nil
+}
