@@ -33,9 +33,6 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] == sandbox.ChildCommand {
 		os.Exit(sandbox.Main(os.Args[2:], map[string]func(args []string) int{"vips": vips.ChildMain}))
 	}
-	if len(os.Args) > 1 && os.Args[1] == vips.ChildCommand {
-		os.Exit(vips.ChildMain(os.Args[2:]))
-	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	var c cli

@@ -20,7 +20,6 @@ import (
 	"gatehouse/worker/dispatch"
 	"gatehouse/worker/jobs"
 	"gatehouse/worker/tools/clamd"
-	"gatehouse/worker/tools/vips"
 )
 
 type runCmd struct{}
@@ -53,10 +52,14 @@ func (runCmd) Run(ctx context.Context, c *cli) error {
 
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if err := checkWalls(cfg, log); err != nil {
+		return err
+	}
 	deps, err := jobDeps(cfg, db, zones, scanner, log)
 	if err != nil {
 		return err
 	}
+	defer deps.Pictures.Close()
 	d, err := dispatch.New(dispatchConfig(cfg), db, bell, jobs.List(deps), jobs.Schedule(deps), registry, log)
 	if err != nil {
 		return err
@@ -139,23 +142,13 @@ func doorbell(cfg *configs.Config, log *slog.Logger) (dispatch.Doorbell, error) 
 }
 
 func jobDeps(cfg *configs.Config, db *meta.DB, zones *blob.Zones, scanner *clamd.Scanner, log *slog.Logger) (jobs.Deps, error) {
-	presets := make([]vips.Preset, 0, len(cfg.Images.Presets))
-	for _, p := range cfg.Images.Presets {
-		presets = append(presets, vips.Preset{Name: p.Name, LongEdge: p.LongEdge, Quality: cfg.Images.Quality})
-	}
-	pictures, err := vips.NewRunner(vips.Config{
-		TempDir: cfg.WorkDir(), Timeout: cfg.Images.Timeout, MaxPixels: cfg.Images.MaxPixels,
-		MaxBytes: cfg.LargestUpload(), Concurrency: cfg.Tasks.Lanes.Image.Concurrency,
-	})
-	if err != nil {
-		return jobs.Deps{}, err
-	}
-	return jobs.Deps{
-		DB: db, Zones: zones, Ledger: boot.Ledger(cfg, db), Scanner: scanner, Pictures: pictures, Presets: presets,
+	deps := jobs.Deps{
+		DB: db, Zones: zones, Ledger: boot.Ledger(cfg, db), Scanner: scanner,
 		Reconciler: reconciler(cfg, db, zones, log), SweepEvery: sweepEvery,
 		// Twice what the tool itself may take: the transfer from and to the store comes on top.
-		ScanTimeout: 2 * cfg.Scanner.Timeout, ImageTimeout: 2 * cfg.Images.Timeout,
-	}, nil
+		ScanTimeout: 2 * cfg.Scanner.Timeout,
+	}
+	return deps, addMedia(cfg, &deps)
 }
 
 func reconciler(cfg *configs.Config, db *meta.DB, zones *blob.Zones, log *slog.Logger) *reconcile.Reconciler {

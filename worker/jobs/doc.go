@@ -1,5 +1,6 @@
 // Package jobs holds what the worker does, one file a kind of task: scan.go decides whether a blob may be read,
-// image.go makes the web sizes of a picture, sweep.go cleans up. jobs.go is THE list of them.
+// image.go makes the web sizes of a picture, video.go the poster and the web formats of a video (what the two share is
+// in media.go), sweep.go cleans up. jobs.go is THE list of them.
 //
 // # What a job is
 //

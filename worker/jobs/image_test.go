@@ -18,22 +18,27 @@ import (
 	"gatehouse/storage/blob"
 	"gatehouse/storage/meta"
 	"gatehouse/worker/jobs"
+	"gatehouse/worker/tools/sandbox"
 	"gatehouse/worker/tools/vips"
 )
 
-// The test program is also the child that decodes.
+// The test program is also its own children, which decode.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == vips.ChildCommand {
-		os.Exit(vips.ChildMain(os.Args[2:]))
+	if len(os.Args) > 1 && os.Args[1] == sandbox.ChildCommand {
+		os.Exit(sandbox.Main(os.Args[2:], map[string]func([]string) int{"vips": vips.ChildMain}))
 	}
 	os.Exit(m.Run())
 }
 
-var presets = []vips.Preset{{Name: "w2000", LongEdge: 2000, Quality: 85}, {Name: "w320", LongEdge: 320, Quality: 85}, {Name: "w640", LongEdge: 640, Quality: 85}}
+var presets = []vips.Preset{
+	{Name: "w2000", LongEdge: 2000, Quality: 85, Effort: 2}, {Name: "w320", LongEdge: 320, Quality: 85, Effort: 2},
+	{Name: "w640", LongEdge: 640, Quality: 85, Effort: 2},
+}
 
 func (b *bench) withPictures(t testing.TB) *bench {
-	runner, err := vips.NewRunner(vips.Config{TempDir: t.TempDir(), Concurrency: 1, Threads: 1})
+	runner, err := vips.NewRunner(vips.Config{TempDir: t.TempDir(), Concurrency: 1, Threads: 1, Require: true})
 	require.NoError(t, err)
+	t.Cleanup(runner.Close)
 	b.deps.Pictures, b.deps.Presets, b.deps.ImageTimeout = runner, presets, time.Minute
 	return b
 }
@@ -76,6 +81,9 @@ func TestPictureGetsItsVariantsSmallestFirst(t *testing.T) {
 		row := b.blob(t, digest)
 		require.Equal(t, storage.MediaDone, row.MediaStatus)
 		require.InDelta(t, 1, row.MediaProgress, 0)
+		require.Equal(t, [2]int64{800, 600}, [2]int64{row.Width, row.Height})
+		require.Len(t, row.DominantColor, len("#rrggbb"))
+		require.NotEmpty(t, row.ThumbHash)
 		sizes := map[string][2]int64{"w320": {320, 240}, "w640": {640, 480}, "w2000": {800, 600}}
 		list := b.variants(t, digest)
 		require.Len(t, list, 3)
@@ -99,7 +107,7 @@ func TestPictureGetsItsVariantsSmallestFirst(t *testing.T) {
 			told = append(told, string(e.Kind)+" "+data.Preset+data.Status)
 		}
 		require.Equal(t, []string{
-			"scanned ", "media running", "variant_ready w320", "variant_ready w640", "variant_ready w2000", "media done",
+			"scanned ", "media running", "media running", "variant_ready w320", "variant_ready w640", "variant_ready w2000", "media done",
 		}, told)
 	})
 }

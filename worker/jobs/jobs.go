@@ -10,6 +10,7 @@ import (
 	"gatehouse/storage/meta"
 	"gatehouse/storage/reconcile"
 	"gatehouse/worker/tools/clamd"
+	"gatehouse/worker/tools/ffmpeg"
 	"gatehouse/worker/tools/vips"
 )
 
@@ -20,13 +21,19 @@ type Deps struct {
 	Ledger     quota.Ledger
 	Scanner    *clamd.Scanner
 	Pictures   *vips.Runner
+	Films      *ffmpeg.Runner
 	Reconciler *reconcile.Reconciler
-	// Presets are the variants of a picture.
-	Presets []vips.Preset
+	// Presets are the variants of a picture, FilmPresets those of a video, of which a plan may leave some out; Poster is
+	// the still picture of every video, and its Name is storage.PresetPoster.
+	Presets     []vips.Preset
+	FilmPresets []ffmpeg.Preset
+	Poster      vips.Preset
 	// ScanTimeout bounds one scan, the transfer from the store included.
 	ScanTimeout time.Duration
 	// ImageTimeout bounds making and storing all variants of one picture, the wait for a decoder included.
 	ImageTimeout time.Duration
+	// FilmTimeout is the same for one video: its poster and all of its variants, one after another.
+	FilmTimeout time.Duration
 	// SweepEvery is how often the sweeper runs (10 min).
 	SweepEvery time.Duration
 }
@@ -37,11 +44,14 @@ const sweepTimeout = 6 * time.Hour
 // List is THE list of jobs.
 func List(d Deps) []Job {
 	scan := &scan{db: d.DB, zones: d.Zones, ledger: d.Ledger, scanner: d.Scanner}
-	image := &image{db: d.DB, zones: d.Zones, ledger: d.Ledger, runner: d.Pictures, presets: d.Presets}
+	makes := media{db: d.DB, zones: d.Zones, ledger: d.Ledger}
+	image := &image{media: makes, runner: d.Pictures, presets: d.Presets}
+	video := &video{media: makes, films: d.Films, presets: d.FilmPresets, posters: d.Pictures, poster: d.Poster}
 	sweep := &sweep{reconciler: d.Reconciler}
 	return []Job{
 		{Kind: storage.TaskScan, Timeout: d.ScanTimeout, Run: scan.run, Dead: scan.dead},
 		{Kind: storage.TaskImage, Timeout: d.ImageTimeout, Run: image.run, Dead: image.dead},
+		{Kind: storage.TaskVideo, Timeout: d.FilmTimeout, Run: video.run, Dead: video.dead},
 		{Kind: storage.TaskSweep, Timeout: sweepTimeout, Run: sweep.run},
 	}
 }

@@ -15,10 +15,10 @@ import (
 func TestEveryKindHasOneJob(t *testing.T) {
 	lanes := map[storage.TaskKind]storage.Lane{
 		storage.TaskScan: storage.LaneScan, storage.TaskImage: storage.LaneImage, storage.TaskSweep: storage.LaneHousekeeping,
-		// Nothing queues storage.TaskVideo: a clean video is available with media status "none".
+		storage.TaskVideo: storage.LaneVideo,
 	}
 	seen := map[storage.TaskKind]bool{}
-	for _, j := range jobs.List(jobs.Deps{ScanTimeout: time.Minute, ImageTimeout: time.Minute}) {
+	for _, j := range jobs.List(jobs.Deps{ScanTimeout: time.Minute, ImageTimeout: time.Minute, FilmTimeout: time.Minute}) {
 		require.False(t, seen[j.Kind], "two jobs for %s", j.Kind)
 		seen[j.Kind] = true
 		require.Equal(t, lanes[j.Kind], storage.LaneOf(j.Kind), "lane of %s", j.Kind)

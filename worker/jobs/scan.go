@@ -162,7 +162,10 @@ func (s *scan) verdict(t meta.Task, seen meta.Blob, v storage.Verdict, to storag
 		case b.Zone != seen.Zone:
 			return Wait(errMoved, 0)
 		}
-		media := mediaAfter(b, v)
+		media, err := mediaAfter(tenant, b, v)
+		if err != nil {
+			return err
+		}
 		if err := tenant.SetVerdict(b.SHA256, b.Revision, v, to, media); err != nil {
 			return fmt.Errorf("write the verdict: %w", err)
 		}
@@ -177,14 +180,18 @@ func (s *scan) verdict(t meta.Task, seen meta.Blob, v storage.Verdict, to storag
 }
 
 // mediaAfter is the media status that a verdict leads to.
-func mediaAfter(b meta.Blob, v storage.Verdict) storage.MediaStatus {
-	switch {
+func mediaAfter(tenant meta.Tenant, b meta.Blob, v storage.Verdict) (storage.MediaStatus, error) {
+	switch _, media := storage.MediaTask(b.Category); {
 	case v.Status != storage.ScanClean:
-		return storage.MediaNone
-	case b.Zone == storage.ZoneQuarantine && b.Category == storage.CategoryImage:
-		return storage.MediaPending
+		return storage.MediaNone, nil
+	case b.Zone != storage.ZoneQuarantine || !media:
+		return b.MediaStatus, nil
 	}
-	return b.MediaStatus
+	plan, err := planOf(tenant)
+	if err != nil || !plan.MakesVariants(b.Category) {
+		return b.MediaStatus, err
+	}
+	return storage.MediaPending, nil
 }
 
 // follow brings assets, events, the audit log and the next task in line with the verdict.
@@ -199,8 +206,8 @@ func (s *scan) follow(tx *meta.Tx, b meta.Blob, v storage.Verdict, media storage
 	if _, err := tenant.FollowBlob(b.SHA256, state, storage.EventScanned, event); err != nil {
 		return fmt.Errorf("move the assets: %w", err)
 	}
-	if media == storage.MediaPending && b.MediaStatus != storage.MediaPending {
-		if _, err := tx.Enqueue(meta.BlobTask(storage.TaskImage, b.TenantID, b.SHA256)); err != nil {
+	if kind, ok := storage.MediaTask(b.Category); ok && media == storage.MediaPending && b.MediaStatus != storage.MediaPending {
+		if _, err := tx.Enqueue(meta.BlobTask(kind, b.TenantID, b.SHA256)); err != nil {
 			return fmt.Errorf("queue the variants: %w", err)
 		}
 	}
@@ -213,7 +220,7 @@ func (s *scan) follow(tx *meta.Tx, b meta.Blob, v storage.Verdict, media storage
 // withdraw takes back what was derived from a blob that turned out bad.
 func (s *scan) withdraw(tx *meta.Tx, b meta.Blob) error {
 	tenant := tx.Tenant(b.TenantID)
-	if err := tenant.CancelTasks(b.SHA256); err != nil { // the image job; this task has ended by now
+	if err := tenant.CancelTasks(b.SHA256); err != nil { // the media job; this task has ended by now
 		return fmt.Errorf("cancel the blob's tasks: %w", err)
 	}
 	if err := tenant.SetMedia(b.SHA256, b.Revision+1, storage.MediaNone, 0, nil); err != nil {

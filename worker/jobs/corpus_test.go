@@ -1,0 +1,61 @@
+package jobs_test
+
+import (
+	"cmp"
+	"os"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"gatehouse/storage/meta"
+	"gatehouse/worker/mediatest"
+	"gatehouse/worker/tools/vips"
+)
+
+// mutants is how many changed files of each format the corpus tests take. The bundled corpus is 500; the numbers
+// that they are made from are fixed, so that each finding can be had again.
+func mutants(t testing.TB) int {
+	t.Helper()
+	n, err := strconv.Atoi(cmp.Or(os.Getenv("GATEHOUSE_MUTANTS"), "50"))
+	require.NoError(t, err)
+	return n
+}
+
+// childCPU is the processor time of the children that have ended.
+func childCPU(t testing.TB) time.Duration {
+	t.Helper()
+	var used syscall.Rusage
+	require.NoError(t, syscall.Getrusage(syscall.RUSAGE_CHILDREN, &used))
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
+}
+
+// Every mutant of each format goes through the image job: no worker dies, no task is stuck, and nobody else suffers.
+func TestCorpusOfPictures(t *testing.T) {
+	b := attackBench(t)
+	for _, s := range mediatest.PictureSeeds(t) {
+		t.Run(s.Name, func(t *testing.T) {
+			b := b.ofTenant(t)
+			outcomes := map[string]int{}
+			for _, mutant := range mediatest.Mutants(s.Bytes, mutants(t), 1) {
+				if b.known(t, mutant) {
+					continue
+				}
+				outcomes[outcome(b.hostile(t, s.Name, mutant, 0, 0, 0))]++
+			}
+			t.Log(outcomes)
+			require.Positive(t, outcomes[vips.ReasonDamaged.Slug])
+			b.requireHealthy(t)
+			b.requireExactLedger(t)
+		})
+	}
+}
+
+func outcome(b meta.Blob) string {
+	if b.MediaReason != "" {
+		return b.MediaReason
+	}
+	return string(b.MediaStatus)
+}

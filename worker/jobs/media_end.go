@@ -1,0 +1,71 @@
+package jobs
+
+import (
+	"errors"
+	"fmt"
+
+	"gatehouse/storage"
+	"gatehouse/storage/meta"
+)
+
+// tell moves the media status, with an event.
+func tell(tenant meta.Tenant, b meta.Blob, status storage.MediaStatus, progress float64, problem *storage.Reason) error {
+	event := map[string]any{"status": status, "progress": progress}
+	if problem != nil {
+		event["error"], event["reason"] = problem.English, problem.Slug
+	}
+	if err := tenant.SetMedia(b.SHA256, b.Revision, status, progress, problem); err != nil {
+		return fmt.Errorf("write the media status: %w", err)
+	}
+	return tenant.RecordForBlob(b.SHA256, storage.EventMedia, event)
+}
+
+// done ends a job that has made all variants.
+func (m *media) done(t meta.Task) Commit {
+	return func(tx *meta.Tx) error {
+		tenant := tx.Tenant(t.TenantID)
+		b, err := tenant.Blob(t.Subject)
+		switch {
+		case errors.Is(err, storage.ErrNotFound):
+			return nil
+		case err != nil:
+			return err
+		case !ready(b, nil):
+			return nil // whoever took it away has dealt with the variants
+		}
+		return tell(tenant, b, storage.MediaDone, 1, nil)
+	}
+}
+
+// unwanted ends a job that has nothing to do, unless somebody wants the variants by now after all.
+func (m *media) unwanted(t meta.Task) Commit {
+	return func(tx *meta.Tx) error {
+		b, err := tx.Tenant(t.TenantID).Blob(t.Subject)
+		if err != nil && !errors.Is(err, storage.ErrNotFound) {
+			return err
+		}
+		if ready(b, err) && b.MediaStatus != storage.MediaDone {
+			return Wait(errMoved, 0)
+		}
+		return nil
+	}
+}
+
+// fail writes down why a blob has no variants, in a sentence for people. fault is the tool's, nil when it has none.
+func (m *media) fail(tx *meta.Tx, t meta.Task, cause error, fault *storage.Reason) error {
+	tenant := tx.Tenant(t.TenantID)
+	b, err := tenant.Blob(t.Subject)
+	switch {
+	case errors.Is(err, storage.ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	case b.Sweeping || !storage.CanMoveMedia(b.MediaStatus, storage.MediaFailed):
+		return nil
+	case fault == nil && storage.CodeOf(cause) == storage.CodeQuotaExceeded:
+		fault = &reasonNoRoom
+	case fault == nil:
+		fault = &reasonNoVariants
+	}
+	return tell(tenant, b, storage.MediaFailed, b.MediaProgress, fault)
+}

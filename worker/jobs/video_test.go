@@ -1,0 +1,187 @@
+package jobs_test
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"gatehouse/quota"
+	"gatehouse/storage"
+	"gatehouse/storage/blob"
+	"gatehouse/storage/meta"
+	"gatehouse/worker/jobs"
+	"gatehouse/worker/mediatest"
+	"gatehouse/worker/tools/ffmpeg"
+	"gatehouse/worker/tools/vips"
+)
+
+// withVideos gives the bench real tools for videos, and its tenant a plan that transcodes.
+func (b *bench) withVideos(t testing.TB, limits ffmpeg.Limits) *bench {
+	t.Helper()
+	b.withPictures(t)
+	films, err := ffmpeg.NewRunner(ffmpeg.Config{TempDir: t.TempDir(), Limits: limits, Require: true})
+	require.NoError(t, err)
+	b.deps.Films, b.deps.FilmTimeout = films, 5*time.Minute
+	b.deps.FilmPresets = []ffmpeg.Preset{
+		{Name: "h264", Codec: ffmpeg.H264, LongEdge: 1920}, {Name: "small", Codec: ffmpeg.H264, LongEdge: 320},
+		{Name: "h265", Codec: ffmpeg.H265, LongEdge: 1920},
+	}
+	b.deps.Poster = vips.Preset{Name: storage.PresetPoster, LongEdge: 1280, Quality: 85, Effort: 2}
+	b.plan(t, quota.Spec{Transcoding: true, VideoPresets: []string{"h264", "small"}})
+	return b
+}
+
+// plan changes the plan of the bench's tenant.
+func (b *bench) plan(t testing.TB, s quota.Spec) {
+	t.Helper()
+	raw, err := s.Encode()
+	require.NoError(t, err)
+	b.inTx(t, func(tx *meta.Tx) error {
+		_, err := tx.Exec(`UPDATE plans SET spec = ? WHERE name = ?`, raw, "plan-"+b.tenant)
+		return err
+	})
+}
+
+// cleanVideo uploads a video and scans it.
+func (b *bench) cleanVideo(t testing.TB, content []byte) (asset, digest string) {
+	t.Helper()
+	asset, digest = b.upload(t, content, storage.CategoryVideo)
+	require.NoError(t, b.attempt(t, storage.TaskScan, digest))
+	return asset, digest
+}
+
+func clip(t testing.TB, kind mediatest.VideoKind) []byte {
+	t.Helper()
+	content, err := os.ReadFile(mediatest.Video(t, kind).Path)
+	require.NoError(t, err)
+	return content
+}
+
+func (b *bench) presetsOf(t testing.TB, digest string) (names []string) {
+	t.Helper()
+	for _, v := range b.variants(t, digest) {
+		names = append(names, v.Preset)
+	}
+	slices.Sort(names)
+	return names
+}
+
+func TestVideoGetsItsPosterFirstThenTheVariantsOfItsPlan(t *testing.T) {
+	onEach(t, func(t *testing.T, b *bench) {
+		b.withVideos(t, ffmpeg.Limits{})
+		asset, digest := b.cleanVideo(t, clip(t, mediatest.Surround))
+		require.NoError(t, b.attempt(t, storage.TaskVideo, digest))
+
+		row := b.blob(t, digest)
+		require.Equal(t, storage.MediaDone, row.MediaStatus)
+		require.Equal(t, [2]int64{640, 360}, [2]int64{row.Width, row.Height})
+		require.Equal(t, "h264 aac", row.VideoCodec+" "+row.AudioCodec)
+		require.InDelta(t, 2000, row.DurationMS, 200)
+		require.InDelta(t, 30, row.FPS, 1)
+		require.Len(t, row.DominantColor, len("#rrggbb"))
+		require.NotEmpty(t, row.ThumbHash)
+		require.Equal(t, []string{"h264", "poster", "small"}, b.presetsOf(t, digest), "h265 is not in the plan")
+		ready := slices.DeleteFunc(b.events(t, asset), func(k storage.EventKind) bool { return k == storage.EventMedia })
+		require.Equal(t, []storage.EventKind{
+			storage.EventScanned, storage.EventVariantReady, storage.EventVariantReady, storage.EventVariantReady,
+		}, ready)
+		b.requireExactLedger(t)
+	})
+}
+
+func TestVideosWithoutTranscodingInThePlanAreLeftAlone(t *testing.T) {
+	onEach(t, func(t *testing.T, b *bench) {
+		b.withVideos(t, ffmpeg.Limits{})
+		b.plan(t, quota.Spec{VideoPresets: []string{"h264"}})
+		_, digest := b.cleanVideo(t, clip(t, mediatest.Plain))
+		_, queued := b.open(t, storage.TaskVideo, digest)
+		require.False(t, queued)
+		require.Equal(t, storage.MediaNone, b.blob(t, digest).MediaStatus)
+	})
+}
+
+// A worker dies at each point of the job; the next one ends it, and nothing is charged or told twice.
+func TestVideoJobIsTakenUpFromAnyPoint(t *testing.T) {
+	onEach(t, func(t *testing.T, b *bench) {
+		b.withVideos(t, ffmpeg.Limits{})
+		content := clip(t, mediatest.Plain)
+		for i, crash := range []func(t *testing.T, digest string){
+			func(t *testing.T, digest string) { // all made, task not ended
+				r := b.claim(t, storage.TaskVideo, digest)
+				_, err := b.job(t, storage.TaskVideo).Run(context.Background(), r)
+				require.NoError(t, err)
+				b.inTx(t, func(tx *meta.Tx) error { return tx.Retry(r.Lease, meta.Now(), "died", false) })
+			},
+			func(t *testing.T, digest string) { // an object without its row
+				key := storage.VariantKey(b.tenant, digest, "h264", "mp4")
+				require.NoError(t, b.zones.Clean.Put(context.Background(), key, bytes.NewReader([]byte("half")), 4, blob.PutOptions{}))
+			},
+			func(t *testing.T, digest string) { // the poster is there, and its object with it
+				b.deps.FilmPresets = b.deps.FilmPresets[:1]
+				r := b.claim(t, storage.TaskVideo, digest)
+				_, err := b.job(t, storage.TaskVideo).Run(context.Background(), r)
+				require.NoError(t, err)
+				b.inTx(t, func(tx *meta.Tx) error { return tx.Retry(r.Lease, meta.Now(), "died", false) })
+				b.withVideos(t, ffmpeg.Limits{})
+			},
+		} {
+			// Bytes behind the last box make it another file.
+			_, digest := b.cleanVideo(t, append(bytes.Clone(content), 0, 0, 0, 9, 'f', 'r', 'e', 'e', byte(i)))
+			crash(t, digest)
+			require.NoError(t, b.attempt(t, storage.TaskVideo, digest))
+			require.Equal(t, []string{"h264", "poster", "small"}, b.presetsOf(t, digest))
+			require.Equal(t, storage.MediaDone, b.blob(t, digest).MediaStatus)
+			require.NotEmpty(t, b.blob(t, digest).ThumbHash)
+			b.requireExactLedger(t)
+		}
+	})
+}
+
+func TestUnplayableVideoFailsWithASentence(t *testing.T) {
+	onEach(t, func(t *testing.T, b *bench) {
+		b.withVideos(t, ffmpeg.Limits{MaxDuration: time.Second})
+		for _, x := range []struct {
+			content []byte
+			reason  storage.Reason
+		}{
+			{clip(t, mediatest.Plain), ffmpeg.ReasonTooLong},
+			{clip(t, mediatest.AVIInDisguise), ffmpeg.ReasonNotVideo},
+			{[]byte("#EXTM3U\nfile:///etc/passwd\n"), ffmpeg.ReasonNotVideo},
+		} {
+			asset, digest := b.cleanVideo(t, x.content)
+			require.True(t, jobs.IsPermanent(b.attempt(t, storage.TaskVideo, digest)))
+			row := b.blob(t, digest)
+			require.Equal(t, storage.MediaFailed, row.MediaStatus)
+			require.Equal(t, x.reason.Slug+" "+x.reason.English, row.MediaReason+" "+row.MediaError)
+			require.Equal(t, storage.AssetAvailable, b.stateOf(t, asset), "the original stays readable")
+			b.requireExactLedger(t)
+		}
+	})
+}
+
+// A video that is deleted while it is transcoded: the process ends, and nothing is published.
+func TestVideoJobStopsWhenNobodyWantsTheVariants(t *testing.T) {
+	onEach(t, func(t *testing.T, b *bench) {
+		b.withVideos(t, ffmpeg.Limits{})
+		content, err := os.ReadFile(mediatest.Long(t, 60, 50).Path)
+		require.NoError(t, err)
+		asset, digest := b.cleanVideo(t, content)
+		go func() {
+			for b.blob(t, digest).MediaProgress < 0.03 {
+				time.Sleep(20 * time.Millisecond)
+			}
+			b.inTx(t, func(tx *meta.Tx) error { _, err := tx.Tenant(b.tenant).DeleteAsset(asset); return err })
+		}()
+		require.NoError(t, b.attempt(t, storage.TaskVideo, digest))
+		require.Equal(t, []string{storage.PresetPoster}, b.presetsOf(t, digest))
+		row := b.blob(t, digest)
+		require.Equal(t, storage.MediaRunning, row.MediaStatus, "whoever wants the blob again goes on from here")
+		require.Greater(t, row.MediaProgress, 0.02, "progress was told while it ran")
+		b.requireExactLedger(t)
+	})
+}
