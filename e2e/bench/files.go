@@ -79,21 +79,3 @@ func mp4Of(size int) stamped {
 	_, _ = rand.Read(data)
 	return stamped{name: "clip.mp4", bytes: append(out, data...), at: at}
 }
-
-// photoOf makes a JPEG as a camera does: width x height pixels of detail.
-func photoOf(width, height int) []byte {
-	img := image.NewRGBA(image.Rect(0, 0, width, height))
-	noise := make([]byte, 4096)
-	_, _ = rand.Read(noise)
-	for y := range height {
-		for x := range width {
-			n := int(noise[(x*13+y*29)%len(noise)]) / 8
-			img.SetRGBA(x, y, color.RGBA{byte(x*200/width + n), byte(y*200/height + n), byte((x+y)/16 + n), 255})
-		}
-	}
-	var out bytes.Buffer
-	if err := jpeg.Encode(&out, img, &jpeg.Options{Quality: 88}); err != nil {
-		panic(err)
-	}
-	return out.Bytes()
-}

@@ -33,12 +33,15 @@ var sections = []section{
 	{"uploads", benchUploads},
 	{"memory", benchMemory},
 	{"scan", benchScan},
-	{"images", benchImages},
+	{"pictures", benchPictures},
+	{"sandbox", benchSandbox},
+	{"videos", benchVideos},
 	{"latency", benchLatency},
 }
 
 func main() {
-	only := flag.String("only", "", "run the sections whose name matches this regular expression (uploads, memory, scan, images, latency)")
+	child(os.Args)
+	only := flag.String("only", "", "run the sections whose name matches this regular expression (uploads, memory, scan, pictures, sandbox, videos, latency)")
 	share := flag.Float64("share", 1, "do this share of the uploads: 0.1 for a quick look with rough figures")
 	flag.Parse()
 	want, err := regexp.Compile(*only)

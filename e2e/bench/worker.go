@@ -77,9 +77,9 @@ func label(m *dto.Metric, name string) string {
 func benchScan(c *console) []row {
 	const files = 60
 	r, metrics := withWorkerMetrics(c, map[string]string{
-		"GATEHOUSE_TASKS_LANES_SCAN_CONCURRENCY": "1",
-		"GATEHOUSE_SCANNER_ADDRESS":              "unix://" + services.ClamdSocket(c),
-		"GATEHOUSE_SCANNER_DATABASE_DIR":         services.ClamdDatabase(c),
+		"GATEHOUSE_TASKS_LANES_SCAN_CONCURRENCY": "1", "GATEHOUSE_PLANS_PRO_TRANSCODING": "false",
+		"GATEHOUSE_SCANNER_ADDRESS":      "unix://" + services.ClamdSocket(c),
+		"GATEHOUSE_SCANNER_DATABASE_DIR": services.ClamdDatabase(c),
 	})
 	tenant := r.Tenant("bench", "pro")
 	conf := filepath.Join(filepath.Dir(services.ClamdDatabase(c)), "clamd.conf")
@@ -116,43 +116,6 @@ func benchScan(c *console) []row {
 		})
 	}
 	return rows
-}
-
-// benchImages compares the image task (four WebP sizes, published) with vipsthumbnail making the same four.
-func benchImages(c *console) []row {
-	const rounds = 6
-	r, metrics := withWorkerMetrics(c, map[string]string{
-		"GATEHOUSE_TASKS_LANES_IMAGE_CONCURRENCY": "1", "GATEHOUSE_CATEGORIES_IMAGE_MAX_BYTES": "64MiB",
-	})
-	tenant := r.Tenant("bench", "pro")
-	dir := c.TempDir()
-	before, n := taskSeconds(c, metrics, "image")
-	var theirs float64
-	for i := range rounds {
-		content := photoOf(4000, 3000)
-		in := filepath.Join(dir, fmt.Sprintf("%d.jpg", i))
-		c.must(os.WriteFile(in, content, 0o644))
-		a, err := tenant.Upload("photo.jpg", content)
-		c.must(err)
-		if a = tenant.Await(a.ID, time.Minute, rig.Ready); a.Media.Status != "done" {
-			c.Fatalf("image task: %s", a.Media.Error)
-		}
-		began := time.Now()
-		for _, edge := range []int{2000, 1280, 640, 320} {
-			out := filepath.Join(dir, fmt.Sprintf("%d-%d.webp[Q=85,strip]", i, edge))
-			cmd := exec.Command("vipsthumbnail", in, "--size", fmt.Sprintf("%dx%d>", edge, edge), "--export-profile", "srgb", "-o", out)
-			if raw, err := cmd.CombinedOutput(); err != nil {
-				c.Fatalf("vipsthumbnail: %v\n%s", err, raw)
-			}
-		}
-		theirs += time.Since(began).Seconds() / rounds
-	}
-	after, m := taskSeconds(c, metrics, "image")
-	ours := (after - before) / float64(m-n)
-	return []row{{
-		what: "four WebP sizes of a 12 MP JPEG, image task", measured: ms(ours),
-		reference: "vipsthumbnail, four calls " + ms(theirs), ratio: ours / theirs, aim: "<= 1.10",
-	}}
 }
 
 func ms(seconds float64) string { return fmt.Sprintf("%.1f ms", seconds*1000) }

@@ -43,11 +43,21 @@ type Asset struct {
 		Status   string  `json:"status"`
 		Progress float64 `json:"progress"`
 		Error    string  `json:"error"`
+		Reason   string  `json:"reason"`
+		Width    int     `json:"width"`
+		Height   int     `json:"height"`
+		Color    string  `json:"dominant_color"`
+		Hash     string  `json:"thumbhash"`
+		Duration float64 `json:"duration"`
+		FPS      float64 `json:"fps"`
+		Video    string  `json:"video_codec"`
+		Audio    string  `json:"audio_codec"`
 		Variants []struct {
-			Preset string `json:"preset"`
-			Width  int    `json:"width"`
-			Height int    `json:"height"`
-			Size   int64  `json:"size"`
+			Preset    string `json:"preset"`
+			MediaType string `json:"media_type"`
+			Width     int    `json:"width"`
+			Height    int    `json:"height"`
+			Size      int64  `json:"size"`
 		} `json:"variants"`
 	} `json:"media"`
 }

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/h2non/bimg"
+
+	"gatehouse/e2e/rig"
+	"gatehouse/e2e/services"
+	"gatehouse/worker/mediatest"
+)
+
+// edges are the four default sizes.
+var edges = []int{2000, 1280, 640, 320}
+
+// naiveCommand makes this program the other reference: bimg called for each size, as its README shows.
+const naiveCommand = "naive-bimg"
+
+// naive is the main function of that reference; it works on one file.
+func naive(file string) error {
+	picture, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	size, err := bimg.Size(picture)
+	if err != nil {
+		return err
+	}
+	for _, edge := range edges {
+		o := bimg.Options{Quality: 85, Type: bimg.WEBP, StripMetadata: true}
+		if size.Width >= size.Height {
+			o.Width = edge
+		} else {
+			o.Height = edge
+		}
+		if _, err := bimg.Resize(picture, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// benchPictures compares what an upload costs the worker until its four WebPs are published (scan, rows and copies
+// included) with vipsthumbnail in four calls, and with bimg called for each size.
+func benchPictures(c *console) []row {
+	rounds := max(2, int(8*c.share))
+	r, tenant := mediaRig(c)
+	var rows []row
+	for _, x := range []struct {
+		what, name string
+		bytes      []byte
+	}{
+		{"12 MP JPEG", "photo.jpg", mediatest.Photo(c, 4032, 3024, 1)},
+		{"12 MP JPEG, rotated", "photo.jpg", mediatest.Photo(c, 3024, 4032, 6)},
+		{"24 MP JPEG", "photo.jpg", mediatest.Photo(c, 6000, 4000, 1)},
+		{"12 MP HEIC", "photo.heic", mediatest.PhotoHEIC(c, 4032, 3024)},
+	} {
+		file := filepath.Join(c.TempDir(), x.name)
+		c.must(os.WriteFile(file, x.bytes, 0o644))
+		var ours, wall, vips, bare float64
+		for i := range rounds {
+			before, began := r.Workers[0].Tree().CPU, time.Now()
+			a, err := tenant.Upload(x.name, stamp(x.name, x.bytes, i))
+			c.must(err)
+			awaitDone(c, tenant, a.ID)
+			wall += time.Since(began).Seconds() / float64(rounds)
+			ours += (r.Workers[0].Tree().CPU - before) / float64(rounds)
+			for _, edge := range edges {
+				vips += cpuOf(c, "vipsthumbnail", file, "--size", fmt.Sprintf("%dx%d>", edge, edge), "--export-profile", "srgb",
+					"-o", file+fmt.Sprintf("-%d.webp[Q=85,strip]", edge)) / float64(rounds)
+			}
+			bare += cpuOf(c, "/proc/self/exe", naiveCommand, file) / float64(rounds)
+		}
+		rows = append(rows,
+			row{"four WebPs of a " + x.what + ", processor time", ms(ours) + " (wall " + ms(wall) + ")",
+				"vipsthumbnail, four calls " + ms(vips), ours / vips, "<= 1.00"},
+			row{"four WebPs of a " + x.what + ", processor time", ms(ours), "bimg for each size " + ms(bare), ours / bare, ""})
+	}
+	return append(rows, throughput(c, r, tenant), residence(c, r, tenant))
+}
+
+// mediaRig is an embedded installation on the test services' clamd, so that the worker's tree is its own.
+func mediaRig(c *console) (*rig.Rig, *rig.Client) {
+	r := rig.Embedded(c, rig.Options{Env: map[string]string{
+		"GATEHOUSE_LOG_LEVEL": "warn", "GATEHOUSE_PLANS_PRO_STORAGE_BYTES": "1TiB", "GATEHOUSE_CATEGORIES_IMAGE_MAX_BYTES": "64MiB",
+		"GATEHOUSE_SCANNER_ADDRESS":      "unix://" + services.ClamdSocket(c),
+		"GATEHOUSE_SCANNER_DATABASE_DIR": services.ClamdDatabase(c),
+	}})
+	return r, r.Tenant("bench", "pro")
+}
+
+// stamp makes another file of the same picture.
+func stamp(name string, picture []byte, n int) []byte {
+	if filepath.Ext(name) == ".jpg" {
+		comment := fmt.Appendf([]byte{0xff, 0xfe, 0, 18}, "%016d", n) // COM, ITU-T T.81
+		return append(append(bytes.Clone(picture[:2]), comment...), picture[2:]...)
+	}
+	return append(bytes.Clone(picture), fmt.Appendf([]byte{0, 0, 0, 24, 'f', 'r', 'e', 'e'}, "%016d", n)...)
+}
+
+func awaitDone(c *console, tenant *rig.Client, id string) {
+	if a := tenant.Await(id, 10*time.Minute, rig.Ready); a.Media.Status != "done" {
+		c.Fatalf("variants of %s: %s %s", a.Name, a.Media.Status, a.Media.Error)
+	}
+}
+
+// cpuOf runs a program and returns its processor time in seconds.
+func cpuOf(c *console, program string, args ...string) float64 {
+	cmd := exec.Command(program, args...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		c.Fatalf("%s: %v\n%s", program, err, out)
+	}
+	return (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds()
+}
+
+// flood uploads pictures from several connections at once and returns how long each took until it was web-ready.
+func flood(c *console, tenant *rig.Client, picture []byte, from, n int) []time.Duration {
+	var mu sync.Mutex
+	var all []time.Duration
+	var wg sync.WaitGroup
+	next := make(chan int)
+	for range 8 {
+		wg.Go(func() {
+			for i := range next {
+				began := time.Now()
+				a, err := tenant.Upload("photo.jpg", stamp("photo.jpg", picture, i))
+				if err != nil {
+					c.Errorf("upload: %v", err)
+					continue
+				}
+				wg.Go(func() {
+					awaitDone(c, tenant, a.ID)
+					mu.Lock()
+					defer mu.Unlock()
+					all = append(all, time.Since(began))
+				})
+			}
+		})
+	}
+	for i := range n {
+		next <- from + i
+	}
+	close(next)
+	wg.Wait()
+	return all
+}
+
+// throughput is how many photos become web-ready in a second with all cores at work.
+func throughput(c *console, _ *rig.Rig, tenant *rig.Client) row {
+	n := max(8, int(40*c.share))
+	began := time.Now()
+	flood(c, tenant, mediatest.Photo(c, 4032, 3024, 1), 1000, n)
+	rate := float64(n) / time.Since(began).Seconds()
+	return row{what: "12 MP photos a second, four WebPs each, upload to done", measured: fmt.Sprintf("%.2f", rate), reference: "-"}
+}
+
+// residence is what the worker and its children hold after many pictures.
+func residence(c *console, r *rig.Rig, tenant *rig.Client) row {
+	picture := mediatest.Photo(c, 800, 600, 1)
+	flood(c, tenant, picture, 10_000, 100)
+	first, _ := r.Workers[0].Memory()
+	tree := r.Workers[0].Tree().Resident
+	flood(c, tenant, picture, 20_000, 900)
+	last, _ := r.Workers[0].Memory()
+	return row{
+		what:      "worker's resident memory after 1,000 pictures",
+		measured:  fmt.Sprintf("%d MiB (with its children %d MiB)", last>>20, r.Workers[0].Tree().Resident>>20),
+		reference: fmt.Sprintf("after 100: %d MiB (%d MiB)", first>>20, tree>>20), ratio: float64(last) / float64(first), aim: "<= 1.20",
+	}
+}
