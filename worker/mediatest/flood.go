@@ -26,9 +26,9 @@ func Floods(t testing.TB) []Flood {
 	heic := bytes.Clone(encodeHEIC(t, small, 1))
 	setHEICSize(t, heic, 60_000, 60_000)
 	return []Flood{
-		{"png", "png", floodPNG(t, edge, edge), edge, edge, 1},
-		{"gif-frames", "gif", FloodGIF(4000, 4000, 5000), 4000, 4000, 5000},
-		{"gif-canvas", "gif", FloodGIF(65_535, 65_535, 1), 65_535, 65_535, 1},
+		{"png", "png", FloodPNG(t, edge, edge), edge, edge, 1},
+		{"gif-frames", "gif", floodGIF(4000, 4000, 1, 5000), 4000, 4000, 5000},
+		{"gif-canvas", "gif", floodGIF(65_535, 65_535, 65_535, 1), 65_535, 65_535, 1},
 		{"webp", "webp", floodWebP(maxWebP, maxWebP), maxWebP, maxWebP, 1},
 		{"webp-frames", "webp", floodAnimatedWebP(4000, 4000, 5000), 4000, 4000, 5000},
 		{"webp-canvas", "webp", floodAnimatedWebP(1<<24, 1<<8, 3), 1 << 24, 1 << 8, 3},
@@ -40,9 +40,9 @@ func Floods(t testing.TB) []Flood {
 // maxWebP is the largest side of a WebP.
 const maxWebP = 16_383
 
-// floodPNG is a real black picture of any size, with every check sum right, made in no time: one packed piece of
+// FloodPNG is a real black picture of any size, with every check sum right, made in no time: one packed piece of
 // zeros is repeated.
-func floodPNG(t testing.TB, w, h int) []byte {
+func FloodPNG(t testing.TB, w, h int) []byte {
 	t.Helper()
 	raw := h * (1 + 3*w) // a filter byte, then RGB
 	const piece = 1 << 20
@@ -54,6 +54,7 @@ func floodPNG(t testing.TB, w, h int) []byte {
 		require.NoError(t, err)
 		require.NoError(t, f.Flush())
 	}
+	require.GreaterOrEqual(t, raw, piece, "no flood")
 	write(piece)
 	first := bytes.Clone(b.Bytes())
 	b.Reset()
@@ -69,16 +70,15 @@ func floodPNG(t testing.TB, w, h int) []byte {
 	return pngFile(w, h, 8, 2, packed)
 }
 
-// FloodGIF has frames of one pixel on a large canvas: each is a whole picture to who draws it.
-func FloodGIF(w, h, frames int) []byte {
-	out := binary.LittleEndian.AppendUint16([]byte("GIF89a"), uint16(w))
-	out = binary.LittleEndian.AppendUint16(out, uint16(h))
-	out = append(out, 0x80, 0, 0, 255, 0, 0, 0, 0, 255) // two colours
-	frame := []byte{
-		0x21, 0xf9, 4, 0, 1, 0, 0, 0, // shown for 10 ms
-		0x2c, 0, 0, 0, 0, 1, 0, 1, 0, 0, // 1 x 1 at the upper left
-		2, 2, 0x44, 0x01, 0, // clear, 0, end
-	}
+// floodGIF has frames of edge x edge pixels, of which only one is written, on a larger canvas: each frame is a whole
+// picture to who draws it.
+func floodGIF(w, h, edge, frames int) []byte {
+	le := binary.LittleEndian
+	out := le.AppendUint16(le.AppendUint16([]byte("GIF89a"), uint16(w)), uint16(h))
+	out = append(out, 0x80, 0, 0, 255, 0, 0, 0, 0, 255)             // two colours
+	frame := []byte{0x21, 0xf9, 4, 0, 1, 0, 0, 0, 0x2c, 0, 0, 0, 0} // shown for 10 ms, at the upper left
+	frame = le.AppendUint16(le.AppendUint16(frame, uint16(edge)), uint16(edge))
+	frame = append(frame, 0, 2, 2, 0x44, 0x01, 0) // clear, 0, end
 	return append(append(out, bytes.Repeat(frame, frames)...), 0x3b)
 }
 

@@ -20,12 +20,12 @@ func TestFloodsAreSmallAndTrue(t *testing.T) {
 		require.Greater(t, f.Width*f.Height*f.Frames, 100_000_000, f.Name)
 	}
 	// What does not need the memory of a flood is decoded to its end.
-	_, err := png.Decode(bytes.NewReader(floodPNG(t, 1000, 1500)))
+	_, err := png.Decode(bytes.NewReader(FloodPNG(t, 1000, 1500)))
 	require.NoError(t, err)
 	img, err := webp.Decode(bytes.NewReader(floodWebP(200, 100)))
 	require.NoError(t, err)
 	require.Equal(t, image.Pt(200, 100), img.Bounds().Size())
-	_, _, err = image.Decode(bytes.NewReader(FloodGIF(100, 100, 3)))
+	_, _, err = image.Decode(bytes.NewReader(floodGIF(100, 100, 1, 3)))
 	require.NoError(t, err)
 	require.Len(t, ReadWebP(t, floodAnimatedWebP(100, 100, 3)).Frames, 3)
 }

@@ -23,6 +23,15 @@ func Photo(t testing.TB, w, h, orientation int) []byte {
 	}))
 }
 
+// PhotoFile is such a photo for the list of pictures. Its quarters only lean to their colours.
+func PhotoFile(t testing.TB, w, h, orientation int) File {
+	t.Helper()
+	return File{
+		Name: fmt.Sprintf("jpeg-photo-%d", orientation), Ext: "jpg", Width: w, Height: h, Spots: quarterSpots(48),
+		Bytes: Photo(t, w, h, orientation),
+	}
+}
+
 // PhotoHEIC is such a picture as phones store it. The first time takes half a minute.
 func PhotoHEIC(t testing.TB, w, h int) []byte {
 	t.Helper()

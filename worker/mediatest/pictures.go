@@ -40,6 +40,7 @@ func Pictures(t testing.TB) []File {
 		ProgressiveJPEG(t, w, h), CMYK(t, w, h, true), CMYK(t, w, h, false), DisplayP3(t, w, h),
 		PNG16(t, w, h), PalettePNG(t, w, h), GreyAlphaPNG(t, w, h), Screenshot(t, 2560, 1440),
 		AnimatedGIF(t, w, h), AnimatedWebP(t, w, h), AVIF(t, w, h), HEICSaidTwice(t, w, h, 6), HEICSaidTwice(t, w, h, 3),
+		PhotoFile(t, 2400, 1600, 1), PhotoFile(t, 2400, 1600, 6),
 	}
 	for orientation := 1; orientation <= 8; orientation++ {
 		list = append(list, JPEG(t, w, h, orientation), HEIC(t, w, h, orientation))
