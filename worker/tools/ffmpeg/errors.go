@@ -62,11 +62,6 @@ var (
 		English: "The video's frames have more pixels than can be processed.",
 		Chinese: "视频画面的像素数超出可处理的上限。",
 	}
-	ReasonTooManyFrames = storage.Reason{
-		Slug:    "video_too_many_frames",
-		English: "The video has more frames per second than can be processed.",
-		Chinese: "视频的帧率超出可处理的上限。",
-	}
 	ReasonTooManyStreams = storage.Reason{
 		Slug:    "video_too_many_streams",
 		English: "The video file has more tracks than can be processed.",

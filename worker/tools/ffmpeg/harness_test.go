@@ -3,11 +3,13 @@ package ffmpeg
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"image"
 	"image/color"
 	"image/png"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -110,7 +112,7 @@ func keep(t testing.TB, out Output) made {
 	require.NoError(t, out.File.Close())
 	require.EqualValues(t, len(b), out.Size)
 	require.Less(t, bytes.Index(b, []byte("moov")), bytes.Index(b, []byte("mdat")))
-	for _, word := range []string{"S3CRET", "Lavf", "x264", "\xa9xyz", "+48.1"} {
+	for _, word := range []string{"S3CRET", "Lavf", "x264 - core", "\xa9xyz", "+48.1"} {
 		require.False(t, bytes.Contains(b, []byte(word)), "%q is in the variant", word)
 	}
 	m.probed = probeByHand(t, m.path)
@@ -157,9 +159,26 @@ func readPNG(t testing.TB, path string) image.Image {
 	f, err := os.Open(path)
 	require.NoError(t, err)
 	defer f.Close()
-	img, err := png.Decode(f)
+	return decodePNG(t, f)
+}
+
+func decodePNG(t testing.TB, r io.Reader) image.Image {
+	t.Helper()
+	img, err := png.Decode(r)
 	require.NoError(t, err)
 	return img
+}
+
+// withMatrix puts a display matrix into the only track's header.
+func withMatrix(t testing.TB, mov []byte, m [4]int32) []byte {
+	t.Helper()
+	at := bytes.Index(mov, []byte("tkhd"))
+	require.Positive(t, at)
+	out := bytes.Clone(mov)
+	for i, n := range []int32{m[0] << 16, m[1] << 16, 0, m[2] << 16, m[3] << 16, 0} {
+		binary.BigEndian.PutUint32(out[at+44+4*i:], uint32(n))
+	}
+	return out
 }
 
 // near requires a colour at a place given in parts of the sides.

@@ -36,9 +36,6 @@ func (l Limits) allow(m media) error {
 	if m.duration > l.MaxDuration {
 		return &Unplayable{ReasonTooLong, m.duration.String()}
 	}
-	if v.fps > l.MaxFPS {
-		return &Unplayable{ReasonTooManyFrames, fmt.Sprintf("%.1f frames a second", v.fps)}
-	}
 	if rate := m.bitRate(); rate > l.MaxBitRate {
 		return &Unplayable{ReasonBitRate, fmt.Sprintf("%d bits a second", rate)}
 	}

@@ -2,16 +2,13 @@ package ffmpeg
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"slices"
 	"time"
 )
 
-// inspect looks at a result as if it were foreign: the child that wrote it has decoded foreign bytes.
+// inspect tidies a result and looks at it as if it were foreign: the child that wrote it has decoded foreign bytes.
 func (r *Runner) inspect(ctx context.Context, f *os.File, path string) (media, error) {
 	info, err := f.Stat()
 	if err != nil {
@@ -20,7 +17,9 @@ func (r *Runner) inspect(ctx context.Context, f *os.File, path string) (media, e
 	if info.Size() > r.cfg.Limits.MaxOutputBytes {
 		return media{}, &Unplayable{ReasonOutputTooLarge, fmt.Sprintf("%d bytes", info.Size())}
 	}
-	if err := fastStart(io.NewSectionReader(f, 0, info.Size())); err != nil {
+	if err := tidy(f, info.Size()); errors.Is(err, errBoxes) {
+		return media{}, wrong("%v", err)
+	} else if err != nil {
 		return media{}, err
 	}
 	return r.probe(ctx, input{path: path, container: isoMedia}, info.Size())
@@ -47,8 +46,8 @@ func (v *Video) accept(p plan, made media) error {
 		return &Unplayable{ReasonTooLong, made.duration.String()}
 	}
 	// A cut-off upload gives a shorter result, and half a video is not published as if it were all.
-	if missing := v.media.duration - made.duration; missing > max(maxMissing, v.media.duration*3/100) {
-		return &Unplayable{ReasonDamaged, fmt.Sprintf("%v of %v could not be decoded", missing, v.media.duration)}
+	if missing := v.media.used - made.duration; missing > max(maxMissing, v.media.used*3/100) {
+		return &Unplayable{ReasonDamaged, fmt.Sprintf("%v of %v could not be decoded", missing, v.media.used)}
 	}
 	return nil
 }
@@ -58,36 +57,4 @@ const maxMissing = 300 * time.Millisecond
 
 func wrong(format string, args ...any) error {
 	return &Unplayable{ReasonDamaged, "the output is wrong: " + fmt.Sprintf(format, args...)}
-}
-
-// fastStart is nil for an MP4 whose index comes before its data and that consists of nothing else.
-func fastStart(r *io.SectionReader) error {
-	var seen []string
-	for at := int64(0); at < r.Size(); {
-		var head [16]byte
-		if n, err := r.ReadAt(head[:], at); n < 8 {
-			return errors.Join(wrong("%d bytes behind the last box", n), ignoreEOF(err))
-		}
-		size := int64(binary.BigEndian.Uint32(head[:4]))
-		if size == 1 {
-			size = int64(binary.BigEndian.Uint64(head[8:]))
-		}
-		if size < 8 || size > r.Size()-at {
-			return wrong("a box of %d bytes", size)
-		}
-		seen = append(seen, string(head[4:8]))
-		at += size
-	}
-	seen = slices.DeleteFunc(seen, func(name string) bool { return name == "free" })
-	if !slices.Equal(seen, []string{"ftyp", "moov", "mdat"}) {
-		return wrong("boxes %q", seen[:min(len(seen), 8)])
-	}
-	return nil
-}
-
-func ignoreEOF(err error) error {
-	if err == io.EOF {
-		return nil
-	}
-	return err
 }

@@ -1,6 +1,9 @@
 package ffmpeg
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // plan is how a variant is made: which tracks are copied as they are, and how the others are encoded.
 type plan struct {
@@ -47,14 +50,14 @@ const copyRate = 1.25
 func (m media) copyVideo(p Preset) bool {
 	v := m.video
 	long, short := max(v.width, v.height), min(v.width, v.height)
-	limit := float64(p.MaxRate)*copyRate + float64(p.AudioRate)
+	rate := cmp.Or(v.bitRate, m.bitRate())
 	return v.codec == codecNames[p.Codec] &&
 		slices.Contains(copiedProfiles[p.Codec], v.profile) && v.level > 0 && v.level <= copiedLevels[p.Codec] &&
 		v.pixels == "yuv420p" && v.fields == "progressive" && !v.colour.hdr() && !v.colour.wide() && !v.colour.full &&
 		v.turn == upright && v.aspect.num == v.aspect.den &&
 		long <= p.LongEdge && short <= p.ShortEdge && v.width%2 == 0 && v.height%2 == 0 &&
 		v.fps > 0 && v.fps <= float64(p.MaxFPS)*fpsSlack &&
-		float64(m.bitRate()) <= limit
+		float64(rate) <= float64(p.MaxRate)*copyRate
 }
 
 // webReady is whether browsers play the sound as it is.

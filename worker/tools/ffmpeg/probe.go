@@ -18,7 +18,7 @@ const probeTimeout = 30 * time.Second
 // asked are the facts that ffprobe is asked for. No free texts: titles and the like stay where they are.
 const asked = "format=duration,nb_streams" +
 	":stream=index,codec_type,codec_name,profile,level,codec_tag_string,width,height,sample_aspect_ratio,pix_fmt,field_order," +
-	"color_range,color_space,color_transfer,color_primaries,avg_frame_rate,r_frame_rate,start_time,duration," +
+	"color_range,color_space,color_transfer,color_primaries,avg_frame_rate,r_frame_rate,start_time,duration,bit_rate," +
 	"sample_rate,channels,channel_layout" +
 	":stream_disposition=default,attached_pic" +
 	":stream_tags=DURATION" +
@@ -49,9 +49,11 @@ func (r *Runner) probe(ctx context.Context, in input, size int64) (media, error)
 	m.container, m.size = in.container, size
 	if m.duration == 0 && m.video != nil {
 		// Recorders that write as they go leave the duration out: look for the last frame.
-		if m.duration, err = r.measure(ctx, in, m); err != nil {
+		length, err := r.measure(ctx, in, m)
+		if err != nil {
 			return media{}, fmt.Errorf("measure the duration: %w", err)
 		}
+		m.setDurations(length)
 	}
 	return m, nil
 }

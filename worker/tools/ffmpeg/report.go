@@ -1,6 +1,7 @@
 package ffmpeg
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -10,9 +11,10 @@ import (
 type media struct {
 	container container
 	size      int64
-	// duration is of the tracks that are used; 0 means that the file does not say.
-	duration time.Duration
-	streams  int
+	// duration is of the whole file, 0 when it does not say; used is how long the tracks last that are used. Neither
+	// is exact: a track's does not count the delay of reordered pictures.
+	duration, used time.Duration
+	streams        int
 	// video is nil when there is none.
 	video *videoTrack
 	// audio is nil when there is none.
@@ -34,6 +36,7 @@ type videoTrack struct {
 	colour         colour
 	isDefault      bool
 	duration       time.Duration
+	bitRate        int64 // 0: not known
 }
 
 type audioTrack struct {
@@ -83,6 +86,7 @@ type reportStream struct {
 	Rate        string `json:"r_frame_rate"`
 	Start       string `json:"start_time"`
 	Duration    string `json:"duration"`
+	BitRate     string `json:"bit_rate"`
 	SampleRate  string `json:"sample_rate"`
 	Channels    int    `json:"channels"`
 	Layout      string `json:"channel_layout"`
@@ -140,24 +144,19 @@ func parseReport(text []byte) (media, error) {
 	if err != nil {
 		return media{}, err
 	}
-	m.duration = m.used(whole)
+	m.setDurations(whole)
 	return m, nil
 }
 
-// used is how long the tracks are that are used, where each says it, and else the whole file.
-func (m media) used(whole time.Duration) time.Duration {
-	if m.video == nil || m.video.duration == 0 {
-		return whole
+func (m *media) setDurations(whole time.Duration) {
+	m.duration, m.used = whole, whole
+	if m.video == nil || m.video.duration == 0 || m.audio != nil && m.audio.duration == 0 {
+		return
 	}
 	longest := m.video.duration
 	if m.audio != nil {
-		if m.audio.duration == 0 {
-			return whole
-		}
 		longest = max(longest, m.audio.duration)
 	}
-	if whole == 0 {
-		return longest
-	}
-	return min(whole, longest)
+	m.duration = cmp.Or(whole, longest)
+	m.used = min(m.duration, longest)
 }

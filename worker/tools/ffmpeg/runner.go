@@ -20,7 +20,6 @@ var defaultLimits = Limits{
 	MaxBytes:       512 << 20,
 	MaxDuration:    2 * time.Hour,
 	MaxPixels:      36_000_000, // 8K is 33.2 million
-	MaxFPS:         300,        // slow motion is recorded at 240
 	MaxStreams:     16,
 	MaxBitRate:     400_000_000, // 4K intra-only cameras
 	Timeout:        time.Hour,
@@ -52,9 +51,7 @@ type Limits struct {
 	MaxBytes    int64
 	MaxDuration time.Duration
 	// MaxPixels is for one frame, width x height.
-	MaxPixels int64
-	// MaxFPS is for the average.
-	MaxFPS     float64
+	MaxPixels  int64
 	MaxStreams int
 	// MaxBitRate is of the whole file, bits a second.
 	MaxBitRate int64
@@ -70,7 +67,6 @@ func (l Limits) withDefaults() Limits {
 		MaxBytes:       cmp.Or(l.MaxBytes, d.MaxBytes),
 		MaxDuration:    cmp.Or(l.MaxDuration, d.MaxDuration),
 		MaxPixels:      cmp.Or(l.MaxPixels, d.MaxPixels),
-		MaxFPS:         cmp.Or(l.MaxFPS, d.MaxFPS),
 		MaxStreams:     cmp.Or(l.MaxStreams, d.MaxStreams),
 		MaxBitRate:     cmp.Or(l.MaxBitRate, d.MaxBitRate),
 		Timeout:        cmp.Or(l.Timeout, d.Timeout),
@@ -81,7 +77,7 @@ func (l Limits) withDefaults() Limits {
 }
 
 func (l Limits) check() error {
-	if l.MaxBytes < 0 || l.MaxDuration < 0 || l.MaxPixels < 0 || l.MaxFPS < 0 || l.MaxStreams < 0 || l.MaxBitRate < 0 ||
+	if l.MaxBytes < 0 || l.MaxDuration < 0 || l.MaxPixels < 0 || l.MaxStreams < 0 || l.MaxBitRate < 0 ||
 		l.Timeout < 0 || l.CPU < 0 || l.MaxOutputBytes < 0 || l.MemoryBytes < 0 {
 		return fmt.Errorf("a negative limit in %+v", l)
 	}

@@ -1,6 +1,7 @@
 package ffmpeg
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"strconv"
@@ -38,6 +39,9 @@ func (s reportStream) video() (videoTrack, error) {
 	}
 	if v.peak, err = frameRate(s.Rate); err != nil {
 		return videoTrack{}, err
+	}
+	if v.bitRate, err = strconv.ParseInt(cmp.Or(s.BitRate, "0"), 10, 64); err != nil || v.bitRate < 0 {
+		v.bitRate = 0 // not known
 	}
 	v.duration, err = s.length()
 	return v, err
