@@ -105,7 +105,17 @@ func explain(state *os.ProcessState, l Limits, stderr string) error {
 	case e.Code == exitGoCrash && says(stderr, saysCrash):
 		e.Cause = CauseCrash
 	}
+	if e.Cause == CauseCrash && big(state, l.MemoryBytes) {
+		e.Cause = CauseMemory
+	}
 	return e
+}
+
+// big reports whether so much memory was in use that a crash is likely one of malloc's. The limit counts unused
+// memory too: what was in use at the end is less.
+func big(state *os.ProcessState, limit int64) bool {
+	usage, ok := state.SysUsage().(*syscall.Rusage)
+	return ok && usage.Maxrss<<10 > limit/2
 }
 
 // stopped explains a child that was killed from here.

@@ -164,9 +164,16 @@ func TestProgramsAreWalledIn(t *testing.T) {
 		t.Log(ended)
 	}
 
+	// The environment is what was given.
+	env := installed(t, "env")
+	r := plenty()
+	r.Exec = []string{env}
+	var out bytes.Buffer
+	require.NoError(t, start(t, r, Program{Name: env, Env: []string{"A=1", "B=2"}, Stdout: &out}).Wait())
+	require.Equal(t, "A=1\nB=2\n", out.String())
+
 	// A running program, seen from outside.
 	ffmpeg := installed(t, "ffmpeg")
-	r := plenty()
 	r.Exec = []string{ffmpeg}
 	started := make(chan bool)
 	c := start(t, r, Program{Name: ffmpeg, Stdout: writerFunc(func() { close(started) }), Args: strings.Fields(

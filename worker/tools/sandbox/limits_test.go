@@ -114,12 +114,12 @@ func TestHowChildrenEnd(t *testing.T) {
 	require.NoError(t, err)
 	defer file.Close()
 	ffmpeg := installed(t, "ffmpeg")
-	encode := strings.Fields("-nostdin -nostats -loglevel error -f lavfi -i testsrc2=size=1920x1080:rate=60 -c:v libx264 -y -f mp4 " + file.Name())
+	encode := strings.Fields("-nostdin -nostats -loglevel error -f lavfi -i testsrc2=size=3840x2160:rate=60 -c:v libx264 -y -f mp4 " + file.Name())
 	small := Limits{CPU: time.Second, MemoryBytes: 256 << 20, FileBytes: 4 << 20, Threads: 60}
 	slow := small
-	slow.CPU = 20 * time.Second
+	slow.CPU, slow.MemoryBytes = 20*time.Second, 512<<20
 	roomy := small
-	roomy.MemoryBytes, roomy.FileBytes = 2<<30, 1<<30
+	roomy.MemoryBytes, roomy.FileBytes = 4<<30, 1<<30
 	for _, test := range []struct {
 		name   string
 		limits Limits
@@ -132,10 +132,10 @@ func TestHowChildrenEnd(t *testing.T) {
 		{"processor time of a program", roomy, Program{Name: ffmpeg, Args: encode}, CauseCPU},
 		{"memory", slow, Program{Name: "heap"}, CauseMemory},
 		{"hidden memory", slow, Program{Name: "hide"}, CauseMemory},
-		{"memory of a program", Limits{CPU: 20 * time.Second, MemoryBytes: 128 << 20, FileBytes: 1 << 20}, Program{Name: ffmpeg, Args: encode}, CauseMemory},
+		{"memory of a program", Limits{CPU: 20 * time.Second, MemoryBytes: 256 << 20, FileBytes: 1 << 20}, Program{Name: ffmpeg, Args: encode}, CauseMemory},
 		{"killed from outside", small, Program{Name: "abort"}, CauseMemory},
 		{"file size", slow, Program{Name: "fill", Args: []string{file.Name()}}, CauseFileSize},
-		{"file size of a program", Limits{CPU: 20 * time.Second, MemoryBytes: 1 << 30, FileBytes: 1 << 10}, Program{Name: ffmpeg, Args: encode}, CauseFileSize},
+		{"file size of a program", Limits{CPU: 20 * time.Second, MemoryBytes: 4 << 30, FileBytes: 1 << 10}, Program{Name: ffmpeg, Args: encode}, CauseFileSize},
 		{"threads", Limits{CPU: 20 * time.Second, MemoryBytes: 8 << 30, Threads: 60}, Program{Name: "threads"}, CauseThreads},
 		{"threads take memory", Limits{CPU: 20 * time.Second, MemoryBytes: 256 << 20, Threads: 1 << 20}, Program{Name: "threads"}, CauseMemory},
 		{"crash", small, Program{Name: "crash"}, CauseCrash},
@@ -172,7 +172,7 @@ func TestImpossibleRules(t *testing.T) {
 	good := plenty()
 	for name, change := range map[string]func(*Rules, *Program){
 		"no processor time": func(r *Rules, _ *Program) { r.Limits.CPU = 0 },
-		"no memory":         func(r *Rules, _ *Program) { r.Limits.MemoryBytes = 0 },
+		"no memory":         func(r *Rules, _ *Program) { r.Limits.MemoryBytes = 1 << 20 },
 		"negative":          func(r *Rules, _ *Program) { r.Limits.FileBytes = -1 },
 		"relative":          func(r *Rules, _ *Program) { r.Read = []string{"in"} },
 		"no program":        func(_ *Rules, p *Program) { p.Name = "" },

@@ -107,7 +107,8 @@ func execute(name string, args []string, key [3]uint64) error {
 	if err != nil {
 		return err
 	}
-	env, err := syscall.SlicePtrFromStrings(os.Environ())
+	given := slices.DeleteFunc(os.Environ(), func(s string) bool { return slices.Contains(launching, s) })
+	env, err := syscall.SlicePtrFromStrings(given)
 	if err != nil {
 		return err
 	}

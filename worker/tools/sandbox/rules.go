@@ -18,13 +18,16 @@ const ChildCommand = "sandbox-child"
 const (
 	defaultFiles   = 64
 	defaultThreads = 256
+	// minMemory is what the child needs to build its walls: Go's heap, and stacks of 8 MB for a dozen threads.
+	minMemory = 192 << 20
 )
 
 // Limits bound one child.
 type Limits struct {
 	// CPU is processor time, all threads together; whole seconds, rounded up.
 	CPU time.Duration
-	// MemoryBytes bounds what the child may write to in memory, thread stacks and Go's heap included.
+	// MemoryBytes bounds what the child may write to in memory, thread stacks and Go's heap included; at
+	// least 192 MiB, because the sandbox itself needs it.
 	MemoryBytes int64
 	// FileBytes bounds the size of each file it writes; 0 means that it writes no file (pipes are free).
 	FileBytes int64
@@ -85,7 +88,7 @@ func (r Rules) check(p Program) (Rules, error) {
 	if l.Threads == 0 {
 		l.Threads = defaultThreads
 	}
-	if l.CPU <= 0 || l.MemoryBytes <= 0 || l.FileBytes < 0 || l.Files < 0 || l.Threads < 0 {
+	if l.CPU <= 0 || l.MemoryBytes < minMemory || l.FileBytes < 0 || l.Files < 0 || l.Threads < 0 {
 		return r, fmt.Errorf("impossible limits %+v", *l)
 	}
 	if p.Name == "" {
