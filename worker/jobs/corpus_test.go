@@ -4,12 +4,11 @@ import (
 	"cmp"
 	"os"
 	"strconv"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"gatehouse/storage"
 	"gatehouse/storage/meta"
 	"gatehouse/worker/mediatest"
 	"gatehouse/worker/tools/vips"
@@ -24,19 +23,24 @@ func mutants(t testing.TB) int {
 	return n
 }
 
-// childCPU is the processor time of the children that have ended.
-func childCPU(t testing.TB) time.Duration {
-	t.Helper()
-	var used syscall.Rusage
-	require.NoError(t, syscall.Getrusage(syscall.RUSAGE_CHILDREN, &used))
-	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
-}
-
 // Every mutant of each format goes through the image job: no worker dies, no task is stuck, and nobody else suffers.
 func TestCorpusOfPictures(t *testing.T) {
 	b := attackBench(t)
+	t.Run("neighbour", func(t *testing.T) {
+		t.Parallel()
+		b := b.ofTenant(t)
+		for i := range mutants(t) {
+			f := mediatest.JPEG(t, 96+i, 64, 1+i%8)
+			digest := b.clean(t, f.Bytes, 0, 0, 0)
+			require.NoError(t, b.attempt(t, storage.TaskImage, digest), "a good picture between all the others")
+			if i%10 == 0 {
+				b.checkVariant(t, f, b.deps.Presets[0], b.variants(t, digest))
+			}
+		}
+	})
 	for _, s := range mediatest.PictureSeeds(t) {
 		t.Run(s.Name, func(t *testing.T) {
+			t.Parallel()
 			b := b.ofTenant(t)
 			outcomes := map[string]int{}
 			for _, mutant := range mediatest.Mutants(s.Bytes, mutants(t), 1) {

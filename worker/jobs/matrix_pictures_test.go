@@ -168,6 +168,35 @@ func (b *bench) checkVariant(t *testing.T, f mediatest.File, p vips.Preset, list
 	require.Equal(t, f.Alpha, translucent(first), "opacity")
 }
 
+// AVIF is a plan's choice: the same pictures, where the build can.
+func TestMatrixOfPicturesAsAVIF(t *testing.T) {
+	require.True(t, vips.AVIF(), "Debian 12 can")
+	b := pictureBench(t, vips.Config{Concurrency: 2, Threads: 2})
+	preset := vips.Preset{Name: "a640", LongEdge: 640, Quality: 85, Effort: 1, Format: vips.FormatAVIF}
+	b.deps.Presets = []vips.Preset{preset}
+	const w, h = 900, 600
+	for _, f := range []mediatest.File{
+		mediatest.JPEG(t, w, h, 6), mediatest.DisplayP3(t, w, h), mediatest.CMYK(t, w, h, true), mediatest.PalettePNG(t, w, h),
+		mediatest.HEICSaidTwice(t, w, h, 8),
+	} {
+		t.Run(f.Name, func(t *testing.T) {
+			digest := b.clean(t, f.Bytes, 0, 0, 0)
+			require.NoError(t, b.attempt(t, storage.TaskImage, digest))
+			list := b.variants(t, digest)
+			require.Len(t, list, 1)
+			require.Equal(t, "image/avif", list[0].MediaType)
+			content := b.read(t, storage.ZoneClean, storage.VariantKey(b.tenant, digest, preset.Name, list[0].Ext))
+			require.NotContains(t, string(content), string(mediatest.Latitude), "a position")
+			reference := mediatest.Reference(t, f, preset.LongEdge)
+			got := mediatest.Reference(t, mediatest.File{Bytes: content}, preset.LongEdge)
+			require.Equal(t, reference.Rect.Size(), got.Rect.Size())
+			mediatest.Looks(t, got, f.Spots)
+			require.Greater(t, mediatest.SSIM(t, reference, got), 0.93)
+			require.Equal(t, f.Alpha, translucent(got), "opacity")
+		})
+	}
+}
+
 func translucent(img *stdimage.NRGBA) bool { return !img.Opaque() }
 
 // looksLikePlaceholder holds what a page draws before it has the picture to the picture's colours.
