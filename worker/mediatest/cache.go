@@ -3,6 +3,7 @@ package mediatest
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -18,10 +19,9 @@ import (
 // unusedAge is how long a made file may lie unused.
 const unusedAge = 14 * 24 * time.Hour
 
-// cached returns the path of a file of that name, made by make unless it is there; make must not ask for
-// another. recipe must name everything that
-// the file depends on: the file is kept under its digest.
-func cached(t testing.TB, name string, recipe []string, make func(out string)) string {
+// cached returns the path of a file of that name, made by create unless it is there; create must not ask for another.
+// recipe must name everything that the file depends on: the file is kept under its digest.
+func cached(t testing.TB, name string, recipe []string, create func(out string)) string {
 	t.Helper()
 	folder := cacheFolder(t)
 	sum := sha256.New()
@@ -38,7 +38,7 @@ func cached(t testing.TB, name string, recipe []string, make func(out string)) s
 	}
 	dropUnused(t, folder)
 	unfinished := filepath.Join(folder, "unfinished-"+name)
-	make(unfinished)
+	create(unfinished)
 	require.NoError(t, os.Rename(unfinished, path))
 	return path
 }
@@ -60,7 +60,7 @@ func lock(t testing.TB, folder string) (unlock func()) {
 	f, err := os.OpenFile(filepath.Join(folder, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	require.NoError(t, err)
 	for {
-		if err = unix.Flock(int(f.Fd()), unix.LOCK_EX); err != unix.EINTR {
+		if err = unix.Flock(int(f.Fd()), unix.LOCK_EX); !errors.Is(err, unix.EINTR) {
 			break
 		}
 	}

@@ -3,10 +3,9 @@ package mediatest
 import (
 	"bytes"
 	"fmt"
+	"image"
 	"image/png"
 	"testing"
-
-	"image"
 
 	"github.com/stretchr/testify/require"
 )

@@ -1,8 +1,6 @@
 package mediatest
 
-import (
-	"testing"
-)
+import "testing"
 
 // Seed is a small good file of a format, to be cut and changed.
 type Seed struct {
