@@ -142,7 +142,8 @@ func says(stderr string, texts []string) bool {
 // line makes the first line fit for a log; the text may quote foreign bytes.
 func line(s string) string {
 	s, _, _ = strings.Cut(strings.TrimSpace(s), "\n")
-	return strings.Trim(strconv.QuoteToASCII(s[:min(len(s), 300)]), `"`)
+	quoted := strconv.QuoteToASCII(s[:min(len(s), 300)])
+	return quoted[1 : len(quoted)-1]
 }
 
 // roundUp gives whole seconds, as the kernel counts the limit.

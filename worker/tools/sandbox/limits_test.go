@@ -114,7 +114,10 @@ func TestHowChildrenEnd(t *testing.T) {
 	require.NoError(t, err)
 	defer file.Close()
 	ffmpeg := installed(t, "ffmpeg")
-	encode := strings.Fields("-nostdin -nostats -loglevel error -f lavfi -i testsrc2=size=3840x2160:rate=60 -c:v libx264 -y -f mp4 " + file.Name())
+	encode := func(size string) Program {
+		return Program{Name: ffmpeg, Args: strings.Fields("-nostdin -nostats -loglevel error -f lavfi -i testsrc2=size=" +
+			size + ":rate=60 -c:v libx264 -y -f mp4 " + file.Name())}
+	}
 	small := Limits{CPU: time.Second, MemoryBytes: 256 << 20, FileBytes: 4 << 20, Threads: 60}
 	slow := small
 	slow.CPU, slow.MemoryBytes = 20*time.Second, 512<<20
@@ -129,13 +132,13 @@ func TestHowChildrenEnd(t *testing.T) {
 		{"code", small, Program{Name: "exit"}, CauseExit},
 		{"our own code", small, Program{Name: "fake"}, CauseExit},
 		{"processor time", small, Program{Name: "spin"}, CauseCPU},
-		{"processor time of a program", roomy, Program{Name: ffmpeg, Args: encode}, CauseCPU},
+		{"processor time of a program", roomy, encode("3840x2160"), CauseCPU},
 		{"memory", slow, Program{Name: "heap"}, CauseMemory},
 		{"hidden memory", slow, Program{Name: "hide"}, CauseMemory},
-		{"memory of a program", Limits{CPU: 20 * time.Second, MemoryBytes: 256 << 20, FileBytes: 1 << 20}, Program{Name: ffmpeg, Args: encode}, CauseMemory},
+		{"memory of a program", Limits{CPU: 20 * time.Second, MemoryBytes: 256 << 20, FileBytes: 1 << 20}, encode("3840x2160"), CauseMemory},
 		{"killed from outside", small, Program{Name: "abort"}, CauseMemory},
 		{"file size", slow, Program{Name: "fill", Args: []string{file.Name()}}, CauseFileSize},
-		{"file size of a program", Limits{CPU: 20 * time.Second, MemoryBytes: 4 << 30, FileBytes: 1 << 10}, Program{Name: ffmpeg, Args: encode}, CauseFileSize},
+		{"file size of a program", Limits{CPU: 20 * time.Second, MemoryBytes: 4 << 30, FileBytes: 1 << 10}, encode("64x64"), CauseFileSize},
 		{"threads", Limits{CPU: 20 * time.Second, MemoryBytes: 8 << 30, Threads: 60}, Program{Name: "threads"}, CauseThreads},
 		{"threads take memory", Limits{CPU: 20 * time.Second, MemoryBytes: 256 << 20, Threads: 1 << 20}, Program{Name: "threads"}, CauseMemory},
 		{"crash", small, Program{Name: "crash"}, CauseCrash},

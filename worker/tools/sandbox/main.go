@@ -35,7 +35,7 @@ func Main(args []string, inside map[string]func(args []string) int) int {
 	name, args := args[1], args[2:]
 	function := inside[name]
 	if function == nil && !slices.Contains(o.Exec, name) {
-		return o.fail(fmt.Errorf("no program %q", name))
+		return o.fail(fmt.Errorf("no program %s", name))
 	}
 	key, err := newKey()
 	if err != nil {

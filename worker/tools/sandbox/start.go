@@ -31,6 +31,9 @@ var launching = []string{"VIPSHOME=/nonexistent", "GOMAXPROCS=1"}
 // errKilled is the cause when Kill ended the child.
 var errKilled = errors.New("killed by the caller")
 
+// errNotReady is a child's end that it could not explain: no memory, a missing library.
+var errNotReady = errors.New("the child ended before its walls stood")
+
 // Child is a started program. Its methods are safe for concurrent use.
 type Child struct {
 	cancel context.CancelCauseFunc
@@ -150,8 +153,10 @@ func (c *Child) await(ctx context.Context, cmd *exec.Cmd, report *os.File, r Rul
 	if waited != nil {
 		return setupError(fmt.Errorf("wait for the child: %w", waited))
 	}
-	if err := readReport(report); err != nil {
+	if err := readReport(report); err == errNotReady {
 		return setupError(fmt.Errorf("%w: %s: %s", err, c.state, line(c.Stderr())))
+	} else if err != nil {
+		return setupError(err)
 	}
 	if ended := explain(c.state, r.Limits, c.Stderr()); ended != nil {
 		return ended
@@ -174,7 +179,7 @@ func readReport(report *os.File) error {
 	case trouble != "":
 		return errors.New(line(trouble))
 	case !isReady:
-		return errors.New("the child ended before its walls stood")
+		return errNotReady
 	}
 	return nil
 }
