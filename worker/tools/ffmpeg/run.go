@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -29,18 +30,13 @@ type job struct {
 	timeout, cpu time.Duration
 }
 
-// run waits for a free slot, which no limit counts, and runs the job in the sandbox. stderr is what it said.
+// run waits for a free slot, which no limit counts, and runs the job in the sandbox.
 func (r *Runner) run(ctx context.Context, j job) error {
-	_, err := r.runSaying(ctx, j)
-	return err
-}
-
-func (r *Runner) runSaying(ctx context.Context, j job) (stderr string, err error) {
 	select {
 	case r.slots <- struct{}{}:
 		defer func() { <-r.slots }()
 	case <-ctx.Done():
-		return "", context.Cause(ctx)
+		return context.Cause(ctx)
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, cmp.Or(j.timeout, r.cfg.Limits.Timeout), errTimeout)
 	defer cancel()
@@ -56,12 +52,13 @@ func (r *Runner) runSaying(ctx context.Context, j job) (stderr string, err error
 		rules.Limits.FileBytes = r.cfg.Limits.MaxOutputBytes
 	}
 	child, err := sandbox.Start(ctx, rules, sandbox.Program{Name: j.program, Args: j.args, Stdout: j.stdout})
-	if err != nil {
-		return "", err
+	if ctx.Err() != nil && err != nil {
+		return fmt.Errorf("start %s: %w", filepath.Base(j.program), context.Cause(ctx))
 	}
-	err = child.Wait()
-	stderr = child.Stderr()
-	return stderr, explain(err, stderr)
+	if err != nil {
+		return err
+	}
+	return explain(child.Wait(), child.Stderr())
 }
 
 // says are what ffmpeg says of a limit that its own options set, and of our disk.
@@ -84,6 +81,9 @@ func explain(err error, stderr string) error {
 		return &Unplayable{ReasonTooSlow, errTimeout.Error()}
 	}
 	detail := fmt.Sprintf("%v; last: %s", ended, lastLine(stderr))
+	if strings.Contains(stderr, saysStreams) { // which ffmpeg then calls a lack of memory
+		return &Unplayable{ReasonTooManyStreams, detail}
+	}
 	switch ended.Cause {
 	case sandbox.CauseCPU:
 		return &Unplayable{ReasonTooSlow, detail}
@@ -99,8 +99,6 @@ func explain(err error, stderr string) error {
 			return fmt.Errorf("%w: %s", errNoSpace, detail)
 		case strings.Contains(stderr, saysSignal):
 			return &Unplayable{ReasonTooSlow, detail}
-		case strings.Contains(stderr, saysStreams):
-			return &Unplayable{ReasonTooManyStreams, detail}
 		}
 		return &Unplayable{ReasonDamaged, detail}
 	}

@@ -15,6 +15,9 @@ import (
 // folderPrefix names the folders of videos in TempDir.
 const folderPrefix = "gatehouse-ffmpeg-"
 
+// minMemory is below what any video needs, and above what the sandbox itself does.
+const minMemory = 200 << 20
+
 // defaultLimits let through what phones, cameras and screen recorders make, in files of up to 512 MiB.
 var defaultLimits = Limits{
 	MaxBytes:       512 << 20,
@@ -80,6 +83,9 @@ func (l Limits) check() error {
 	if l.MaxBytes < 0 || l.MaxDuration < 0 || l.MaxPixels < 0 || l.MaxStreams < 0 || l.MaxBitRate < 0 ||
 		l.Timeout < 0 || l.CPU < 0 || l.MaxOutputBytes < 0 || l.MemoryBytes < 0 {
 		return fmt.Errorf("a negative limit in %+v", l)
+	}
+	if l.MemoryBytes < minMemory {
+		return fmt.Errorf("%d bytes of memory are too few for any video", l.MemoryBytes)
 	}
 	return nil
 }
