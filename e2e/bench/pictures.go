@@ -119,36 +119,65 @@ func cpuOf(c *console, program string, args ...string) float64 {
 	return (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds()
 }
 
-// flood uploads pictures from several connections at once and returns how long each took until it was web-ready.
+// floodPage is how many pictures are under way at most: one page of the list tells how they are.
+const floodPage = 200
+
+// flood uploads up to floodPage pictures from several connections at once and returns how long each took until it
+// was web-ready.
 func flood(c *console, tenant *rig.Client, picture []byte, from, n int) []time.Duration {
 	var mu sync.Mutex
-	var all []time.Duration
-	var wg sync.WaitGroup
+	began := map[string]time.Time{}
 	next := make(chan int)
+	var uploads sync.WaitGroup
 	for range 8 {
-		wg.Go(func() {
+		uploads.Go(func() {
 			for i := range next {
-				began := time.Now()
+				at := time.Now()
 				a, err := tenant.Upload("photo.jpg", stamp("photo.jpg", picture, i))
 				if err != nil {
 					c.Errorf("upload: %v", err)
 					continue
 				}
-				wg.Go(func() {
-					awaitDone(c, tenant, a.ID)
-					mu.Lock()
-					defer mu.Unlock()
-					all = append(all, time.Since(began))
-				})
+				mu.Lock()
+				began[a.ID] = at
+				mu.Unlock()
 			}
 		})
 	}
-	for i := range n {
-		next <- from + i
+	go func() {
+		for i := range n {
+			next <- from + i
+		}
+		close(next)
+	}()
+	var took []time.Duration
+	for end := time.Now().Add(30 * time.Minute); len(took) < n && !c.failed; time.Sleep(200 * time.Millisecond) {
+		var page struct {
+			Items []rig.Asset `json:"items"`
+		}
+		c.must(tenant.Get(fmt.Sprintf("/api/v1/assets?limit=%d", floodPage), &page))
+		mu.Lock()
+		for _, a := range page.Items {
+			at, waiting := began[a.ID]
+			if !waiting || !rig.Ready(a) {
+				continue
+			}
+			if a.Media.Status != "done" {
+				c.Fatalf("variants of %s: %s %s", a.Name, a.Media.Status, a.Media.Error)
+			}
+			took = append(took, time.Since(at))
+			delete(began, a.ID)
+		}
+		mu.Unlock()
+		if time.Now().After(end) {
+			c.Fatalf("%d of %d pictures are not done after half an hour", n-len(took), n)
+		}
 	}
-	close(next)
-	wg.Wait()
-	return all
+	uploads.Wait()
+	if c.failed {
+		c.Fatal("the flood failed")
+	}
+	return took
 }
 
 // throughput is how many photos become web-ready in a second with all cores at work.
@@ -166,7 +195,9 @@ func residence(c *console, r *rig.Rig, tenant *rig.Client) row {
 	flood(c, tenant, picture, 10_000, 100)
 	first, _ := r.Workers[0].Memory()
 	tree := r.Workers[0].Tree().Resident
-	flood(c, tenant, picture, 20_000, 900)
+	for i := range 9 {
+		flood(c, tenant, picture, 20_000+100*i, 100)
+	}
 	last, _ := r.Workers[0].Memory()
 	return row{
 		what:      "worker's resident memory after 1,000 pictures",
