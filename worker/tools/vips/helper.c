@@ -1,5 +1,6 @@
 #include "helper.h"
 
+#include <signal.h>
 #include <string.h>
 
 // The texts of all warnings since the last gh_warnings: libvips tells of cut-off pictures in no other way.
@@ -7,6 +8,8 @@ static GMutex warnings_lock;
 static char warnings[4096];
 
 static void keep_warning(const gchar *domain, GLogLevelFlags level, const gchar *text, gpointer data) {
+	if ((level & (G_LOG_LEVEL_ERROR | G_LOG_LEVEL_CRITICAL | G_LOG_LEVEL_WARNING)) == 0)
+		return;
 	g_mutex_lock(&warnings_lock);
 	g_strlcat(warnings, text, sizeof(warnings));
 	g_strlcat(warnings, "\n", sizeof(warnings));
@@ -15,7 +18,10 @@ static void keep_warning(const gchar *domain, GLogLevelFlags level, const gchar 
 
 // bimg has started libvips before any function of its own can be called. Nothing is cached: every picture is
 // seen once. Decoded pictures stay in memory, whose limit holds: the sandbox forbids to create files.
+// Limits of time and file size kill: Go would ignore their signals.
 void gh_start(void) {
+	signal(SIGXCPU, SIG_DFL);
+	signal(SIGXFSZ, SIG_DFL);
 	vips_cache_set_max(0);
 	g_log_set_default_handler(keep_warning, NULL);
 }

@@ -16,15 +16,18 @@ var errTimeout = errors.New("no result in time")
 
 // pool keeps children between jobs. Busy and idle ones together are never more than the slots.
 type pool struct {
-	cfg   Config
-	slots chan struct{}
+	cfg     Config
+	program string
+	slots   chan struct{}
 
 	mu     sync.Mutex
 	idle   []*child // the one that has waited longest first
 	closed bool
 }
 
-func newPool(c Config) *pool { return &pool{cfg: c, slots: make(chan struct{}, c.Concurrency)} }
+func newPool(c Config) *pool {
+	return &pool{cfg: c, program: ProgramName, slots: make(chan struct{}, c.Concurrency)}
+}
 
 // slot waits for the right to have a child at work.
 func (p *pool) slot(ctx context.Context) (free func(), err error) {
@@ -134,7 +137,7 @@ func (p *pool) start(owner string) (*child, error) {
 		return nil, fmt.Errorf("start the decoder: %w", err)
 	}
 	defer theirs.Close()
-	process, err := sandbox.Start(context.Background(), p.cfg.rules(), p.cfg.program(theirs))
+	process, err := sandbox.Start(context.Background(), p.cfg.rules(), p.cfg.command(p.program, theirs))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start the decoder: %w", err), conn.Close())
 	}

@@ -1,10 +1,12 @@
 package vips
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"strconv"
@@ -14,6 +16,9 @@ import (
 
 	"gatehouse/worker/tools/sandbox"
 )
+
+// errGone says that nothing more will come from a child.
+var errGone = errors.New("the child is gone")
 
 // child is one process. It serves one owner, one job at a time.
 type child struct {
@@ -42,9 +47,9 @@ func (c Config) rules() sandbox.Rules {
 	}
 }
 
-func (c Config) program(socket *os.File) sandbox.Program {
+func (c Config) command(program string, socket *os.File) sandbox.Program {
 	return sandbox.Program{
-		Name: ProgramName,
+		Name: program,
 		Env: []string{
 			"VIPS_BLOCK_UNTRUSTED=1",   // no loaders beyond those hardened against hostile files
 			"VIPS_CONCURRENCY=1",       // several pictures at once use the processors better than several threads on one
@@ -163,8 +168,11 @@ func (c *child) do(ctx context.Context, w *work, cfg Config) (again bool, err er
 	}
 	for {
 		r, err := c.receive()
-		if err != nil {
+		if errors.Is(err, errGone) {
 			return false, c.explain(ctx, err)
+		}
+		if err != nil {
+			return false, distrust(err)
 		}
 		if r.Number != j.Number {
 			return false, distrust(fmt.Errorf("a reply to job %d", r.Number))
@@ -206,10 +214,10 @@ func (c *child) receive() (reply, error) {
 	message := make([]byte, maxMessage)
 	n, _, flags, _, err := c.conn.ReadMsgUnix(message, nil)
 	switch {
-	case err != nil:
-		return reply{}, err
-	case n == 0 || flags&(unix.MSG_TRUNC|unix.MSG_CTRUNC) != 0:
-		return reply{}, errors.New("no message")
+	case err != nil || n == 0:
+		return reply{}, fmt.Errorf("%w: %w", errGone, cmp.Or(err, io.EOF))
+	case flags&(unix.MSG_TRUNC|unix.MSG_CTRUNC) != 0:
+		return reply{}, errors.New("an impossible message")
 	}
 	var r reply
 	if err := json.Unmarshal(message[:n], &r); err != nil {
