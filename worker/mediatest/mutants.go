@@ -2,26 +2,27 @@ package mediatest
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"iter"
 	"math/rand/v2"
 )
 
-// Mutants are n changed copies of a file, numbered. The same file and seed number give the same copies. Some changes
-// know the parts that the format is made of (pieces.go): they swap parts and make lengths lie, which gets past the
-// first checks of a decoder far more often than noise does.
+// Mutants are n changed copies of a file, numbered, each different from the file and from the others. The same file
+// and seed number give the same copies. Some changes know the parts that the format is made of (pieces.go): they swap
+// parts and make lengths lie, which gets past the first checks of a decoder far more often than noise does.
 func Mutants(file []byte, n int, seedNumber uint64) iter.Seq2[int, []byte] {
 	return func(yield func(int, []byte) bool) {
-		parts := pieces(file)
+		m := mutator{rand.New(rand.NewPCG(seedNumber, uint64(len(file)))), pieces(file)}
+		seen := map[[sha256.Size]byte]bool{sha256.Sum256(file): true}
 		for i := range n {
-			// One generator each, so that a mutant can be made again by its number alone.
-			m := mutator{rand.New(rand.NewPCG(seedNumber, uint64(i))), parts}
 			b := bytes.Clone(file)
 			for range 1 + m.IntN(3) {
 				b = m.change(b)
 			}
-			for bytes.Equal(b, file) { // a number that stood there anyway, a part exchanged with itself
-				b = m.flip(b)
+			for seen[sha256.Sum256(b)] { // a number that stood there anyway, the same cut
+				b = m.flip(append(b, 0))
 			}
+			seen[sha256.Sum256(b)] = true
 			if !yield(i, b) {
 				return
 			}
