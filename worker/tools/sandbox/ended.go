@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -74,7 +75,7 @@ var (
 	// Of exit code 2: a crash of C in a Go program is Go's to report.
 	saysCrash  = []string{"SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGABRT", "SIGSYS", "fatal error: ", "panic: "}
 	saysMemory = []string{"out of memory", "Cannot allocate memory", "cannot allocate memory", "bad_alloc", "malloc of size",
-		"pthread_create failed"}
+		"pthread_create failed", "failed to allocate"}
 )
 
 // exitGoCrash is how Go programs end that panic, or die of a signal.
@@ -121,10 +122,10 @@ func big(state *os.ProcessState, limit int64) bool {
 // stopped explains a child that was killed from here.
 func stopped(cause error) error {
 	e := &Ended{Cause: CauseCancelled, Code: -1, Signal: syscall.SIGKILL, err: cause}
-	switch cause {
-	case errThreads:
+	switch {
+	case errors.Is(cause, errThreads):
 		e.Cause = CauseThreads
-	case errMemory:
+	case errors.Is(cause, errMemory):
 		e.Cause = CauseMemory
 	}
 	return e

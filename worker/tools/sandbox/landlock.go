@@ -77,12 +77,12 @@ func reading(path string) (landlock.Rule, error) {
 }
 
 // interpreter returns the loader that the kernel executes in a program's stead; none for a static one.
-func interpreter(path string) ([]string, error) {
+func interpreter(path string) (loader []string, err error) {
 	f, err := elf.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer func() { err = errors.Join(err, f.Close()) }()
 	for _, p := range f.Progs {
 		if p.Type == elf.PT_INTERP {
 			b, err := io.ReadAll(io.LimitReader(p.Open(), 4<<10))

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,16 +32,19 @@ var deeds = map[string]func([]string) int{
 	"hide":    hide,
 	"fill":    fill,
 	"threads": bomb,
-	"crash":   func([]string) int { return *(*int)(nil) }, //nolint:staticcheck // it is meant to crash
+	"crash":   func([]string) int { return *(*int)(nil) },
 	"abort":   func([]string) int { return die(unix.SIGKILL) },
 	"shout":   shout,
 }
+
+var spinning atomic.Int64
 
 // spin uses all processors.
 func spin([]string) int {
 	for range 3 {
 		go func() {
-			for {
+			for n := 0; ; n++ {
+				spinning.Store(int64(n))
 			}
 		}()
 	}
@@ -56,6 +60,7 @@ func heap([]string) int {
 			b[i] = 1
 		}
 		all = append(all, b)
+		runtime.KeepAlive(all)
 	}
 }
 
@@ -118,9 +123,9 @@ func TestHowChildrenEnd(t *testing.T) {
 		return Program{Name: ffmpeg, Args: strings.Fields("-nostdin -nostats -loglevel error -f lavfi -i testsrc2=size=" +
 			size + ":rate=60 -c:v libx264 -y -f mp4 " + file.Name())}
 	}
-	small := Limits{CPU: time.Second, MemoryBytes: 256 << 20, FileBytes: 4 << 20, Threads: 60}
+	small := Limits{CPU: time.Second, MemoryBytes: 512 << 20, FileBytes: 4 << 20, Threads: 60}
 	slow := small
-	slow.CPU, slow.MemoryBytes = 20*time.Second, 512<<20
+	slow.CPU, slow.MemoryBytes = 20*time.Second, 768<<20
 	roomy := small
 	roomy.MemoryBytes, roomy.FileBytes = 4<<30, 1<<30
 	for _, test := range []struct {
@@ -135,12 +140,12 @@ func TestHowChildrenEnd(t *testing.T) {
 		{"processor time of a program", roomy, encode("3840x2160"), CauseCPU},
 		{"memory", slow, Program{Name: "heap"}, CauseMemory},
 		{"hidden memory", slow, Program{Name: "hide"}, CauseMemory},
-		{"memory of a program", Limits{CPU: 20 * time.Second, MemoryBytes: 256 << 20, FileBytes: 1 << 20}, encode("3840x2160"), CauseMemory},
+		{"memory of a program", Limits{CPU: 20 * time.Second, MemoryBytes: 512 << 20, FileBytes: 1 << 20}, encode("3840x2160"), CauseMemory},
 		{"killed from outside", small, Program{Name: "abort"}, CauseMemory},
 		{"file size", slow, Program{Name: "fill", Args: []string{file.Name()}}, CauseFileSize},
 		{"file size of a program", Limits{CPU: 20 * time.Second, MemoryBytes: 4 << 30, FileBytes: 1 << 10}, encode("64x64"), CauseFileSize},
 		{"threads", Limits{CPU: 20 * time.Second, MemoryBytes: 8 << 30, Threads: 60}, Program{Name: "threads"}, CauseThreads},
-		{"threads take memory", Limits{CPU: 20 * time.Second, MemoryBytes: 256 << 20, Threads: 1 << 20}, Program{Name: "threads"}, CauseMemory},
+		{"threads take memory", Limits{CPU: 20 * time.Second, MemoryBytes: 512 << 20, Threads: 1 << 20}, Program{Name: "threads"}, CauseMemory},
 		{"crash", small, Program{Name: "crash"}, CauseCrash},
 		{"unknown name", small, Program{Name: "unknown"}, CauseSetup},
 		{"not allowed", small, Program{Name: "/usr/bin/true"}, CauseSetup},

@@ -92,7 +92,7 @@ func (c *Child) launch(ctx context.Context, r Rules, p Program) (*exec.Cmd, *os.
 	if err != nil {
 		return nil, nil, err
 	}
-	defer theirs.Close()
+	defer func() { _ = theirs.Close() }() // the child has a copy
 	arg, err := orders{Rules: r, Report: 3 + len(p.Files)}.encode()
 	if err != nil {
 		return nil, nil, errors.Join(err, report.Close())
@@ -126,7 +126,7 @@ func (c *Child) launch(ctx context.Context, r Rules, p Program) (*exec.Cmd, *os.
 
 // await sees the child to its end and explains it.
 func (c *Child) await(ctx context.Context, cmd *exec.Cmd, report *os.File, r Rules) error {
-	defer report.Close()
+	defer func() { _ = report.Close() }() // it was only read
 	ended, watched := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(watched)
@@ -144,7 +144,7 @@ func (c *Child) await(ctx context.Context, cmd *exec.Cmd, report *os.File, r Rul
 	if c.state == nil {
 		return setupError(err)
 	}
-	if c.state.Success() && err == nil && waited == nil && (killed == nil || killed == syscall.ESRCH) {
+	if c.state.Success() && err == nil && waited == nil && (killed == nil || errors.Is(killed, syscall.ESRCH)) {
 		return nil
 	}
 	if ctx.Err() != nil {
@@ -153,9 +153,10 @@ func (c *Child) await(ctx context.Context, cmd *exec.Cmd, report *os.File, r Rul
 	if waited != nil {
 		return setupError(fmt.Errorf("wait for the child: %w", waited))
 	}
-	if err := readReport(report); err == errNotReady {
+	switch err := readReport(report); {
+	case errors.Is(err, errNotReady):
 		return setupError(fmt.Errorf("%w: %s: %s", err, c.state, line(c.Stderr())))
-	} else if err != nil {
+	case err != nil:
 		return setupError(err)
 	}
 	if ended := explain(c.state, r.Limits, c.Stderr()); ended != nil {
@@ -196,7 +197,7 @@ func keepDescriptors() error {
 
 func ignoringInterrupts(call func() error) error {
 	for {
-		if err := call(); err != unix.EINTR {
+		if err := call(); !errors.Is(err, unix.EINTR) {
 			return err
 		}
 	}

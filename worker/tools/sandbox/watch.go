@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"bufio"
 	"errors"
 	"os"
 	"strconv"
@@ -43,13 +42,12 @@ func watch(pid int, l Limits, ended <-chan struct{}, kill func(error)) {
 
 // usage is the number of a process's threads and its memory that no file backs, in bytes; zeros if it is gone.
 func usage(pid int) (threads, memory int64) {
-	f, err := os.Open("/proc/" + strconv.Itoa(pid) + "/status")
+	status, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
 	if err != nil {
 		return 0, 0
 	}
-	defer f.Close()
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		name, rest, _ := strings.Cut(lines.Text(), ":")
+	for line := range strings.Lines(string(status)) {
+		name, rest, _ := strings.Cut(line, ":")
 		fields := strings.Fields(rest)
 		if len(fields) == 0 {
 			continue
