@@ -1,17 +1,28 @@
-// Package vips makes web-ready WebP pictures from uploaded ones. It is the only package that imports
-// h2non/bimg, the binding to libvips.
+// Package vips makes web-ready pictures from uploaded ones. It is the only package that links libvips, through
+// h2non/bimg and a small helper of its own.
 //
 //	runner, err := vips.NewRunner(vips.Config{TempDir: dir, MaxPixels: 100_000_000})
-//	outputs, err := runner.WebPs(ctx, vips.Picture{Bytes: blob, Width: w, Height: h, Frames: 1}, presets)
-//	defer vips.CloseAll(outputs)
+//	defer runner.Close()
+//	err = runner.Make(ctx, vips.Picture{Owner: tenant, Bytes: blob, Width: w, Height: h, Frames: 1}, presets,
+//		func(f vips.Facts) error { ... },  // once: size, dominant colour, ThumbHash
+//		func(o vips.Output) error { ... }) // for each preset, the smallest first
 //
-// # Two processes
+// # Processes
 //
-// Decoders of foreign bytes crash, and a crash in libvips ends its process. So the worker never decodes: it
-// starts itself again as a child (command.go), whose main calls ChildMain when the first argument is
-// ChildCommand. The child gets the picture and one empty file for each preset as open descriptors, an empty
-// environment, a private folder and resource limits; it needs no other file. The parent looks at what comes
-// back before it believes it (outputs.go): only plain WebP pictures of the right size pass.
+// Decoders of foreign bytes crash, or are taken over. So the worker never decodes: children of gatehouse's sandbox
+// do (process.go says under which rules). They see no file but the descriptors of a job, which come over a socket
+// (wire.go): the picture, for reading only, and one empty file in memory for each output. Decoded pictures stay in
+// memory, because a child can create no file.
+//
+// Starting a child costs more than a small picture, so they are used again (pool.go), without becoming a way from
+// one picture to another tenant's: a child serves one owner until it ends, and it ends after the first job with any
+// trouble, after Jobs pictures, after Idle without one, and when another owner needs its place. Nothing is kept
+// ready for an owner to come: a spare child would hold its place from one at work.
+//
+// The parent believes nothing (work.go): a reply must be in turn, facts sane, an output a plain file of its format
+// and of exactly the size that follows from the facts (outputs.go, webp.go, avif.go). An output is sealed before it
+// is looked at, because the child still has its descriptor. If a child that has worked before dies, its last
+// picture may be innocent: a new child gets what is missing, once.
 //
 // # Errors
 //
@@ -22,11 +33,26 @@
 //
 // recipe.go, child side. The size is checked against MaxPixels by the caller's word before a child starts, and
 // by libvips' own reading of the header before it decodes. The picture is shrunk once to the largest preset, with
-// shrink-on-load for JPEG, and converted to sRGB; the EXIF orientation is applied to that small picture (bimg
-// would do it at full size, through a JPEG and without the colour profile); every WebP is made from it.
-// Nothing is enlarged: a preset larger than the picture gives the picture's own size, so that every preset
-// always exists. All metadata is left behind. Of an animation the first frame is taken.
+// shrink-on-load for JPEG, and converted to sRGB; the EXIF orientation is applied to that small picture; every
+// output is made from it. HEIC and AVIF are turned by libheif, so their EXIF orientation is ignored. Nothing is
+// enlarged: a preset larger than the picture gives the picture's own size, so that every preset always exists,
+// and equal ones are encoded once. All metadata is left behind.
 //
-// bimg shrinks transparent pictures without weighting colours by their opacity, which draws dark or light
-// seams along edges, and cannot shrink a picture until one side vanishes. For those, scale.go shrinks in Go.
+// Of an animated GIF or WebP all frames are kept, with their times and the number of rounds. AVIF outputs, and the
+// outputs of HEIC and AVIF sequences, show the first frame: libvips writes and reads these as stills.
+//
+// # Who does what
+//
+// bimg reads headers, decodes, shrinks and converts colours. The helper (helper.c, with helper.go around it) does
+// what bimg cannot or does wrong:
+//   - WebP with an effort: bimg's is fixed at 4, and 2 takes much less time for a few bytes more.
+//   - Animations: bimg reads the first frame only. Each frame is scaled by itself, so that none bleeds into another.
+//   - Opacity: bimg shrinks without weighting colours by it, which draws seams along edges.
+//   - Pictures one pixel narrow after shrinking: bimg shrinks by whole numbers first and has none left.
+//   - Orientation: bimg turns at full size, through a JPEG and without the colour profile.
+//   - AVIF, from the same decoded picture; bimg would decode its TIFF again for each output.
+//   - libvips' warnings, the only sign of a PNG or GIF that was cut off.
+//
+// The dominant colour (placeholder.go) is thirty lines of ours over the placeholder's pixels: the library at hand
+// clusters at random and knows no opacity. ThumbHash is a format, and a library's.
 package vips
