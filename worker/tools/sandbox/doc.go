@@ -63,6 +63,6 @@
 //
 // # What it costs
 //
-// Walls take 2 to 3 ms. A program that links libvips takes 100 ms of processor to start, half of it for libvips'
+// Walls take 3 to 5 ms on two busy cores. A program that links libvips takes 100 ms of processor to start, half of it for libvips'
 // modules: children that use libvips should do many pictures each; others skip the modules (launching, start.go).
 package sandbox

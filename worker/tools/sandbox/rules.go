@@ -29,7 +29,8 @@ type Limits struct {
 	// MemoryBytes bounds what the child may write to in memory, thread stacks and Go's heap included; at
 	// least 192 MiB, because the sandbox itself needs it.
 	MemoryBytes int64
-	// FileBytes bounds the size of each file it writes; 0 means that it writes no file (pipes are free).
+	// FileBytes bounds the size of each file it writes, an *os.File as its Stdout included; 0 means that it writes no
+	// file (pipes are free).
 	FileBytes int64
 	// Files is how many descriptors may be open; 0 means 64.
 	Files int
