@@ -1,6 +1,9 @@
 package ffmpeg
 
 import (
+	"bytes"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -76,4 +79,23 @@ func TestNoDuration(t *testing.T) {
 	require.InDelta(t, 1, v.Facts().Duration.Seconds(), 0.1)
 	m := transcode(t, v, small)
 	require.InDelta(t, 1, m.Duration.Seconds(), 0.1)
+}
+
+// TestTrimmed has a beginning that its editor has hidden and not removed; a chapter and a caption go as well.
+func TestTrimmed(t *testing.T) {
+	long := clip(t, "long.mp4", lavfi+"testsrc2=s=320x180:r=30:d=3 -g 90"+x264)
+	notes := filepath.Join(t.TempDir(), "notes")
+	require.NoError(t, os.WriteFile(notes, []byte(";FFMETADATA1\ntitle=S3CRET\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=900\ntitle=S3CRET\n"), 0o600))
+	captions := filepath.Join(t.TempDir(), "captions.srt")
+	require.NoError(t, os.WriteFile(captions, []byte("1\n00:00:00,000 --> 00:00:01,000\nS3CRET\n"), 0o600))
+	in := clip(t, "in.mp4", "-ss 1.5 -i "+long+" -i "+notes+" -i "+captions+" -map 0:v -map 2 -map_metadata 1 -map_chapters 1 -c:v copy -c:s mov_text")
+	b, err := os.ReadFile(in)
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, bytes.Count(b, []byte("S3CRET")), 3, "title, chapter, caption")
+	v := open(t, runner(t, Config{}), in)
+	m := transcode(t, v, full)
+	require.False(t, m.Remuxed)
+	require.InDelta(t, 1.5, m.Duration.Seconds(), 0.1)
+	require.Equal(t, "45", m.video["nb_frames"])
+	alike(t, frame(t, in, "0.3", "null"), frame(t, m.path, "0.3", "null"), 8)
 }

@@ -51,7 +51,7 @@ func (m media) copyVideo(p Preset) bool {
 	v := m.video
 	long, short := max(v.width, v.height), min(v.width, v.height)
 	rate := cmp.Or(v.bitRate, m.bitRate())
-	return v.codec == codecNames[p.Codec] &&
+	return v.whole && v.codec == codecNames[p.Codec] &&
 		slices.Contains(copiedProfiles[p.Codec], v.profile) && v.level > 0 && v.level <= copiedLevels[p.Codec] &&
 		v.pixels == "yuv420p" && v.fields == "progressive" && !v.colour.hdr() && !v.colour.wide() && !v.colour.full &&
 		v.turn == upright && v.aspect.num == v.aspect.den &&

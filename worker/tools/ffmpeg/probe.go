@@ -22,7 +22,11 @@ const asked = "format=duration,nb_streams" +
 	"sample_rate,channels,channel_layout" +
 	":stream_disposition=default,attached_pic" +
 	":stream_tags=DURATION" +
-	":stream_side_data=side_data_type,displaymatrix"
+	":stream_side_data=side_data_type,displaymatrix" +
+	":packet=stream_index,flags"
+
+// firstPackets is how many packets are looked at: enough to find the first of the picture.
+const firstPackets = "%+#32"
 
 // probe finds out what the file is.
 func (r *Runner) probe(ctx context.Context, in input, size int64) (media, error) {
@@ -31,7 +35,7 @@ func (r *Runner) probe(ctx context.Context, in input, size int64) (media, error)
 	for _, name := range slices.Sorted(maps.Keys(options)) {
 		args = append(args, "-"+name, options[name])
 	}
-	args = append(args, "-of", "json=compact=1", "-show_entries", asked, "-i", in.url())
+	args = append(args, "-of", "json=compact=1", "-show_entries", asked, "-read_intervals", firstPackets, "-i", in.url())
 	report := &bounded{max: maxReport}
 	timeout := min(probeTimeout, r.cfg.Limits.Timeout)
 	if err := r.run(ctx, job{

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -37,6 +38,9 @@ type videoTrack struct {
 	isDefault      bool
 	duration       time.Duration
 	bitRate        int64 // 0: not known
+	// whole is whether the track begins with a key frame that is shown. What an editor has cut off the beginning is
+	// often still there, behind a mark to skip it.
+	whole bool
 }
 
 type audioTrack struct {
@@ -59,6 +63,10 @@ type ratio struct{ num, den int }
 
 // report is ffprobe's JSON. All numbers that ffmpeg prints as texts are texts.
 type report struct {
+	Packets []struct {
+		Stream int    `json:"stream_index"`
+		Flags  string `json:"flags"`
+	} `json:"packets"`
 	Streams []reportStream `json:"streams"`
 	Format  struct {
 		Duration string `json:"duration"`
@@ -145,6 +153,12 @@ func parseReport(text []byte) (media, error) {
 		return media{}, err
 	}
 	m.setDurations(whole)
+	for _, packet := range p.Packets {
+		if m.video != nil && packet.Stream == m.video.index {
+			m.video.whole = strings.Contains(packet.Flags, "K") && !strings.Contains(packet.Flags, "D")
+			break
+		}
+	}
 	return m, nil
 }
 
