@@ -3,6 +3,8 @@ package mediatest
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
+	"hash/crc32"
 	"iter"
 	"math/rand/v2"
 )
@@ -19,6 +21,9 @@ func Mutants(file []byte, n int, seedNumber uint64) iter.Seq2[int, []byte] {
 			for range 1 + m.IntN(3) {
 				b = m.change(b)
 			}
+			if m.IntN(4) > 0 {
+				mend(b)
+			}
 			for seen[sha256.Sum256(b)] { // a number that stood there anyway, the same cut
 				b = m.flip(append(b, 0))
 			}
@@ -27,6 +32,16 @@ func Mutants(file []byte, n int, seedNumber uint64) iter.Seq2[int, []byte] {
 				return
 			}
 		}
+	}
+}
+
+// mend makes the check sums of a PNG right again, as an attacker would: else nothing but them would be tested.
+func mend(b []byte) {
+	if !bytes.HasPrefix(b, []byte(pngSignature)) {
+		return
+	}
+	for _, p := range pngPieces(b) {
+		binary.BigEndian.PutUint32(b[p.end-4:], crc32.ChecksumIEEE(b[p.start+4:p.end-4]))
 	}
 }
 
