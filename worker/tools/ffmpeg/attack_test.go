@@ -184,6 +184,20 @@ func TestGarbage(t *testing.T) {
 	}
 }
 
+func TestCodecs(t *testing.T) {
+	r := runner(t, Config{})
+	for _, args := range []string{
+		lavfi + "testsrc2=s=64x64:d=0.2 -c:v libtheora",
+		lavfi + "testsrc2=s=64x64:d=0.2 -c:v ffv1",
+		lavfi + "testsrc2=s=64x64:d=0.2 " + lavfi + "sine=d=0.2:r=48000 -c:a dca -strict -2" + x264,
+	} {
+		_, err := tryOpen(r, clip(t, "in.mkv", args))
+		unplayable(t, err, ReasonCodec)
+	}
+	_, err := tryOpen(r, clip(t, "in.mp4", lavfi+"sine=d=0.2 -c:a aac"))
+	unplayable(t, err, ReasonNoPicture)
+}
+
 // TestLimits has one clip and a limit below each of its measures.
 func TestLimits(t *testing.T) {
 	in := clip(t, "in.mkv", lavfi+"testsrc2=s=320x180:r=30:d=4 "+lavfi+"sine=d=4"+x264+aac)

@@ -99,3 +99,18 @@ func TestTrimmed(t *testing.T) {
 	require.Equal(t, "45", m.video["nb_frames"])
 	alike(t, frame(t, in, "0.3", "null"), frame(t, m.path, "0.3", "null"), 8)
 }
+
+// TestBystanders has a cover picture and captions, which are no reason to refuse, and are not the picture.
+func TestBystanders(t *testing.T) {
+	cover := clip(t, "cover.png", lavfi+"color=red:s=600x600 -frames:v 1")
+	captions := filepath.Join(t.TempDir(), "captions.srt")
+	require.NoError(t, os.WriteFile(captions, []byte("1\n00:00:00,000 --> 00:00:01,000\nS3CRET\n"), 0o600))
+	film := clip(t, "film.mkv", lavfi+"testsrc2=s=320x180:d=0.5 -i "+captions+" -map 0 -map 1 -c:s srt"+x264)
+	in := clip(t, "in.mp4", "-i "+cover+" -i "+film+" -map 0 -map 1 -c copy -c:s mov_text -disposition:v:0 attached_pic")
+	r := runner(t, Config{})
+	for _, path := range []string{film, in} {
+		v := open(t, r, path)
+		require.Equal(t, 320, v.Facts().Width)
+		require.True(t, transcode(t, v, full).Remuxed)
+	}
+}

@@ -1,7 +1,6 @@
 package ffmpeg
 
 import (
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,17 +36,18 @@ var decoders = map[string][]string{
 	"pcm_f32be": {"pcm_f32be"},
 }
 
+// bystanders are further decoders that ffprobe opens for tracks that are never used, captions and cover pictures: it
+// gives up on a file when it must not open one.
+var bystanders = []string{"mov_text", "subrip", "ass", "ssa", "webvtt", "text", "pgssub", "dvdsub", "dvbsub", "png"}
+
 // decoderList is the argument of -codec_whitelist.
-func decoderList() string {
-	return strings.Join(slices.Sorted(func(yield func(string) bool) {
-		for names := range maps.Values(decoders) {
-			for _, name := range names {
-				if !yield(name) {
-					return
-				}
-			}
-		}
-	}), ",")
+func decoderList(more ...string) string {
+	names := slices.Clone(more)
+	for _, n := range decoders {
+		names = append(names, n...)
+	}
+	slices.Sort(names)
+	return strings.Join(names, ",")
 }
 
 // input is a file of foreign bytes that a child reads.

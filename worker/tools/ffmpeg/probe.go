@@ -32,6 +32,7 @@ const firstPackets = "%+#32"
 func (r *Runner) probe(ctx context.Context, in input, size int64) (media, error) {
 	args := []string{"-hide_banner", "-v", "error", "-max_alloc", maxAlloc}
 	options := in.options(r.cfg.Limits.MaxStreams, r.cfg.Threads)
+	options["codec_whitelist"] = decoderList(bystanders...)
 	for _, name := range slices.Sorted(maps.Keys(options)) {
 		args = append(args, "-"+name, options[name])
 	}

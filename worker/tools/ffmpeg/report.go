@@ -111,8 +111,20 @@ type reportStream struct {
 	} `json:"side_data_list"`
 }
 
-// parseReport reads and checks ffprobe's answer. The first picture track is taken and the first sound track, but a
-// default one goes before others.
+// rank orders tracks of one kind: what can be decoded goes before what cannot (phones add a second sound track of
+// their own kind), and a default one before others.
+func rank(codec string, isDefault bool) int {
+	n := 0
+	if decoders[codec] != nil {
+		n += 2
+	}
+	if isDefault {
+		n++
+	}
+	return n
+}
+
+// parseReport reads and checks ffprobe's answer. Of tracks of one rank the first is taken.
 func parseReport(text []byte) (media, error) {
 	var p report
 	if err := json.Unmarshal(text, &p); err != nil {
@@ -135,7 +147,7 @@ func parseReport(text []byte) (media, error) {
 			if err != nil {
 				return media{}, fmt.Errorf("stream %d: %w", s.Index, err)
 			}
-			if m.video == nil || v.isDefault && !m.video.isDefault {
+			if m.video == nil || rank(v.codec, v.isDefault) > rank(m.video.codec, m.video.isDefault) {
 				m.video = &v
 			}
 		case "audio":
@@ -143,7 +155,7 @@ func parseReport(text []byte) (media, error) {
 			if err != nil {
 				return media{}, fmt.Errorf("stream %d: %w", s.Index, err)
 			}
-			if m.audio == nil || a.isDefault && !m.audio.isDefault {
+			if m.audio == nil || rank(a.codec, a.isDefault) > rank(m.audio.codec, m.audio.isDefault) {
 				m.audio = &a
 			}
 		}

@@ -61,9 +61,10 @@ func (r *Runner) run(ctx context.Context, j job) error {
 	return explain(child.Wait(), child.Stderr())
 }
 
-// says are what ffmpeg says of a limit that its own options set, and of our disk.
+// What ffmpeg says of a limit that its own options set, and of our disk.
 const (
 	saysStreams = "exceeds max_streams"
+	saysCodec   = "not on whitelist"
 	saysNoSpace = "No space left on device"
 	saysSignal  = "received signal 24" // SIGXCPU, on which ffmpeg ends its output in peace
 )
@@ -83,6 +84,9 @@ func explain(err error, stderr string) error {
 	detail := fmt.Sprintf("%v; last: %s", ended, lastLine(stderr))
 	if strings.Contains(stderr, saysStreams) { // which ffmpeg then calls a lack of memory
 		return &Unplayable{ReasonTooManyStreams, detail}
+	}
+	if ended.Cause == sandbox.CauseExit && strings.Contains(stderr, saysCodec) {
+		return &Unplayable{ReasonCodec, detail}
 	}
 	switch ended.Cause {
 	case sandbox.CauseCPU:
