@@ -36,6 +36,3 @@ func CloseAll(outputs []Output) error {
 	}
 	return errors.Join(errs...)
 }
-
-// ChildCommand is what mains used before sandbox.ChildCommand.
-const ChildCommand = "vips-child"
