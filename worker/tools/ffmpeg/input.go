@@ -38,7 +38,7 @@ var decoders = map[string][]string{
 
 // bystanders are further decoders that ffprobe opens for tracks that are never used, captions and cover pictures: it
 // gives up on a file when it must not open one.
-var bystanders = []string{"mov_text", "subrip", "ass", "ssa", "webvtt", "text", "pgssub", "dvdsub", "dvbsub", "png"}
+var bystanders = []string{"mov_text", "srt", "subrip", "ass", "ssa", "webvtt", "text", "pgssub", "dvdsub", "dvbsub", "png"}
 
 // decoderList is the argument of -codec_whitelist.
 func decoderList(more ...string) string {
