@@ -324,6 +324,8 @@ func TestPool(t *testing.T) {
 		out, err := r.WebPs(context.Background(), Picture{Owner: owner, Bytes: bytes.NewReader(picture)}, small)
 		require.NoError(t, err)
 		require.NoError(t, CloseAll(out))
+		r.pool.mu.Lock()
+		defer r.pool.mu.Unlock()
 		if len(r.pool.idle) == 0 {
 			return 0
 		}
