@@ -400,10 +400,11 @@ func TestResourceLimits(t *testing.T) {
 	run := func(change func(*Config)) error {
 		c := Config{}
 		change(&c)
-		_, err := runner(t, c).WebPs(context.Background(), Picture{Bytes: bytes.NewReader(photo)}, small)
+		_, err := runner(t, c).WebPs(context.Background(), Picture{Bytes: bytes.NewReader(photo)},
+			[]Preset{{"whole", 9000, 85, 0, FormatWebP}})
 		return err
 	}
-	require.ErrorIs(t, run(func(c *Config) { c.MemoryBytes = 180 << 20 }), ErrUndecodable)
+	require.ErrorIs(t, run(func(c *Config) { c.MemoryBytes = 300 << 20 }), ErrUndecodable)
 }
 
 func TestManyAtOnce(t *testing.T) {
