@@ -57,7 +57,7 @@ func (v *video) each(ctx context.Context, w *making, film *ffmpeg.Video, presets
 	facts := factsOf(film.Facts())
 	if w.have[storage.PresetPoster] { // made by an attempt before
 		facts.DominantColor, facts.ThumbHash = w.blob.DominantColor, w.blob.ThumbHash
-	} else if err := v.still(ctx, w, film, &facts); err != nil {
+	} else if err := v.makePoster(ctx, w, film, &facts); err != nil {
 		return err
 	}
 	if err := w.facts(ctx, facts); err != nil {
@@ -88,13 +88,13 @@ func (v *video) open(ctx context.Context, w *making) (*ffmpeg.Video, error) {
 	return film, nil
 }
 
-// still stores the poster, and adds to the facts what it tells of the picture.
-func (v *video) still(ctx context.Context, w *making, film *ffmpeg.Video, facts *storage.MediaFacts) error {
+// makePoster stores the poster, and adds to the facts what it tells of the picture.
+func (v *video) makePoster(ctx context.Context, w *making, film *ffmpeg.Video, facts *storage.MediaFacts) error {
 	frame, err := film.Poster(ctx)
 	if err != nil {
 		return w.trouble("take the poster", err)
 	}
-	defer frame.Close()
+	defer func() { _ = frame.Close() }()
 	err = v.posters.Make(ctx, vips.Picture{Owner: w.blob.TenantID, Bytes: frame}, []vips.Preset{v.poster},
 		func(f vips.Facts) error {
 			facts.DominantColor, facts.ThumbHash = f.DominantColor, base64.StdEncoding.EncodeToString(f.ThumbHash)
@@ -113,7 +113,7 @@ func (v *video) transcode(ctx context.Context, w *making, film *ffmpeg.Video, p 
 	if err != nil {
 		return w.trouble("transcode", err)
 	}
-	defer out.File.Close()
+	defer func() { _ = out.File.Close() }()
 	w.run.Log.Info("transcoded a video", "preset", p.Name, "remuxed", out.Remuxed, "bytes", out.Size, "duration", out.Duration)
 	return w.store(ctx, variant{
 		Preset: p.Name, Ext: out.Ext, MediaType: out.MediaType, Width: int64(out.Width), Height: int64(out.Height),

@@ -76,7 +76,7 @@ func (t *tidier) each(from, to int64, visit func(mp4Box) error) error {
 	for at := from; at < to; {
 		var head [16]byte
 		if n, err := t.file.ReadAt(head[:min(16, to-at)], at); n < 8 {
-			return fmt.Errorf("%w: %d bytes behind the last (%v)", errBoxes, n, err)
+			return fmt.Errorf("%w: %d bytes behind the last (%w)", errBoxes, n, err)
 		}
 		size, body := int64(binary.BigEndian.Uint32(head[:4])), at+8
 		if size == 1 {
@@ -143,7 +143,7 @@ func (t *tidier) blank(from, to int64, b mp4Box) error {
 func (t *tidier) upright(b mp4Box) error {
 	var version [1]byte
 	if _, err := t.file.ReadAt(version[:], b.body); err != nil {
-		return fmt.Errorf("%w: tkhd: %v", errBoxes, err)
+		return fmt.Errorf("%w: tkhd: %w", errBoxes, err)
 	}
 	at := b.body + 40
 	if version[0] == 1 {

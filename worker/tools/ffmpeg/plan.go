@@ -51,13 +51,22 @@ func (m media) copyVideo(p Preset) bool {
 	v := m.video
 	long, short := max(v.width, v.height), min(v.width, v.height)
 	rate := cmp.Or(v.bitRate, m.bitRate())
-	return v.whole && v.codec == codecNames[p.Codec] &&
-		slices.Contains(copiedProfiles[p.Codec], v.profile) && v.level > 0 && v.level <= copiedLevels[p.Codec] &&
-		v.pixels == "yuv420p" && v.fields == "progressive" && !v.colour.hdr() && !v.colour.wide() && !v.colour.full &&
-		v.turn == upright && v.aspect.num == v.aspect.den &&
+	return v.plays(p.Codec) && v.plain() &&
 		long <= p.LongEdge && short <= p.ShortEdge && v.width%2 == 0 && v.height%2 == 0 &&
 		v.fps > 0 && v.fps <= float64(p.MaxFPS)*fpsSlack &&
 		float64(rate) <= float64(p.MaxRate)*copyRate
+}
+
+// plays is whether every player of the codec decodes the track.
+func (v videoTrack) plays(c Codec) bool {
+	return v.codec == codecNames[c] && slices.Contains(copiedProfiles[c], v.profile) &&
+		v.level > 0 && v.level <= copiedLevels[c] && v.pixels == "yuv420p"
+}
+
+// plain is whether the frames are shown as they are stored, all of them.
+func (v videoTrack) plain() bool {
+	return v.whole && v.fields == "progressive" && v.turn == upright && v.aspect.num == v.aspect.den &&
+		!v.colour.hdr() && !v.colour.wide() && !v.colour.full
 }
 
 // webReady is whether browsers play the sound as it is.

@@ -18,7 +18,7 @@ const probeTimeout = 30 * time.Second
 // asked are the facts that ffprobe is asked for. No free texts: titles and the like stay where they are.
 const asked = "format=duration,nb_streams" +
 	":stream=index,codec_type,codec_name,profile,level,codec_tag_string,width,height,sample_aspect_ratio,pix_fmt,field_order," +
-	"color_range,color_space,color_transfer,color_primaries,avg_frame_rate,r_frame_rate,start_time,duration,bit_rate," +
+	"color_range,color_space,color_transfer,color_primaries,avg_frame_rate,r_frame_rate,duration,bit_rate," +
 	"sample_rate,channels,channel_layout" +
 	":stream_disposition=default,attached_pic" +
 	":stream_tags=DURATION" +

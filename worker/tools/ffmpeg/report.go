@@ -33,7 +33,6 @@ type videoTrack struct {
 	pixels         string // ffmpeg's pixel format
 	fields         string // "progressive", "" when not known
 	fps, peak      float64
-	start          time.Duration
 	colour         colour
 	isDefault      bool
 	duration       time.Duration
@@ -92,7 +91,6 @@ type reportStream struct {
 	Primaries   string `json:"color_primaries"`
 	AverageRate string `json:"avg_frame_rate"`
 	Rate        string `json:"r_frame_rate"`
-	Start       string `json:"start_time"`
 	Duration    string `json:"duration"`
 	BitRate     string `json:"bit_rate"`
 	SampleRate  string `json:"sample_rate"`
@@ -138,26 +136,8 @@ func parseReport(text []byte) (media, error) {
 		if s.Index < 0 || s.Index >= len(p.Streams) {
 			return media{}, fmt.Errorf("stream %d of %d", s.Index, len(p.Streams))
 		}
-		switch s.Type {
-		case "video":
-			if s.Disposition.Attached != 0 {
-				continue // a cover picture
-			}
-			v, err := s.video()
-			if err != nil {
-				return media{}, fmt.Errorf("stream %d: %w", s.Index, err)
-			}
-			if m.video == nil || rank(v.codec, v.isDefault) > rank(m.video.codec, m.video.isDefault) {
-				m.video = &v
-			}
-		case "audio":
-			a, err := s.audio()
-			if err != nil {
-				return media{}, fmt.Errorf("stream %d: %w", s.Index, err)
-			}
-			if m.audio == nil || rank(a.codec, a.isDefault) > rank(m.audio.codec, m.audio.isDefault) {
-				m.audio = &a
-			}
+		if err := m.consider(s); err != nil {
+			return media{}, fmt.Errorf("stream %d: %w", s.Index, err)
 		}
 	}
 	whole, err := duration(p.Format.Duration)
@@ -185,4 +165,27 @@ func (m *media) setDurations(whole time.Duration) {
 	}
 	m.duration = cmp.Or(whole, longest)
 	m.used = min(m.duration, longest)
+}
+
+// consider takes a track when it is better than the one of its kind so far.
+func (m *media) consider(s reportStream) error {
+	switch {
+	case s.Type == "video" && s.Disposition.Attached == 0: // else a cover picture
+		v, err := s.video()
+		if err != nil {
+			return err
+		}
+		if m.video == nil || rank(v.codec, v.isDefault) > rank(m.video.codec, m.video.isDefault) {
+			m.video = &v
+		}
+	case s.Type == "audio":
+		a, err := s.audio()
+		if err != nil {
+			return err
+		}
+		if m.audio == nil || rank(a.codec, a.isDefault) > rank(m.audio.codec, m.audio.isDefault) {
+			m.audio = &a
+		}
+	}
+	return nil
 }

@@ -20,6 +20,13 @@ var errTimeout = errors.New("no result in time")
 // errNoSpace says that our disk is full, which is not the video's fault.
 var errNoSpace = errors.New("no space left for the output")
 
+// errAsked says that somebody asked ffmpeg to end, as who stops a service asks all of its processes. That says nothing
+// about the video.
+var errAsked = errors.New("ffmpeg was asked to end")
+
+// exitAsked is ffmpeg's exit code after a signal that it ends its output for.
+const exitAsked = 255
+
 // job is one run of a program on foreign bytes.
 type job struct {
 	program      string
@@ -103,6 +110,8 @@ func explain(err error, stderr string) error {
 			return fmt.Errorf("%w: %s", errNoSpace, detail)
 		case strings.Contains(stderr, saysSignal):
 			return &Unplayable{ReasonTooSlow, detail}
+		case ended.Code == exitAsked:
+			return fmt.Errorf("%w: %s", errAsked, detail)
 		}
 		return &Unplayable{ReasonDamaged, detail}
 	}

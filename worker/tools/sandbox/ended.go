@@ -17,7 +17,7 @@ type Cause string
 // again is useless.
 const (
 	CauseSetup     Cause = "setup"     // the program never ran: our fault, and worth another try
-	CauseCancelled Cause = "cancelled" // the context ended, or Kill; Unwrap gives the context's cause
+	CauseCancelled Cause = "cancelled" // the context ended, Kill, or it was asked to end; Unwrap gives the cause
 	CauseCPU       Cause = "cpu"
 	CauseMemory    Cause = "memory" // its own limit, or the kernel's out-of-memory killer
 	CauseFileSize  Cause = "file_size"
@@ -78,6 +78,9 @@ var (
 		"pthread_create failed", "failed to allocate"}
 )
 
+// errAsked is the cause when somebody else asked the child to end.
+var errAsked = errors.New("asked to end")
+
 // exitGoCrash is how Go programs end that panic, or die of a signal.
 const exitGoCrash = 2
 
@@ -105,6 +108,10 @@ func explain(state *os.ProcessState, l Limits, stderr string) error {
 		e.Cause = CauseMemory
 	case e.Code == exitGoCrash && says(stderr, saysCrash):
 		e.Cause = CauseCrash
+	// Who stops a service asks all of its processes to end, this one too. Decoders do not signal so; one that means
+	// harm wins a few more attempts.
+	case e.Signal == syscall.SIGTERM || e.Signal == syscall.SIGINT || e.Signal == syscall.SIGHUP:
+		e.Cause, e.err = CauseCancelled, errAsked
 	}
 	if e.Cause == CauseCrash && big(state, l.MemoryBytes) {
 		e.Cause = CauseMemory

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -34,6 +35,7 @@ var deeds = map[string]func([]string) int{
 	"threads": bomb,
 	"crash":   func([]string) int { return *(*int)(nil) },
 	"abort":   func([]string) int { return die(unix.SIGKILL) },
+	"end":     func([]string) int { return die(unix.SIGTERM) },
 	"shout":   shout,
 }
 
@@ -142,6 +144,7 @@ func TestHowChildrenEnd(t *testing.T) {
 		{"hidden memory", slow, Program{Name: "hide"}, CauseMemory},
 		{"memory of a program", Limits{CPU: 20 * time.Second, MemoryBytes: 512 << 20, FileBytes: 1 << 20}, encode("3840x2160"), CauseMemory},
 		{"killed from outside", small, Program{Name: "abort"}, CauseMemory},
+		{"asked to end", small, Program{Name: "end"}, CauseCancelled},
 		{"file size", slow, Program{Name: "fill", Args: []string{file.Name()}}, CauseFileSize},
 		{"file size of a program", Limits{CPU: 20 * time.Second, MemoryBytes: 4 << 30, FileBytes: 1 << 10}, encode("64x64"), CauseFileSize},
 		{"threads", Limits{CPU: 20 * time.Second, MemoryBytes: 8 << 30, Threads: 60}, Program{Name: "threads"}, CauseThreads},
@@ -155,7 +158,7 @@ func TestHowChildrenEnd(t *testing.T) {
 			ended := ends(t, start(t, r, test.p))
 			t.Log(ended)
 			require.Equal(t, test.cause, ended.Cause, ended.Error())
-			require.Equal(t, test.cause != CauseExit && test.cause != CauseSetup, ended.Permanent())
+			require.Equal(t, !slices.Contains([]Cause{CauseExit, CauseSetup, CauseCancelled}, test.cause), ended.Permanent())
 			info, err := file.Stat()
 			require.NoError(t, err)
 			require.LessOrEqual(t, info.Size(), max(test.limits.FileBytes, 4<<20))

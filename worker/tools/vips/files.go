@@ -72,7 +72,7 @@ func spool(ctx context.Context, picture io.Reader, c Config) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	if err := os.Remove(f.Name()); err != nil {
 		return nil, err
 	}

@@ -136,7 +136,7 @@ func (p *pool) start(owner string) (*child, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start the decoder: %w", err)
 	}
-	defer theirs.Close()
+	defer func() { _ = theirs.Close() }()
 	process, err := sandbox.Start(context.Background(), p.cfg.rules(), p.cfg.command(p.program, theirs))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start the decoder: %w", err), conn.Close())

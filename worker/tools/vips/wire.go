@@ -66,7 +66,7 @@ const (
 func receiveJob() (job, []*os.File, error) {
 	message, rights := make([]byte, maxMessage), make([]byte, unix.CmsgSpace(4*(1+maxPresets)))
 	n, rightsLength, flags, _, err := unix.Recvmsg(socketFD, message, rights, unix.MSG_CMSG_CLOEXEC)
-	for err == unix.EINTR {
+	for errors.Is(err, unix.EINTR) {
 		n, rightsLength, flags, _, err = unix.Recvmsg(socketFD, message, rights, unix.MSG_CMSG_CLOEXEC)
 	}
 	switch {
@@ -109,7 +109,7 @@ func sendReply(r reply) error {
 		return err
 	}
 	err = unix.Sendmsg(socketFD, b, nil, nil, unix.MSG_NOSIGNAL)
-	for err == unix.EINTR {
+	for errors.Is(err, unix.EINTR) {
 		err = unix.Sendmsg(socketFD, b, nil, nil, unix.MSG_NOSIGNAL)
 	}
 	if err != nil {
