@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"testing"
@@ -65,6 +66,12 @@ func (c *console) Fatalf(format string, args ...any) {
 	c.close()
 	os.Exit(1)
 }
+
+// FailNow is part of testing.TB.
+func (c *console) FailNow() { c.Fatal("see above") }
+
+// Context is part of testing.TB.
+func (c *console) Context() context.Context { return context.Background() }
 
 func (c *console) must(err error) {
 	if err != nil {

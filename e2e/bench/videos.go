@@ -76,7 +76,7 @@ func besideVideo(c *console) row {
 	flood(c, tenant, picture, 0, 10) // warm
 	alone := flood(c, tenant, picture, 1000, n)
 
-	clip := mediatest.Long(c, max(30, int(120*c.share)), 95)
+	clip := mediatest.Long(c, max(30, int(120*c.share)), 85)
 	content, err := os.Open(clip.Path)
 	c.must(err)
 	defer func() { _ = content.Close() }()
