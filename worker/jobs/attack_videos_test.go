@@ -256,33 +256,37 @@ func TestTruncatedVideosHarmNobody(t *testing.T) {
 // A limit is told as such, and the original stays.
 func TestVideosOverALimitAreRefused(t *testing.T) {
 	b := filmAttackBench(t)
-	for _, row := range []struct {
-		name   string
-		limits ffmpeg.Limits
-		kind   mediatest.VideoKind
-		reason storage.Reason
-	}{
-		{"duration", ffmpeg.Limits{MaxDuration: time.Second}, mediatest.Plain, ffmpeg.ReasonTooLong},
-		{"pixels", ffmpeg.Limits{MaxPixels: 1920 * 1080}, mediatest.FourK60, ffmpeg.ReasonTooManyPixels},
-		{"streams", ffmpeg.Limits{MaxStreams: 1}, mediatest.Plain, ffmpeg.ReasonTooManyStreams},
-		{"bit rate", ffmpeg.Limits{MaxBitRate: 10_000}, mediatest.Plain, ffmpeg.ReasonBitRate},
-		{"bytes", ffmpeg.Limits{MaxBytes: 1000}, mediatest.Plain, ffmpeg.ReasonTooLarge},
-		{"output", ffmpeg.Limits{MaxOutputBytes: 10_000}, mediatest.MKV, ffmpeg.ReasonOutputTooLarge},
-		{"processor time", ffmpeg.Limits{CPU: time.Second}, mediatest.FourK60, ffmpeg.ReasonTooSlow},
-		{"clock", ffmpeg.Limits{Timeout: time.Second}, mediatest.FourK60, ffmpeg.ReasonTooSlow},
-		{"memory", ffmpeg.Limits{MemoryBytes: 200 << 20}, mediatest.FourK60, ffmpeg.ReasonTooCostly},
-	} {
-		t.Run(row.name, func(t *testing.T) {
-			b := b.ofFilmTenant(t)
-			b.useFilms(t, ffmpeg.Config{Threads: 1, Limits: row.limits})
-			b.deps.FilmPresets = []ffmpeg.Preset{{Name: smallFilm.Name, Codec: ffmpeg.H264, LongEdge: 1920, Speed: "slow"}}
-			asset, digest := b.cleanVideo(t, clip(t, row.kind))
-			err := b.attempt(t, storage.TaskVideo, digest)
-			require.True(t, jobs.IsPermanent(err), "%v", err)
-			b.requireRefused(t, asset, digest, row.reason)
-			require.NotContains(t, b.presetsOf(t, digest), smallFilm.Name)
-		})
-	}
+	t.Run("together", func(t *testing.T) {
+		t.Run("neighbour", func(t *testing.T) { t.Parallel(); b.requireServed(t) })
+		for _, row := range []struct {
+			name   string
+			limits ffmpeg.Limits
+			kind   mediatest.VideoKind
+			reason storage.Reason
+		}{
+			{"duration", ffmpeg.Limits{MaxDuration: time.Second}, mediatest.Plain, ffmpeg.ReasonTooLong},
+			{"pixels", ffmpeg.Limits{MaxPixels: 1920 * 1080}, mediatest.FourK60, ffmpeg.ReasonTooManyPixels},
+			{"streams", ffmpeg.Limits{MaxStreams: 1}, mediatest.Plain, ffmpeg.ReasonTooManyStreams},
+			{"bit rate", ffmpeg.Limits{MaxBitRate: 10_000}, mediatest.Plain, ffmpeg.ReasonBitRate},
+			{"bytes", ffmpeg.Limits{MaxBytes: 1000}, mediatest.Plain, ffmpeg.ReasonTooLarge},
+			{"output", ffmpeg.Limits{MaxOutputBytes: 10_000}, mediatest.MKV, ffmpeg.ReasonOutputTooLarge},
+			{"processor time", ffmpeg.Limits{CPU: time.Second}, mediatest.FourK60, ffmpeg.ReasonTooSlow},
+			{"clock", ffmpeg.Limits{Timeout: time.Second}, mediatest.FourK60, ffmpeg.ReasonTooSlow},
+			{"memory", ffmpeg.Limits{MemoryBytes: 200 << 20}, mediatest.FourK60, ffmpeg.ReasonTooCostly},
+		} {
+			t.Run(row.name, func(t *testing.T) {
+				t.Parallel()
+				b := b.ofFilmTenant(t)
+				b.useFilms(t, ffmpeg.Config{Threads: 1, Limits: row.limits})
+				b.deps.FilmPresets = []ffmpeg.Preset{{Name: smallFilm.Name, Codec: ffmpeg.H264, LongEdge: 1920, Speed: "slow"}}
+				asset, digest := b.cleanVideo(t, clip(t, row.kind))
+				err := b.attempt(t, storage.TaskVideo, digest)
+				require.True(t, jobs.IsPermanent(err), "%v", err)
+				b.requireRefused(t, asset, digest, row.reason)
+				require.NotContains(t, b.presetsOf(t, digest), smallFilm.Name)
+			})
+		}
+	})
 	b.requireServed(t)
 }
 

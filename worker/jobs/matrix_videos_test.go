@@ -101,25 +101,24 @@ var (
 // Every kind of video that phones, cameras and screens make comes out with the right size, colours, rate and sound,
 // as every browser plays it, and without metadata.
 func TestMatrixOfVideos(t *testing.T) {
-	b := filmBench(t, ffmpeg.Config{}, webH264)
-	for _, kind := range mediatest.VideoKinds() {
-		t.Run(string(kind), func(t *testing.T) {
-			c := mediatest.Video(t, kind)
-			digest := b.checkFilm(t, c)
-			path := b.checkWebFilm(t, c, webH264, digest)
-			if copied[kind] {
-				same := mediatest.Frame(t, c.Path, 1, false).Pix
-				require.True(t, bytes.Equal(same, mediatest.Frame(t, path, 1, false).Pix), "encoded instead of copied")
-			}
-			b.requireExactLedger(t)
-		})
-	}
-	t.Run(string(mediatest.AVIInDisguise), func(t *testing.T) {
-		asset, digest := b.cleanVideo(t, clip(t, mediatest.AVIInDisguise))
-		require.True(t, jobs.IsPermanent(b.attempt(t, storage.TaskVideo, digest)))
-		b.requireRefused(t, asset, digest, ffmpeg.ReasonNotVideo)
-		require.Empty(t, b.variants(t, digest))
+	b := filmBench(t, ffmpeg.Config{Concurrency: 2, Threads: 1}, webH264)
+	t.Run("kinds", func(t *testing.T) {
+		for _, kind := range mediatest.VideoKinds() {
+			t.Run(string(kind), func(t *testing.T) {
+				t.Parallel()
+				c := mediatest.Video(t, kind)
+				path := b.checkWebFilm(t, c, webH264, b.checkFilm(t, c))
+				if copied[kind] {
+					same := mediatest.Frame(t, c.Path, 1, false).Pix
+					require.True(t, bytes.Equal(same, mediatest.Frame(t, path, 1, false).Pix), "encoded instead of copied")
+				}
+			})
+		}
 	})
+	asset, digest := b.cleanVideo(t, clip(t, mediatest.AVIInDisguise))
+	require.True(t, jobs.IsPermanent(b.attempt(t, storage.TaskVideo, digest)))
+	b.requireRefused(t, asset, digest, ffmpeg.ReasonNotVideo)
+	require.Empty(t, b.variants(t, digest))
 }
 
 func TestMatrixOfVideosOnPostgres(t *testing.T) {
