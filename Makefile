@@ -5,7 +5,7 @@ VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 GO_BUILD := go build -buildvcs=false -ldflags '-X main.version=$(VERSION)'
 export FUZZTIME ?= 5m
 
-.PHONY: help build run test lint bench fuzz
+.PHONY: help build run test lint bench fuzz corpus
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -30,6 +30,10 @@ lint: ## check format, style, the import rules, and known vulnerabilities
 bench: ## measure against the bare parts and print one table of ratios
 	@scripts/install.sh bench
 	@scripts/with-services.sh go run ./e2e/bench
+
+corpus: ## send 500 changed files of each picture and video format through the jobs
+	@scripts/install.sh test
+	@GATEHOUSE_MUTANTS=500 scripts/with-services.sh go test -count=1 -timeout=4h -v -run='^TestCorpus' ./worker/jobs
 
 fuzz: ## run each fuzz target for FUZZTIME (5m), one after another
 	@scripts/install.sh run

@@ -62,7 +62,7 @@ func transcode(c *console) row {
 	}
 	theirs := time.Since(began)
 	return row{
-		what:     fmt.Sprintf("transcode %.0f s of 1080p to H.264, wall", clip.Seconds),
+		what:     fmt.Sprintf("transcode %.0f s of %d x %d to H.264, wall", clip.Seconds, clip.Width, clip.Height),
 		measured: ours.Round(10 * time.Millisecond).String(), reference: "the same ffmpeg command by hand " + theirs.Round(10*time.Millisecond).String(),
 		ratio: ours.Seconds() / theirs.Seconds(), aim: "<= 1.05",
 	}
