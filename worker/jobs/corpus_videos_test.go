@@ -18,7 +18,7 @@ func filmMutants(t testing.TB) int {
 	if os.Getenv("GATEHOUSE_MUTANTS") != "" {
 		return mutants(t)
 	}
-	return mutants(t) / 5
+	return mutants(t) / 8
 }
 
 // Every mutant of each container goes through the video job: no worker dies, no task is stuck, and nobody else suffers.
@@ -26,7 +26,7 @@ func TestCorpusOfVideos(t *testing.T) {
 	b := filmAttackBench(t)
 	t.Run("neighbour", func(t *testing.T) {
 		t.Parallel()
-		for range 1 + filmMutants(t)/5 {
+		for range 1 + filmMutants(t)/4 {
 			b.requireServed(t)
 		}
 	})
