@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"gatehouse/storage"
 	"gatehouse/worker/tools/sandbox"
 )
 
@@ -125,6 +126,9 @@ func rewrites(j job, files []*os.File) {
 
 func diesLater(j job, files []*os.File) {
 	if j.Number > 1 {
+		if _, err := files[1].WriteAt([]byte("begun"), 100_000); err != nil {
+			panic(err)
+		}
 		panic("what the first job left behind")
 	}
 	forges(j, files)
@@ -188,10 +192,11 @@ func playing(t testing.TB, program string, c Config) *Runner {
 }
 
 func TestTroubledChildren(t *testing.T) {
+	crashed := storage.ReasonPictureCrashed.Slug
 	for program, want := range map[string]string{
-		"killed": ReasonTooCostly.Slug, "crashes": ReasonCrashed.Slug, "complains": ReasonCrashed.Slug, "leaves": ReasonCrashed.Slug,
-		"not done": ReasonCrashed.Slug, "unknown end": ReasonCrashed.Slug, "other job": ReasonCrashed.Slug, "no facts": ReasonCrashed.Slug,
-		"flood": ReasonCrashed.Slug, "no json": ReasonCrashed.Slug, "descriptor": ReasonCrashed.Slug, "called wrongly": "", "no such": "",
+		"killed": storage.ReasonPictureTooCostly.Slug, "crashes": crashed, "complains": crashed, "leaves": crashed,
+		"not done": crashed, "unknown end": crashed, "other job": crashed, "no facts": crashed,
+		"flood": crashed, "no json": crashed, "descriptor": crashed, "called wrongly": "", "no such": "",
 	} {
 		t.Run(program, func(t *testing.T) {
 			_, err := playing(t, program, Config{}).WebPs(context.Background(), Picture{Bytes: strings.NewReader("x")}, small)
@@ -252,17 +257,17 @@ func TestChildIsNotBelieved(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := playing(t, "forges", Config{}).WebPs(context.Background(), Picture{Bytes: bytes.NewReader(forged)}, preset)
-			require.Equal(t, ReasonCrashed.Slug, reason(t, err))
+			require.Equal(t, storage.ReasonPictureCrashed.Slug, reason(t, err))
 		})
 	}
 	t.Run("too large", func(t *testing.T) {
 		_, err := playing(t, "forges", Config{}).WebPs(context.Background(), Picture{Bytes: bytes.NewReader(picture)},
 			[]Preset{{"p", 399, 85, 2, FormatWebP}})
-		require.Equal(t, ReasonCrashed.Slug, reason(t, err))
+		require.Equal(t, storage.ReasonPictureCrashed.Slug, reason(t, err))
 	})
 	t.Run("an output twice", func(t *testing.T) {
 		_, err := playing(t, "twice", Config{}).WebPs(context.Background(), Picture{Bytes: bytes.NewReader(picture)}, append(preset, small...))
-		require.Equal(t, ReasonCrashed.Slug, reason(t, err))
+		require.Equal(t, storage.ReasonPictureCrashed.Slug, reason(t, err))
 	})
 	t.Run("an honest one", func(t *testing.T) {
 		webps(t, playing(t, "forges", Config{}), picture, preset...)
@@ -305,6 +310,21 @@ func TestNextJob(t *testing.T) {
 			}
 		})
 	}
+	t.Run("another that waits is left alone", func(t *testing.T) {
+		r := playing(t, "dies later", Config{Concurrency: 2, Idle: time.Hour})
+		preset := Preset{"p", 400, 85, 2, FormatWebP}
+		webps(t, r, picture, preset)
+		first, err := r.pool.take("")
+		require.NoError(t, err)
+		webps(t, r, picture, preset)
+		second := r.pool.idle[0]
+		require.NotSame(t, first, second)
+		r.pool.put(first)
+		webps(t, r, picture, preset)
+		require.Len(t, r.pool.idle, 2, "one has died and one was started")
+		require.Contains(t, r.pool.idle, first)
+		require.NotContains(t, r.pool.idle, second)
+	})
 	t.Run("killed while it waits", func(t *testing.T) {
 		r := runner(t, Config{})
 		for range 3 {

@@ -8,6 +8,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"gatehouse/storage"
 )
 
 // desk is the files of one job: the picture, opened for reading only, and an empty file in memory for each output.
@@ -39,14 +41,29 @@ func (d *desk) fill(ctx context.Context, picture io.Reader, c Config, outputs in
 		return err
 	}
 	if info.Size() > c.MaxBytes {
-		return &Undecodable{ReasonTooCostly, fmt.Sprintf("the file is larger than %d bytes", c.MaxBytes)}
+		return &Undecodable{storage.ReasonPictureTooCostly, fmt.Sprintf("the file is larger than %d bytes", c.MaxBytes)}
 	}
-	for range outputs {
+	d.outputs = make([]*os.File, outputs)
+	return d.renew(make([]bool, outputs))
+}
+
+// renew gives an empty file for each output that is not finished: a child may have begun the one there was.
+func (d *desk) renew(finished []bool) error {
+	for i, keep := range finished {
+		if keep {
+			continue
+		}
 		fd, err := unix.MemfdCreate("variant", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
 		if err != nil {
 			return fmt.Errorf("create an output: %w", err)
 		}
-		d.outputs = append(d.outputs, os.NewFile(uintptr(fd), "variant"))
+		begun := d.outputs[i]
+		d.outputs[i] = os.NewFile(uintptr(fd), "variant")
+		if begun != nil {
+			if err := begun.Close(); err != nil {
+				return fmt.Errorf("discard a begun output: %w", err)
+			}
+		}
 	}
 	return nil
 }

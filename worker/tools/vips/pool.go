@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"gatehouse/storage"
 	"gatehouse/worker/tools/sandbox"
 )
 
@@ -44,24 +45,35 @@ func (p *pool) slot(ctx context.Context) (free func(), err error) {
 func (p *pool) run(ctx context.Context, w *work) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, p.cfg.Timeout, errTimeout)
 	defer cancel()
-	for {
-		c, err := p.take(w.owner)
-		if err != nil {
-			return err
-		}
-		used := c.jobs > 0
-		again, err := c.do(ctx, w, p.cfg)
-		if err == nil && again && c.jobs < p.cfg.Jobs {
-			p.put(c)
-		} else {
-			c.end()
-		}
-		u, undecodable := errors.AsType[*Undecodable](err)
-		mayPass := undecodable && (u.Reason == ReasonCrashed || u.Reason == ReasonTooCostly)
-		if !used || !mayPass || ctx.Err() != nil {
-			return err
-		}
+	c, err := p.take(w.owner)
+	if err != nil {
+		return err
 	}
+	used := c.jobs > 0
+	err = p.employ(ctx, c, w)
+	u, undecodable := errors.AsType[*Undecodable](err)
+	mayPass := undecodable && (u.Reason == storage.ReasonPictureCrashed || u.Reason == storage.ReasonPictureTooCostly)
+	if !used || !mayPass || ctx.Err() != nil {
+		return err
+	}
+	if err := w.desk.renew(w.output); err != nil {
+		return err
+	}
+	if c, err = p.start(w.owner); err != nil { // in the place of the one that has ended
+		return err
+	}
+	return p.employ(ctx, c, w)
+}
+
+// employ has this child do the work, and keeps it for the next one or ends it.
+func (p *pool) employ(ctx context.Context, c *child, w *work) error {
+	again, err := c.do(ctx, w, p.cfg)
+	if err == nil && again && c.jobs < p.cfg.Jobs {
+		p.put(c)
+	} else {
+		c.end()
+	}
+	return err
 }
 
 // take gives a child that serves the owner: one that waits, or a new one in place of another owner's.
