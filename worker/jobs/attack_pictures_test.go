@@ -74,7 +74,7 @@ func TestFloodsOfPixelsAreRefused(t *testing.T) {
 				}
 				row := b.hostile(t, f.Name, content, w, h, frames)
 				require.Equal(t, storage.MediaFailed, row.MediaStatus)
-				require.NotEqual(t, vips.ReasonCrashed.Slug, row.MediaReason, "it was decoded")
+				require.NotEqual(t, storage.ReasonPictureCrashed.Slug, row.MediaReason, "it was decoded")
 				t.Logf("size known %t: %s", known, row.MediaReason)
 			}
 			b.requireHealthy(t)
@@ -138,7 +138,7 @@ func TestPicturesInDisguiseReadNothing(t *testing.T) {
 		for _, d := range mediatest.PictureDisguises(planted) {
 			row := b.hostile(t, d.Name, d.Bytes, 0, 0, 0)
 			require.Equal(t, storage.MediaFailed, row.MediaStatus, d.Name)
-			require.Equal(t, vips.ReasonDamaged.Slug, row.MediaReason, d.Name)
+			require.Equal(t, storage.ReasonPictureDamaged.Slug, row.MediaReason, d.Name)
 			require.NotContains(t, row.MediaError, mediatest.Secret)
 		}
 	}

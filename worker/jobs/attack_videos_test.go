@@ -145,7 +145,7 @@ func TestVideosInDisguiseReadNothing(t *testing.T) {
 				row := b.hostileFilm(logged{t, log}, name, content)
 				require.Equal(t, storage.MediaFailed, row.MediaStatus, name)
 				bare := !strings.Contains(name, "behind") && name != "external-dref"
-				require.Equal(t, bare, row.MediaReason == ffmpeg.ReasonNotVideo.Slug, "%s: %s", name, row.MediaReason)
+				require.Equal(t, bare, row.MediaReason == storage.ReasonVideoFormat.Slug, "%s: %s", name, row.MediaReason)
 				require.Empty(t, b.variants(t, digestOf(content)), name)
 			}
 		}
@@ -158,7 +158,7 @@ func TestVideosInDisguiseReadNothing(t *testing.T) {
 	})
 	said, err := os.ReadFile(log.Name())
 	require.NoError(t, err)
-	require.Contains(t, string(said), ffmpeg.ReasonNotVideo.Slug, "the log is told of them")
+	require.Contains(t, string(said), storage.ReasonVideoFormat.Slug, "the log is told of them")
 }
 
 // plant writes a file that anybody may read.
@@ -245,7 +245,7 @@ func TestTruncatedVideosHarmNobody(t *testing.T) {
 				}
 				t.Log(outcomes)
 				require.Equal(t, mediatest.CutPoints, cuts)
-				require.Positive(t, outcomes[ffmpeg.ReasonDamaged.Slug], "no cut was noticed")
+				require.Positive(t, outcomes[storage.ReasonVideoDamaged.Slug], "no cut was noticed")
 				b.requireExactLedger(t)
 			})
 		}
@@ -264,15 +264,15 @@ func TestVideosOverALimitAreRefused(t *testing.T) {
 			kind   mediatest.VideoKind
 			reason storage.Reason
 		}{
-			{"duration", ffmpeg.Limits{MaxDuration: time.Second}, mediatest.Plain, ffmpeg.ReasonTooLong},
-			{"pixels", ffmpeg.Limits{MaxPixels: 1920 * 1080}, mediatest.FourK60, ffmpeg.ReasonTooManyPixels},
-			{"streams", ffmpeg.Limits{MaxStreams: 1}, mediatest.Plain, ffmpeg.ReasonTooManyStreams},
-			{"bit rate", ffmpeg.Limits{MaxBitRate: 10_000}, mediatest.Plain, ffmpeg.ReasonBitRate},
-			{"bytes", ffmpeg.Limits{MaxBytes: 1000}, mediatest.Plain, ffmpeg.ReasonTooLarge},
-			{"output", ffmpeg.Limits{MaxOutputBytes: 10_000}, mediatest.MKV, ffmpeg.ReasonOutputTooLarge},
-			{"processor time", ffmpeg.Limits{CPU: time.Second}, mediatest.FourK60, ffmpeg.ReasonTooSlow},
-			{"clock", ffmpeg.Limits{Timeout: time.Second}, mediatest.FourK60, ffmpeg.ReasonTooSlow},
-			{"memory", ffmpeg.Limits{MemoryBytes: 200 << 20}, mediatest.FourK60, ffmpeg.ReasonTooCostly},
+			{"duration", ffmpeg.Limits{MaxDuration: time.Second}, mediatest.Plain, storage.ReasonVideoTooLong},
+			{"pixels", ffmpeg.Limits{MaxPixels: 1920 * 1080}, mediatest.FourK60, storage.ReasonVideoTooManyPixels},
+			{"streams", ffmpeg.Limits{MaxStreams: 1}, mediatest.Plain, storage.ReasonVideoTooManyStreams},
+			{"bit rate", ffmpeg.Limits{MaxBitRate: 10_000}, mediatest.Plain, storage.ReasonVideoBitRate},
+			{"bytes", ffmpeg.Limits{MaxBytes: 1000}, mediatest.Plain, storage.ReasonVideoTooLarge},
+			{"output", ffmpeg.Limits{MaxOutputBytes: 10_000}, mediatest.MKV, storage.ReasonVideoOutputTooLarge},
+			{"processor time", ffmpeg.Limits{CPU: time.Second}, mediatest.FourK60, storage.ReasonVideoTooSlow},
+			{"clock", ffmpeg.Limits{Timeout: time.Second}, mediatest.FourK60, storage.ReasonVideoTooSlow},
+			{"memory", ffmpeg.Limits{MemoryBytes: 200 << 20}, mediatest.FourK60, storage.ReasonVideoTooCostly},
 		} {
 			t.Run(row.name, func(t *testing.T) {
 				t.Parallel()

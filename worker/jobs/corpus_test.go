@@ -11,7 +11,6 @@ import (
 	"gatehouse/storage"
 	"gatehouse/storage/meta"
 	"gatehouse/worker/mediatest"
-	"gatehouse/worker/tools/vips"
 )
 
 // mutants is how many changed files of each format the corpus tests take. The bundled corpus is 500; the numbers
@@ -47,7 +46,7 @@ func TestCorpusOfPictures(t *testing.T) {
 				outcomes[outcome(b.hostile(t, s.Name, mutant, 0, 0, 0))]++
 			}
 			t.Log(outcomes)
-			require.Positive(t, outcomes[vips.ReasonDamaged.Slug])
+			require.Positive(t, outcomes[storage.ReasonPictureDamaged.Slug])
 			b.requireHealthy(t)
 			b.requireExactLedger(t)
 		})

@@ -8,7 +8,6 @@ import (
 
 	"gatehouse/storage"
 	"gatehouse/worker/mediatest"
-	"gatehouse/worker/tools/ffmpeg"
 )
 
 // filmMutants is how many changed files of each container are taken. A film costs several times what a picture costs,
@@ -38,12 +37,12 @@ func TestCorpusOfVideos(t *testing.T) {
 			for i, mutant := range mediatest.Mutants(s.Bytes, filmMutants(t), 1) {
 				row := b.hostileFilm(t, s.Name, mutant)
 				outcomes[outcome(row)]++
-				if row.MediaReason == ffmpeg.ReasonCrashed.Slug {
+				if row.MediaReason == storage.ReasonVideoCrashed.Slug {
 					t.Logf("mutant %d of %s crashes the decoder", i, s.Name)
 				}
 			}
 			t.Log(outcomes)
-			require.Positive(t, outcomes[ffmpeg.ReasonDamaged.Slug])
+			require.Positive(t, outcomes[storage.ReasonVideoDamaged.Slug])
 			require.Positive(t, outcomes[string(storage.MediaDone)], "who changes a lot tests the first check only")
 			b.requireExactLedger(t)
 		})

@@ -171,7 +171,7 @@ func TestUndecodablePictureFailsWithASentence(t *testing.T) {
 		require.True(t, jobs.IsPermanent(b.attempt(t, storage.TaskImage, digest)))
 		row := b.blob(t, digest)
 		require.Equal(t, storage.MediaFailed, row.MediaStatus)
-		require.Equal(t, vips.ReasonDamaged.English, row.MediaError)
+		require.Equal(t, storage.ReasonPictureDamaged.English, row.MediaError)
 		require.Equal(t, storage.AssetAvailable, b.stateOf(t, asset), "the original stays readable")
 		b.requireExactLedger(t)
 	})

@@ -117,7 +117,7 @@ func TestMatrixOfVideos(t *testing.T) {
 	})
 	asset, digest := b.cleanVideo(t, clip(t, mediatest.AVIInDisguise))
 	require.True(t, jobs.IsPermanent(b.attempt(t, storage.TaskVideo, digest)))
-	b.requireRefused(t, asset, digest, ffmpeg.ReasonNotVideo)
+	b.requireRefused(t, asset, digest, storage.ReasonVideoFormat)
 	require.Empty(t, b.variants(t, digest))
 }
 

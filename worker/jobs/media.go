@@ -47,19 +47,6 @@ type variant struct {
 	SHA256 string
 }
 
-var (
-	reasonNoRoom = storage.Reason{
-		Slug:    "quota_exceeded",
-		English: "The storage quota has no room for the web-ready forms of this file; the original is kept.",
-		Chinese: "存储配额不足，无法保存该文件的网页版本；原文件仍保留。",
-	}
-	reasonNoVariants = storage.Reason{
-		Slug:    "variants_failed",
-		English: "The web-ready forms of this file could not be made; the original is kept.",
-		Chinese: "无法生成该文件的网页版本；原文件仍保留。",
-	}
-)
-
 // errUnwanted stops a job: the blob was deleted, swept or rejected while it ran.
 var errUnwanted = errors.New("nobody wants the variants any more")
 

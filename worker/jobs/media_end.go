@@ -63,9 +63,9 @@ func (m *media) fail(tx *meta.Tx, t meta.Task, cause error, fault *storage.Reaso
 	case b.Sweeping || !storage.CanMoveMedia(b.MediaStatus, storage.MediaFailed):
 		return nil
 	case fault == nil && storage.CodeOf(cause) == storage.CodeQuotaExceeded:
-		fault = &reasonNoRoom
+		fault = &storage.ReasonMediaNoRoom
 	case fault == nil:
-		fault = &reasonNoVariants
+		fault = &storage.ReasonMediaFailed
 	}
 	return tell(tenant, b, storage.MediaFailed, b.MediaProgress, fault)
 }

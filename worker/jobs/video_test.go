@@ -149,9 +149,9 @@ func TestUnplayableVideoFailsWithASentence(t *testing.T) {
 			content []byte
 			reason  storage.Reason
 		}{
-			{clip(t, mediatest.Plain), ffmpeg.ReasonTooLong},
-			{clip(t, mediatest.AVIInDisguise), ffmpeg.ReasonNotVideo},
-			{[]byte("#EXTM3U\nfile:///etc/passwd\n"), ffmpeg.ReasonNotVideo},
+			{clip(t, mediatest.Plain), storage.ReasonVideoTooLong},
+			{clip(t, mediatest.AVIInDisguise), storage.ReasonVideoFormat},
+			{[]byte("#EXTM3U\nfile:///etc/passwd\n"), storage.ReasonVideoFormat},
 		} {
 			asset, digest := b.cleanVideo(t, x.content)
 			require.True(t, jobs.IsPermanent(b.attempt(t, storage.TaskVideo, digest)))

@@ -78,7 +78,7 @@ func TestDisguises(t *testing.T) {
 			require.ErrorIs(t, err, ErrUnplayable, path)
 			require.NotContains(t, string(all), secret)
 			if cover == "bare" {
-				unplayable(t, err, ReasonNotVideo)
+				unplayable(t, err, storage.ReasonVideoFormat)
 			}
 		}
 	}
@@ -122,7 +122,7 @@ func TestReferencesToOtherFiles(t *testing.T) {
 	require.Contains(t, string(out), "frame=   30", "with references allowed it plays: the attack is real. %s", out)
 
 	_, err = attempt(t, runner(t, Config{}), film)
-	unplayable(t, err, ReasonDamaged)
+	unplayable(t, err, storage.ReasonVideoDamaged)
 }
 
 func TestTruncated(t *testing.T) {
@@ -192,10 +192,10 @@ func TestCodecs(t *testing.T) {
 		lavfi + "testsrc2=s=64x64:d=0.2 " + lavfi + "sine=d=0.2:r=48000 -c:a dca -strict -2" + x264,
 	} {
 		_, err := tryOpen(r, clip(t, "in.mkv", args))
-		unplayable(t, err, ReasonCodec)
+		unplayable(t, err, storage.ReasonVideoCodec)
 	}
 	_, err := tryOpen(r, clip(t, "in.mp4", lavfi+"sine=d=0.2 -c:a aac"))
-	unplayable(t, err, ReasonNoPicture)
+	unplayable(t, err, storage.ReasonVideoNoPicture)
 }
 
 // TestLimits has one clip and a limit below each of its measures.
@@ -205,12 +205,12 @@ func TestLimits(t *testing.T) {
 		limits Limits
 		reason string
 	}{
-		{Limits{MaxDuration: 3 * time.Second}, ReasonTooLong.Slug},
-		{Limits{MaxPixels: 320*180 - 1}, ReasonTooManyPixels.Slug},
-		{Limits{MaxStreams: 1}, ReasonTooManyStreams.Slug},
-		{Limits{MaxBitRate: 10_000}, ReasonBitRate.Slug},
-		{Limits{MaxBytes: 1000}, ReasonTooLarge.Slug},
-		{Limits{MaxOutputBytes: 10_000}, ReasonOutputTooLarge.Slug},
+		{Limits{MaxDuration: 3 * time.Second}, storage.ReasonVideoTooLong.Slug},
+		{Limits{MaxPixels: 320*180 - 1}, storage.ReasonVideoTooManyPixels.Slug},
+		{Limits{MaxStreams: 1}, storage.ReasonVideoTooManyStreams.Slug},
+		{Limits{MaxBitRate: 10_000}, storage.ReasonVideoBitRate.Slug},
+		{Limits{MaxBytes: 1000}, storage.ReasonVideoTooLarge.Slug},
+		{Limits{MaxOutputBytes: 10_000}, storage.ReasonVideoOutputTooLarge.Slug},
 	} {
 		r := runner(t, Config{Limits: row.limits})
 		v, err := tryOpen(r, in)
@@ -231,7 +231,7 @@ func TestCosts(t *testing.T) {
 		limits Limits
 		reason storage.Reason
 	}{
-		{Limits{CPU: time.Second}, ReasonTooSlow}, {Limits{Timeout: time.Second}, ReasonTooSlow}, {Limits{MemoryBytes: minMemory}, ReasonTooCostly},
+		{Limits{CPU: time.Second}, storage.ReasonVideoTooSlow}, {Limits{Timeout: time.Second}, storage.ReasonVideoTooSlow}, {Limits{MemoryBytes: minMemory}, storage.ReasonVideoTooCostly},
 	} {
 		v, err := tryOpen(runner(t, Config{Limits: row.limits}), in)
 		if err == nil { // on a busy machine looking at it can take a second

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"slices"
+
+	"gatehouse/storage"
 )
 
 // container is a family of files, named like the only demuxer that may read it.
@@ -29,5 +31,5 @@ func recognise(head []byte) (container, error) {
 			return isoMedia, nil
 		}
 	}
-	return "", &Unplayable{ReasonNotVideo, "no ISO media, QuickTime or Matroska file"}
+	return "", &Unplayable{storage.ReasonVideoFormat, "no ISO media, QuickTime or Matroska file"}
 }

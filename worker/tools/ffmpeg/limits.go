@@ -3,41 +3,43 @@ package ffmpeg
 import (
 	"fmt"
 	"time"
+
+	"gatehouse/storage"
 )
 
 // allow checks what the probe found. All limits that hold while a child runs are in run.go.
 func (l Limits) allow(m media) error {
 	if m.streams > l.MaxStreams {
-		return &Unplayable{ReasonTooManyStreams, fmt.Sprintf("%d streams", m.streams)}
+		return &Unplayable{storage.ReasonVideoTooManyStreams, fmt.Sprintf("%d streams", m.streams)}
 	}
 	v := m.video
 	if v == nil {
-		return &Unplayable{ReasonNoPicture, fmt.Sprintf("%d streams", m.streams)}
+		return &Unplayable{storage.ReasonVideoNoPicture, fmt.Sprintf("%d streams", m.streams)}
 	}
 	if decoders[v.codec] == nil {
-		return &Unplayable{ReasonCodec, fmt.Sprintf("picture codec %q", v.codec)}
+		return &Unplayable{storage.ReasonVideoCodec, fmt.Sprintf("picture codec %q", v.codec)}
 	}
 	if m.audio != nil && decoders[m.audio.codec] == nil {
-		return &Unplayable{ReasonCodec, fmt.Sprintf("sound codec %q", m.audio.codec)}
+		return &Unplayable{storage.ReasonVideoCodec, fmt.Sprintf("sound codec %q", m.audio.codec)}
 	}
 	width, height := v.shown()
 	if pixels := max(int64(v.width)*int64(v.height), int64(width)*int64(height)); pixels > l.MaxPixels {
-		return &Unplayable{ReasonTooManyPixels, fmt.Sprintf("%d x %d", width, height)}
+		return &Unplayable{storage.ReasonVideoTooManyPixels, fmt.Sprintf("%d x %d", width, height)}
 	}
 	if v.width == 0 || v.height == 0 || v.pixels == "" {
-		return &Unplayable{ReasonDamaged, "no frame could be decoded"}
+		return &Unplayable{storage.ReasonVideoDamaged, "no frame could be decoded"}
 	}
 	if m.audio != nil && (m.audio.channels == 0 || m.audio.rate == 0) {
-		return &Unplayable{ReasonDamaged, "the sound could not be decoded"}
+		return &Unplayable{storage.ReasonVideoDamaged, "the sound could not be decoded"}
 	}
 	if m.duration <= 0 {
-		return &Unplayable{ReasonDamaged, "it has no duration"}
+		return &Unplayable{storage.ReasonVideoDamaged, "it has no duration"}
 	}
 	if m.duration > l.MaxDuration {
-		return &Unplayable{ReasonTooLong, m.duration.String()}
+		return &Unplayable{storage.ReasonVideoTooLong, m.duration.String()}
 	}
 	if rate := m.bitRate(); rate > l.MaxBitRate {
-		return &Unplayable{ReasonBitRate, fmt.Sprintf("%d bits a second", rate)}
+		return &Unplayable{storage.ReasonVideoBitRate, fmt.Sprintf("%d bits a second", rate)}
 	}
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"time"
+
+	"gatehouse/storage"
 )
 
 // inspect tidies a result and looks at it as if it were foreign: the child that wrote it has decoded foreign bytes.
@@ -15,7 +17,7 @@ func (r *Runner) inspect(ctx context.Context, f *os.File, path string) (media, e
 		return media{}, fmt.Errorf("look at the output: %w", err)
 	}
 	if info.Size() > r.cfg.Limits.MaxOutputBytes {
-		return media{}, &Unplayable{ReasonOutputTooLarge, fmt.Sprintf("%d bytes", info.Size())}
+		return media{}, &Unplayable{storage.ReasonVideoOutputTooLarge, fmt.Sprintf("%d bytes", info.Size())}
 	}
 	if err := tidy(f, info.Size()); errors.Is(err, errBoxes) {
 		return media{}, wrong("%v", err)
@@ -43,11 +45,11 @@ func (v *Video) accept(p plan, made media) error {
 	case audio == 1 && (made.audio.codec != "aac" || made.audio.channels > 2):
 		return wrong("sound %s with %d channels", made.audio.codec, made.audio.channels)
 	case made.duration > v.r.cfg.Limits.MaxDuration:
-		return &Unplayable{ReasonTooLong, made.duration.String()}
+		return &Unplayable{storage.ReasonVideoTooLong, made.duration.String()}
 	}
 	// A cut-off upload gives a shorter result, and half a video is not published as if it were all.
 	if missing := v.media.used - made.duration; missing > max(maxMissing, v.media.used*3/100) {
-		return &Unplayable{ReasonDamaged, fmt.Sprintf("%v of %v could not be decoded", missing, v.media.used)}
+		return &Unplayable{storage.ReasonVideoDamaged, fmt.Sprintf("%v of %v could not be decoded", missing, v.media.used)}
 	}
 	return nil
 }
@@ -56,5 +58,5 @@ func (v *Video) accept(p plan, made media) error {
 const maxMissing = 300 * time.Millisecond
 
 func wrong(format string, args ...any) error {
-	return &Unplayable{ReasonDamaged, "the output is wrong: " + fmt.Sprintf(format, args...)}
+	return &Unplayable{storage.ReasonVideoDamaged, "the output is wrong: " + fmt.Sprintf(format, args...)}
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	graph "github.com/u2takey/ffmpeg-go"
+
+	"gatehouse/storage"
 )
 
 // posterTimeout is for one look, by the clock and by the processor.
@@ -62,7 +64,7 @@ func (v *Video) Poster(ctx context.Context) (*os.File, error) {
 			return f, nil
 		}
 	}
-	return nil, fmt.Errorf("make a poster: %w", &Unplayable{ReasonDamaged, "no frame could be decoded"})
+	return nil, fmt.Errorf("make a poster: %w", &Unplayable{storage.ReasonVideoDamaged, "no frame could be decoded"})
 }
 
 // look is nil, nil when it found no frame.
@@ -88,7 +90,7 @@ func (v *Video) look(ctx context.Context, l look) (_ *os.File, err error) {
 		program: v.r.cfg.FFmpeg, args: args, read: v.in.path, write: path,
 		timeout: min(posterTimeout, v.r.cfg.Limits.Timeout), cpu: min(posterTimeout, v.r.cfg.Limits.CPU),
 	})
-	if bad, ok := errors.AsType[*Unplayable](err); ok && bad.Reason == ReasonDamaged {
+	if bad, ok := errors.AsType[*Unplayable](err); ok && bad.Reason == storage.ReasonVideoDamaged {
 		return nil, nil // damaged here; perhaps not elsewhere
 	}
 	if err != nil {
@@ -138,7 +140,7 @@ func checkPoster(f *os.File, size box) error {
 	}
 	config, err := png.DecodeConfig(f)
 	if err != nil || config.Width != size.width || config.Height != size.height {
-		return &Unplayable{ReasonCrashed, fmt.Sprintf("%s is no poster of %v: %d x %d, %v", filepath.Base(f.Name()), size, config.Width, config.Height, err)}
+		return &Unplayable{storage.ReasonVideoCrashed, fmt.Sprintf("%s is no poster of %v: %d x %d, %v", filepath.Base(f.Name()), size, config.Width, config.Height, err)}
 	}
 	_, err = f.Seek(0, io.SeekStart)
 	return err

@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"gatehouse/storage"
 )
 
 // maxReport is how much of ffprobe's answer is read: 16 streams take some 16 KiB.
@@ -45,11 +47,11 @@ func (r *Runner) probe(ctx context.Context, in input, size int64) (media, error)
 		return media{}, fmt.Errorf("probe: %w", err)
 	}
 	if report.over {
-		return media{}, &Unplayable{ReasonDamaged, "ffprobe has too much to say"}
+		return media{}, &Unplayable{storage.ReasonVideoDamaged, "ffprobe has too much to say"}
 	}
 	m, err := parseReport(report.kept.Bytes())
 	if err != nil {
-		return media{}, &Unplayable{ReasonDamaged, fmt.Sprintf("ffprobe's answer: %v", err)}
+		return media{}, &Unplayable{storage.ReasonVideoDamaged, fmt.Sprintf("ffprobe's answer: %v", err)}
 	}
 	m.container, m.size = in.container, size
 	if m.duration == 0 && m.video != nil {

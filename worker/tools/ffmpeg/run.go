@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"gatehouse/storage"
 	"gatehouse/worker/tools/sandbox"
 )
 
@@ -86,34 +87,34 @@ func explain(err error, stderr string) error {
 		return err
 	}
 	if errors.Is(err, errTimeout) {
-		return &Unplayable{ReasonTooSlow, errTimeout.Error()}
+		return &Unplayable{storage.ReasonVideoTooSlow, errTimeout.Error()}
 	}
 	detail := fmt.Sprintf("%v; last: %s", ended, lastLine(stderr))
 	if strings.Contains(stderr, saysStreams) { // which ffmpeg then calls a lack of memory
-		return &Unplayable{ReasonTooManyStreams, detail}
+		return &Unplayable{storage.ReasonVideoTooManyStreams, detail}
 	}
 	if ended.Cause == sandbox.CauseExit && strings.Contains(stderr, saysCodec) {
-		return &Unplayable{ReasonCodec, detail}
+		return &Unplayable{storage.ReasonVideoCodec, detail}
 	}
 	switch ended.Cause {
 	case sandbox.CauseCPU:
-		return &Unplayable{ReasonTooSlow, detail}
+		return &Unplayable{storage.ReasonVideoTooSlow, detail}
 	case sandbox.CauseFileSize:
-		return &Unplayable{ReasonOutputTooLarge, detail}
+		return &Unplayable{storage.ReasonVideoOutputTooLarge, detail}
 	case sandbox.CauseMemory, sandbox.CauseThreads:
-		return &Unplayable{ReasonTooCostly, detail}
+		return &Unplayable{storage.ReasonVideoTooCostly, detail}
 	case sandbox.CauseCrash:
-		return &Unplayable{ReasonCrashed, detail}
+		return &Unplayable{storage.ReasonVideoCrashed, detail}
 	case sandbox.CauseExit:
 		switch {
 		case strings.Contains(stderr, saysNoSpace):
 			return fmt.Errorf("%w: %s", errNoSpace, detail)
 		case strings.Contains(stderr, saysSignal):
-			return &Unplayable{ReasonTooSlow, detail}
+			return &Unplayable{storage.ReasonVideoTooSlow, detail}
 		case ended.Code == exitAsked:
 			return fmt.Errorf("%w: %s", errAsked, detail)
 		}
-		return &Unplayable{ReasonDamaged, detail}
+		return &Unplayable{storage.ReasonVideoDamaged, detail}
 	}
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"gatehouse/storage"
 	"gatehouse/worker/tools/sandbox"
 )
 
@@ -75,7 +76,7 @@ func (r *Runner) copyIn(ctx context.Context, folder *sandbox.Folder, source io.R
 		return "", 0, fmt.Errorf("copy the video: %w", err)
 	}
 	if size > limit {
-		return "", 0, &Unplayable{ReasonTooLarge, fmt.Sprintf("more than %d bytes", limit)}
+		return "", 0, &Unplayable{storage.ReasonVideoTooLarge, fmt.Sprintf("more than %d bytes", limit)}
 	}
 	head := make([]byte, min(headBytes, size))
 	if _, err := f.ReadAt(head, 0); err != nil {

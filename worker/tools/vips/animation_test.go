@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"gatehouse/storage"
 )
 
 var flags = []color.NRGBA{{204, 0, 0, 255}, {0, 0, 204, 255}, {0, 204, 0, 255}}
@@ -76,9 +78,9 @@ func TestAnimationLimits(t *testing.T) {
 		return err
 	}
 	require.NoError(t, make(Config{MaxPixels: 30000, MaxFrames: 3}, 0))
-	require.Equal(t, ReasonTooManyPixels.Slug, reason(t, make(Config{MaxPixels: 29999}, 0)))
-	require.Equal(t, ReasonTooManyFrames.Slug, reason(t, make(Config{MaxFrames: 2}, 0)))
-	require.Equal(t, ReasonTooManyFrames.Slug, reason(t, make(Config{MaxFrames: 2}, 3)))
+	require.Equal(t, storage.ReasonPictureTooManyPixels.Slug, reason(t, make(Config{MaxPixels: 29999}, 0)))
+	require.Equal(t, storage.ReasonPictureTooManyFrames.Slug, reason(t, make(Config{MaxFrames: 2}, 0)))
+	require.Equal(t, storage.ReasonPictureTooManyFrames.Slug, reason(t, make(Config{MaxFrames: 2}, 3)))
 }
 
 // looksIn is looks for a part of an image.

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"gatehouse/storage"
 	"gatehouse/worker/tools/sandbox"
 )
 
@@ -192,7 +193,7 @@ func (c *child) do(ctx context.Context, w *work, cfg Config) (again bool, err er
 
 // distrust is the end of a child that does not behave.
 func distrust(err error) error {
-	return &Undecodable{ReasonCrashed, printable("the decoder's reply is wrong: " + err.Error())}
+	return &Undecodable{storage.ReasonPictureCrashed, printable("the decoder's reply is wrong: " + err.Error())}
 }
 
 // send hands over a job and its descriptors.
@@ -240,9 +241,9 @@ func (c *child) explain(ctx context.Context, broken error) error {
 	case e.Cause == sandbox.CauseSetup || e.Cause == sandbox.CauseCancelled || e.Code == exitCalls:
 		return fmt.Errorf("decoder: %w", e)
 	case e.Cause == sandbox.CauseCrash || e.Cause == sandbox.CauseExit:
-		return &Undecodable{ReasonCrashed, e.Error()}
+		return &Undecodable{storage.ReasonPictureCrashed, e.Error()}
 	}
-	return &Undecodable{ReasonTooCostly, e.Error()}
+	return &Undecodable{storage.ReasonPictureTooCostly, e.Error()}
 }
 
 // ended turns the last reply into an error: the picture's fault, or ours.
@@ -254,13 +255,13 @@ func (r reply) ended() error {
 	case endStorage:
 		return fmt.Errorf("decoder: %s", detail)
 	case endDamaged:
-		return &Undecodable{ReasonDamaged, detail}
+		return &Undecodable{storage.ReasonPictureDamaged, detail}
 	case endTooManyPixels:
-		return &Undecodable{ReasonTooManyPixels, detail}
+		return &Undecodable{storage.ReasonPictureTooManyPixels, detail}
 	case endTooManyFrames:
-		return &Undecodable{ReasonTooManyFrames, detail}
+		return &Undecodable{storage.ReasonPictureTooManyFrames, detail}
 	case endTooCostly:
-		return &Undecodable{ReasonTooCostly, detail}
+		return &Undecodable{storage.ReasonPictureTooCostly, detail}
 	}
 	return distrust(fmt.Errorf("it ended with %.20q", string(r.End)))
 }

@@ -10,6 +10,8 @@ import (
 	"runtime"
 	"slices"
 	"time"
+
+	"gatehouse/storage"
 )
 
 // Defaults of Config. A 12 megapixel HEIC, the costliest ordinary picture, takes a second of one processor.
@@ -190,14 +192,14 @@ func (r *Runner) gate(p Picture, presets []Preset) error {
 		}
 	}
 	if p.Frames > int64(r.cfg.MaxFrames) {
-		return &Undecodable{ReasonTooManyFrames, fmt.Sprint(p.Frames)}
+		return &Undecodable{storage.ReasonPictureTooManyFrames, fmt.Sprint(p.Frames)}
 	}
 	left := r.cfg.MaxPixels
 	for _, side := range []int64{p.Width, p.Height, p.Frames} {
 		left /= max(1, side)
 	}
 	if left < 1 {
-		return &Undecodable{ReasonTooManyPixels, fmt.Sprintf("%d x %d x %d", p.Width, p.Height, p.Frames)}
+		return &Undecodable{storage.ReasonPictureTooManyPixels, fmt.Sprintf("%d x %d x %d", p.Width, p.Height, p.Frames)}
 	}
 	return nil
 }

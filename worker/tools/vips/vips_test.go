@@ -23,6 +23,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"gatehouse/storage"
 	"gatehouse/worker/tools/sandbox"
 )
 
@@ -337,7 +338,7 @@ func TestDamagedPictures(t *testing.T) {
 	for name, picture := range pictures {
 		t.Run(name, func(t *testing.T) {
 			out, err := r.WebPs(context.Background(), Picture{Bytes: bytes.NewReader(picture)}, small)
-			require.Equal(t, ReasonDamaged.Slug, reason(t, err))
+			require.Equal(t, storage.ReasonPictureDamaged.Slug, reason(t, err))
 			require.Nil(t, out)
 		})
 	}
@@ -348,13 +349,13 @@ func TestPixelFlood(t *testing.T) {
 	r := runner(t, Config{MaxPixels: 1_000_000})
 	flood := Picture{Bytes: iotest.ErrReader(errors.New("must not be read")), Width: 1000, Height: 500, Frames: 3}
 	_, err := r.WebPs(context.Background(), flood, small)
-	require.Equal(t, ReasonTooManyPixels.Slug, reason(t, err))
+	require.Equal(t, storage.ReasonPictureTooManyPixels.Slug, reason(t, err))
 	flood = Picture{Bytes: flood.Bytes, Width: 1 << 40, Height: 1 << 40}
 	_, err = r.WebPs(context.Background(), flood, small)
-	require.Equal(t, ReasonTooManyPixels.Slug, reason(t, err))
+	require.Equal(t, storage.ReasonPictureTooManyPixels.Slug, reason(t, err))
 
 	_, err = r.WebPs(context.Background(), Picture{Bytes: bytes.NewReader(asPNG(t, image.NewGray(image.Rect(0, 0, 1001, 1000))))}, small)
-	require.Equal(t, ReasonTooManyPixels.Slug, reason(t, err))
+	require.Equal(t, storage.ReasonPictureTooManyPixels.Slug, reason(t, err))
 	webps(t, r, asPNG(t, image.NewGray(image.Rect(0, 0, 1000, 1000))), small...)
 
 	// 1.2 gigapixels in a small file: the header alone ends it.
@@ -392,7 +393,7 @@ func TestReaderFails(t *testing.T) {
 	require.ErrorIs(t, err, gone)
 	require.NotErrorIs(t, err, ErrUndecodable)
 	_, err = runner(t, Config{MaxBytes: 100}).WebPs(context.Background(), Picture{Bytes: bytes.NewReader(make([]byte, 101))}, small)
-	require.Equal(t, ReasonTooCostly.Slug, reason(t, err))
+	require.Equal(t, storage.ReasonPictureTooCostly.Slug, reason(t, err))
 }
 
 func TestResourceLimits(t *testing.T) {
