@@ -21,8 +21,10 @@
 // what it meets:
 //
 //   - Inherit: the environment is the caller's list, descriptors are the caller's files and nothing else.
-//   - Read files: Landlock (landlock.go) shows it the files of the rules, the system's libraries and /dev/urandom.
-//     /proc is closed, so are its parent's environment and memory.
+//   - Read files: Landlock (landlock.go) shows it the files of the rules, the library folders (/lib, /usr/lib and
+//     /usr/local/lib, with and without 64) and the loader's /etc/ld.so.cache, what the machine's processors are
+//     (/sys/devices/system/cpu and node), /dev/urandom and /dev/null, which it may also write. Rules.Exec and
+//     their loaders can be read too. /proc is closed, so are its parent's environment and memory.
 //   - Change files: only the content of the files in Rules.Write, which the parent has made. Nothing can be
 //     created, removed or renamed (Landlock), no owner, mode or attribute changed (seccomp).
 //   - Fill the disk: each file ends at FileBytes (RLIMIT_FSIZE), and blocks cannot be reserved beyond an end.
@@ -59,7 +61,9 @@
 // # How a child ended
 //
 // Wait returns nil or an *Ended with its Cause. Permanent causes are the file's doing; CauseSetup never is: the
-// child reports over a pipe that is closed before foreign bytes are read, so that no exit code can fake it.
+// child reports over a pipe that is closed before foreign bytes are read, so that no exit code can fake it. Nor is a
+// request to end from outside (SIGTERM, SIGINT, SIGHUP: a service is stopped by its control group): programs end of it
+// with CauseCancelled, functions ignore it, because the worker may have its jobs run on.
 //
 // # What it costs
 //

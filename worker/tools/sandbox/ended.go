@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -19,7 +20,7 @@ const (
 	CauseSetup     Cause = "setup"     // the program never ran: our fault, and worth another try
 	CauseCancelled Cause = "cancelled" // the context ended, Kill, or it was asked to end; Unwrap gives the cause
 	CauseCPU       Cause = "cpu"
-	CauseMemory    Cause = "memory" // its own limit, or the kernel's out-of-memory killer
+	CauseMemory    Cause = "memory" // its own limit, or SIGKILL from outside, which the out-of-memory killer sends
 	CauseFileSize  Cause = "file_size"
 	CauseThreads   Cause = "threads"
 	CauseCrash     Cause = "crash" // died of a signal
@@ -78,6 +79,9 @@ var (
 		"pthread_create failed", "failed to allocate"}
 )
 
+// requests are the signals by which somebody asks a process to end: a service manager, a terminal that closes.
+var requests = []os.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP}
+
 // errAsked is the cause when somebody else asked the child to end.
 var errAsked = errors.New("asked to end")
 
@@ -103,14 +107,15 @@ func explain(state *os.ProcessState, l Limits, stderr string) error {
 		e.Cause = CauseCPU
 	case e.Signal == syscall.SIGXFSZ || says(stderr, saysSize):
 		e.Cause = CauseFileSize
-	// Nobody but the out-of-memory killer kills a child that the parent and its limits let live.
+	// When the parent and the limits let a child live, it is the out-of-memory killer that kills: people and service
+	// managers ask first. An operator's kill -9 is taken for it too, and condemns the file.
 	case e.Signal == syscall.SIGKILL || says(stderr, saysMemory):
 		e.Cause = CauseMemory
 	case e.Code == exitGoCrash && says(stderr, saysCrash):
 		e.Cause = CauseCrash
 	// Who stops a service asks all of its processes to end, this one too. Decoders do not signal so; one that means
 	// harm wins a few more attempts.
-	case e.Signal == syscall.SIGTERM || e.Signal == syscall.SIGINT || e.Signal == syscall.SIGHUP:
+	case slices.Contains(requests, os.Signal(e.Signal)):
 		e.Cause, e.err = CauseCancelled, errAsked
 	}
 	if e.Cause == CauseCrash && big(state, l.MemoryBytes) {

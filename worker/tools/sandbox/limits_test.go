@@ -35,7 +35,7 @@ var deeds = map[string]func([]string) int{
 	"threads": bomb,
 	"crash":   func([]string) int { return *(*int)(nil) },
 	"abort":   func([]string) int { return die(unix.SIGKILL) },
-	"end":     func([]string) int { return die(unix.SIGTERM) },
+	"stay":    func([]string) int { return survive(unix.SIGTERM, unix.SIGINT, unix.SIGHUP) },
 	"shout":   shout,
 }
 
@@ -110,6 +110,16 @@ func die(signal unix.Signal) int {
 	select {}
 }
 
+// survive signals to itself; the last write comes after all of them were taken.
+func survive(signals ...unix.Signal) int {
+	for _, s := range signals {
+		if err := unix.Kill(os.Getpid(), s); err != nil {
+			panic(err)
+		}
+	}
+	return output("alive")
+}
+
 // shout complains at length.
 func shout([]string) int {
 	os.Stderr.WriteString("first\n" + strings.Repeat(strings.Repeat("x", 1023)+"\n", 1<<10) + "last\n")
@@ -120,7 +130,7 @@ func TestHowChildrenEnd(t *testing.T) {
 	file, err := newFolder(t).Create("out")
 	require.NoError(t, err)
 	defer file.Close()
-	ffmpeg := installed(t, "ffmpeg")
+	ffmpeg, dash := installed(t, "ffmpeg"), installed(t, "dash")
 	encode := func(size string) Program {
 		return Program{Name: ffmpeg, Args: strings.Fields("-nostdin -nostats -loglevel error -f lavfi -i testsrc2=size=" +
 			size + ":rate=60 -c:v libx264 -y -f mp4 " + file.Name())}
@@ -144,7 +154,9 @@ func TestHowChildrenEnd(t *testing.T) {
 		{"hidden memory", slow, Program{Name: "hide"}, CauseMemory},
 		{"memory of a program", Limits{CPU: 20 * time.Second, MemoryBytes: 512 << 20, FileBytes: 1 << 20}, encode("3840x2160"), CauseMemory},
 		{"killed from outside", small, Program{Name: "abort"}, CauseMemory},
-		{"asked to end", small, Program{Name: "end"}, CauseCancelled},
+		{"asked to end", small, Program{Name: dash, Args: []string{"-c", "kill -TERM $$"}}, CauseCancelled},
+		{"interrupted", small, Program{Name: dash, Args: []string{"-c", "kill -INT $$"}}, CauseCancelled},
+		{"hung up", small, Program{Name: dash, Args: []string{"-c", "kill -HUP $$"}}, CauseCancelled},
 		{"file size", slow, Program{Name: "fill", Args: []string{file.Name()}}, CauseFileSize},
 		{"file size of a program", Limits{CPU: 20 * time.Second, MemoryBytes: 4 << 30, FileBytes: 1 << 10}, encode("64x64"), CauseFileSize},
 		{"threads", Limits{CPU: 20 * time.Second, MemoryBytes: 8 << 30, Threads: 60}, Program{Name: "threads"}, CauseThreads},
@@ -154,7 +166,7 @@ func TestHowChildrenEnd(t *testing.T) {
 		{"not allowed", small, Program{Name: "/usr/bin/true"}, CauseSetup},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			r := Rules{Limits: test.limits, Write: []string{file.Name()}, Exec: []string{ffmpeg}}
+			r := Rules{Limits: test.limits, Write: []string{file.Name()}, Exec: []string{ffmpeg, dash}}
 			ended := ends(t, start(t, r, test.p))
 			t.Log(ended)
 			require.Equal(t, test.cause, ended.Cause, ended.Error())
@@ -164,6 +176,11 @@ func TestHowChildrenEnd(t *testing.T) {
 			require.LessOrEqual(t, info.Size(), max(test.limits.FileBytes, 4<<20))
 		})
 	}
+}
+
+// A service is stopped by its control group: the functions of a worker that still ends its jobs must go on.
+func TestFunctionsOutliveRequestsToEnd(t *testing.T) {
+	require.Equal(t, "alive", told[string](t, plenty(), Program{Name: "stay"}))
 }
 
 func TestMissingPathsAreOurFault(t *testing.T) {

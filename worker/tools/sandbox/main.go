@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"runtime"
 	"slices"
 	"syscall"
@@ -34,6 +35,11 @@ func Main(args []string, inside map[string]func(args []string) int) int {
 	unix.CloseOnExec(o.Report)
 	name, args := args[1], args[2:]
 	function := inside[name]
+	if function != nil {
+		// Who stops a service asks all of its processes to end. The worker first ends its jobs, and needs this child for
+		// them; when the worker goes, the child is killed. Programs have handlers of their own.
+		signal.Ignore(requests...)
+	}
 	if function == nil && !slices.Contains(o.Exec, name) {
 		return o.fail(fmt.Errorf("no program %s", name))
 	}
