@@ -12,9 +12,12 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"gatehouse/storage"
@@ -264,6 +267,29 @@ func TestCancel(t *testing.T) {
 	left, err := os.ReadDir(filepath.Join(v.folder.Path))
 	require.NoError(t, err)
 	require.Len(t, left, 1, "the input alone is left until Close")
+}
+
+// TestAskedToEnd signals the child alone in the middle of a transcode, as a service manager does that stops all
+// processes of a worker: that says nothing about the video.
+func TestAskedToEnd(t *testing.T) {
+	in := clip(t, "in.mp4", lavfi+"testsrc2=s=1280x720:r=30:d=4"+x264)
+	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
+		t.Run(signal.String(), func(t *testing.T) {
+			dir := t.TempDir()
+			v := open(t, runner(t, Config{TempDir: dir}), in)
+			var asked sync.Once
+			_, err := v.Transcode(t.Context(), Preset{Name: "x", Codec: H264, LongEdge: 1280, MaxRate: 500_000, Speed: "slow"}, func(float64) {
+				asked.Do(func() {
+					for _, pid := range processesIn(t, dir) {
+						assert.NoError(t, syscall.Kill(pid, signal))
+					}
+				})
+			})
+			require.Error(t, err)
+			require.NotErrorIs(t, err, ErrUnplayable)
+			require.NoError(t, t.Context().Err())
+		})
+	}
 }
 
 // processesIn are the processes whose command line names the folder.
