@@ -18,17 +18,18 @@ const folderPrefix = "gatehouse-ffmpeg-"
 // minMemory is below what any video needs, and above what the sandbox itself does.
 const minMemory = 200 << 20
 
-// defaultLimits let through what phones, cameras and screen recorders make, in files of up to 512 MiB.
+// defaultLimits let through what phones, cameras and screen recorders make. They are the videos section of
+// configs/gatehouse.yaml, which is the place that documents them; MaxBytes is the largest upload of any category.
 var defaultLimits = Limits{
 	MaxBytes:       512 << 20,
-	MaxDuration:    2 * time.Hour,
-	MaxPixels:      36_000_000, // 8K is 33.2 million
+	MaxDuration:    3 * time.Hour,
+	MaxPixels:      36_000_000,
 	MaxStreams:     16,
-	MaxBitRate:     400_000_000, // 4K intra-only cameras
-	Timeout:        time.Hour,
-	CPU:            2 * time.Hour,
-	MaxOutputBytes: 1 << 30,
-	MemoryBytes:    3 << 30, // 4K HDR with two threads takes 1 GB
+	MaxBitRate:     400_000_000,
+	Timeout:        4 * time.Hour,
+	CPU:            8 * time.Hour,
+	MaxOutputBytes: 3 << 30,
+	MemoryBytes:    3 << 30,
 }
 
 // Config bounds the work.

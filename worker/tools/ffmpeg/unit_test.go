@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	graph "github.com/u2takey/ffmpeg-go"
+
+	"gatehouse/configs"
 )
 
 func TestFit(t *testing.T) {
@@ -101,6 +103,18 @@ func TestNewRunner(t *testing.T) {
 	require.NoError(t, os.WriteFile(lacking, []byte("#!/bin/sh\necho libx264 aac png mov,mp4,m4a,3gp,3g2,mj2 matroska,webm filter_units\n"), 0o700))
 	_, err = NewRunner(Config{TempDir: t.TempDir(), FFmpeg: lacking})
 	require.ErrorContains(t, err, "zscale")
+}
+
+// TestDefaultLimits holds the defaults and the documented configuration together.
+func TestDefaultLimits(t *testing.T) {
+	c, err := configs.Load(configs.ForWorker, "", nil)
+	require.NoError(t, err)
+	v := c.Videos
+	require.Equal(t, Limits{
+		MaxBytes: c.LargestUpload(), MaxDuration: v.MaxDuration, MaxPixels: v.MaxPixels, MaxStreams: v.MaxStreams,
+		MaxBitRate: v.MaxBitsPerSecond, Timeout: v.Timeout, CPU: v.CPUTime,
+		MaxOutputBytes: int64(v.MaxOutputBytes), MemoryBytes: int64(v.MemoryBytes),
+	}, Limits{}.withDefaults())
 }
 
 func TestImpossiblePresets(t *testing.T) {
