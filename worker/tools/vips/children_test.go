@@ -41,6 +41,7 @@ var children = map[string]func([]string) int{
 	"rewrites":       hostile(rewrites),
 	"forges":         hostile(forges),
 	"dies later":     hostile(diesLater),
+	"lies later":     hostile(liesLater),
 	"speaks later":   hostile(speaksLater),
 	"looks around":   hostile(looksAround),
 }
@@ -130,6 +131,16 @@ func diesLater(j job, files []*os.File) {
 			panic(err)
 		}
 		panic("what the first job left behind")
+	}
+	forges(j, files)
+}
+
+// liesLater hands over its second output with bytes behind it.
+func liesLater(j job, files []*os.File) {
+	if j.Number > 1 {
+		if _, err := files[1].WriteAt([]byte("left behind"), 100_000); err != nil {
+			panic(err)
+		}
 	}
 	forges(j, files)
 }
@@ -256,8 +267,10 @@ func TestChildIsNotBelieved(t *testing.T) {
 		"too many frames": movie,
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := playing(t, "forges", Config{}).WebPs(context.Background(), Picture{Bytes: bytes.NewReader(forged)}, preset)
+			r := playing(t, "forges", Config{})
+			_, err := r.WebPs(context.Background(), Picture{Bytes: bytes.NewReader(forged)}, preset)
 			require.Equal(t, storage.ReasonPictureCrashed.Slug, reason(t, err))
+			require.Empty(t, r.pool.idle, "a liar is not used again")
 		})
 	}
 	t.Run("too large", func(t *testing.T) {
@@ -302,7 +315,7 @@ func TestNextJob(t *testing.T) {
 	good := webps(t, runner(t, Config{}), asPNG(t, corners(400, 300)), Preset{"p", 400, 85, 2, FormatWebP})[0]
 	picture, err := io.ReadAll(good.File)
 	require.NoError(t, err)
-	for _, program := range []string{"dies later", "speaks later"} {
+	for _, program := range []string{"dies later", "lies later", "speaks later"} {
 		t.Run(program, func(t *testing.T) {
 			r := playing(t, program, Config{})
 			for range 3 {

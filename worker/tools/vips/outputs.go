@@ -11,7 +11,8 @@ import (
 // shape is what a picture file says of itself.
 type shape struct{ width, height, frames int }
 
-// inspect looks at one sealed output before it is believed: the child has decoded foreign bytes and may be theirs.
+// inspect looks at one sealed output before it is believed. It leaves the file's position alone, and the File of the
+// Output to be opened.
 func inspect(f *os.File, preset Preset, facts Facts) (Output, error) {
 	info, err := f.Stat()
 	if err != nil {
@@ -34,7 +35,7 @@ func inspect(f *os.File, preset Preset, facts Facts) (Output, error) {
 		return Output{}, fmt.Errorf("read the output: %w", err)
 	}
 	return Output{
-		Preset: preset.Name, File: f, Width: got.width, Height: got.height, Frames: got.frames, Size: info.Size(),
+		Preset: preset.Name, Width: got.width, Height: got.height, Frames: got.frames, Size: info.Size(),
 		SHA256: hex.EncodeToString(sum.Sum(nil)), MediaType: preset.Format.MediaType(), Ext: string(preset.Format),
 	}, nil
 }

@@ -180,7 +180,7 @@ func (c *child) do(ctx context.Context, w *work, cfg Config) (again bool, err er
 		}
 		if r.End == "" {
 			if err := w.accept(r, cfg); err != nil {
-				return false, distrust(err)
+				return false, err
 			}
 			continue
 		}

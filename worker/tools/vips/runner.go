@@ -165,12 +165,12 @@ func (r *Runner) Make(ctx context.Context, p Picture, presets []Preset, facts fu
 		return err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
-	w := &work{owner: p.Owner, presets: presets, desk: d, replies: make(chan reply, 1+len(presets)), output: make([]bool, len(presets))}
+	w := &work{owner: p.Owner, presets: presets, desk: d, ready: make(chan delivery, 1+len(presets)), output: make([]bool, len(presets))}
 	ended := make(chan error, 1)
 	go func() {
 		err := r.pool.run(ctx, w)
 		free()
-		close(w.replies)
+		close(w.ready)
 		ended <- err
 	}()
 	err = w.hand(facts, output)

@@ -7,16 +7,23 @@ import (
 	"regexp"
 )
 
-// work is one call of Make. The goroutine that talks to the child fills replies and closes it; the caller's hands
-// over what they announce.
+// work is one call of Make. The goroutine that talks to the child fills ready and closes it; the caller's hands that
+// over.
 type work struct {
 	owner   string
 	presets []Preset
 	desk    *desk
-	replies chan reply
+	ready   chan delivery
 	// facts and output say what the child has delivered; another one that takes over is asked for the rest.
 	facts  *Facts
 	output []bool
+}
+
+// delivery is what has been looked at: the facts, or the output of the preset at an index.
+type delivery struct {
+	facts  *Facts
+	index  int
+	output Output
 }
 
 // job describes what is still missing, and the descriptors for it.
@@ -46,34 +53,45 @@ func (w *work) missing() bool {
 func (w *work) accept(r reply, c Config) error {
 	switch {
 	case r.Facts != nil:
-		if err := r.Facts.check(c); err != nil {
-			return err
-		}
-		if w.facts != nil {
-			return w.sameFacts(*r.Facts)
-		}
-		w.facts = r.Facts
+		return w.acceptFacts(*r.Facts, c)
 	case r.Output != nil:
-		i := *r.Output
-		if w.facts == nil || i < 0 || i >= len(w.output) || w.output[i] {
-			return fmt.Errorf("output %d out of turn", i)
-		}
-		if err := seal(w.desk.outputs[i]); err != nil {
-			return fmt.Errorf("seal output %d: %w", i, err)
-		}
-		w.output[i] = true
-		r.Facts = nil
-	default:
-		return errors.New("an empty reply")
+		return w.acceptOutput(*r.Output)
 	}
-	w.replies <- r
+	return distrust(errors.New("an empty reply"))
+}
+
+func (w *work) acceptFacts(f Facts, c Config) error {
+	if err := f.check(c); err != nil {
+		return distrust(err)
+	}
+	if w.facts != nil {
+		return w.sameFacts(f)
+	}
+	w.facts = &f
+	w.ready <- delivery{facts: &f}
+	return nil
+}
+
+func (w *work) acceptOutput(i int) error {
+	if w.facts == nil || i < 0 || i >= len(w.output) || w.output[i] {
+		return distrust(fmt.Errorf("output %d out of turn", i))
+	}
+	if err := seal(w.desk.outputs[i]); err != nil {
+		return distrust(fmt.Errorf("seal output %d: %w", i, err))
+	}
+	o, err := inspect(w.desk.outputs[i], w.presets[i], *w.facts)
+	if err != nil {
+		return err
+	}
+	w.output[i] = true
+	w.ready <- delivery{index: i, output: o}
 	return nil
 }
 
 func (w *work) sameFacts(f Facts) error {
 	if f.Width != w.facts.Width || f.Height != w.facts.Height || f.Frames != w.facts.Frames {
-		return fmt.Errorf("first %d x %d x %d, then %d x %d x %d",
-			w.facts.Width, w.facts.Height, w.facts.Frames, f.Width, f.Height, f.Frames)
+		return distrust(fmt.Errorf("first %d x %d x %d, then %d x %d x %d",
+			w.facts.Width, w.facts.Height, w.facts.Frames, f.Width, f.Height, f.Frames))
 	}
 	return nil
 }
@@ -94,33 +112,27 @@ func (f Facts) check(c Config) error {
 	return nil
 }
 
-// hand gives the caller what has come, in the caller's goroutine.
+// hand gives the caller what is ready, in the caller's goroutine.
 func (w *work) hand(facts func(Facts) error, output func(Output) error) error {
-	var f Facts
-	for r := range w.replies {
-		if r.Facts != nil {
-			f = *r.Facts
-			if err := facts(f); err != nil {
-				return err
-			}
-			continue
+	for d := range w.ready {
+		var err error
+		if d.facts != nil {
+			err = facts(*d.facts)
+		} else {
+			err = w.handOutput(d, output)
 		}
-		if err := w.handOutput(*r.Output, f, output); err != nil {
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (w *work) handOutput(i int, f Facts, output func(Output) error) error {
+func (w *work) handOutput(d delivery, output func(Output) error) (err error) {
 	// The child shares the position of the descriptor it was given.
-	file, err := reopen(w.desk.outputs[i])
+	d.output.File, err = reopen(w.desk.outputs[d.index])
 	if err != nil {
-		return fmt.Errorf("open output %d: %w", i, err)
+		return fmt.Errorf("open output %d: %w", d.index, err)
 	}
-	o, err := inspect(file, w.presets[i], f)
-	if err == nil {
-		err = output(o)
-	}
-	return errors.Join(err, file.Close())
+	return errors.Join(output(d.output), d.output.File.Close())
 }
