@@ -23,7 +23,7 @@ type Spec struct {
 	Serve string `json:"serve,omitempty"`
 	// ImagePresets names the presets a picture gets; empty means all.
 	ImagePresets []string `json:"image_presets,omitempty"`
-	// Transcoding makes videos web-ready, in the presets that VideoPresets names.
+	// Transcoding makes videos web-ready, in the presets that VideoPresets names; empty means those of H.264.
 	Transcoding  bool     `json:"transcoding,omitempty"`
 	VideoPresets []string `json:"video_presets,omitempty"`
 	// UpgradeURL is shown when the quota is exceeded.
@@ -51,11 +51,6 @@ func (s Spec) MakesVariants(c storage.Category) bool {
 // WantsImagePreset reports whether a picture gets the preset.
 func (s Spec) WantsImagePreset(name string) bool {
 	return len(s.ImagePresets) == 0 || slices.Contains(s.ImagePresets, name)
-}
-
-// WantsVideoPreset reports whether a video gets the preset.
-func (s Spec) WantsVideoPreset(name string) bool {
-	return s.Transcoding && slices.Contains(s.VideoPresets, name)
 }
 
 // Encode gives the JSON that is stored.

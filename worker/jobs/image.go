@@ -21,7 +21,10 @@ func (m *image) run(ctx context.Context, r *Run) (Commit, error) { return m.do(c
 
 func (m *image) make(ctx context.Context, w *making) error {
 	missing, wanted := m.missing(w)
-	if len(missing) == 0 {
+	switch {
+	case wanted == 0:
+		return errNoPreset(w.plan.ImagePresets)
+	case len(missing) == 0:
 		return nil
 	}
 	original, err := w.original(ctx)

@@ -41,11 +41,15 @@ type Deps struct {
 // sweepTimeout bounds one sweep: listing some ten million objects takes about that long.
 const sweepTimeout = 6 * time.Hour
 
+// videoPatience outlasts a restart of the store or the database, which costs less than a transcode.
+const videoPatience = 5 * time.Minute
+
 // List is THE list of jobs.
 func List(d Deps) []Job {
 	scan := &scan{db: d.DB, zones: d.Zones, ledger: d.Ledger, scanner: d.Scanner}
 	makes := media{db: d.DB, zones: d.Zones, ledger: d.Ledger}
 	image := &image{media: makes, runner: d.Pictures, presets: d.Presets}
+	makes.patience = videoPatience
 	video := &video{media: makes, films: d.Films, presets: d.FilmPresets, posters: d.Pictures, poster: d.Poster}
 	sweep := &sweep{reconciler: d.Reconciler}
 	return []Job{

@@ -3,9 +3,13 @@ package jobs
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"syscall"
 
 	"gatehouse/storage"
 	"gatehouse/storage/meta"
+	"gatehouse/worker/tools/ffmpeg"
+	"gatehouse/worker/tools/vips"
 )
 
 // tell moves the media status, with an event.
@@ -68,4 +72,31 @@ func (m *media) fail(tx *meta.Tx, t meta.Task, cause error, fault *storage.Reaso
 		fault = &storage.ReasonMediaFailed
 	}
 	return tell(tenant, b, storage.MediaFailed, b.MediaProgress, fault)
+}
+
+// faultOf is what a tool found wrong with the file, in a sentence for people; nil when it is not the file's fault.
+func faultOf(err error) *storage.Reason {
+	if e, ok := errors.AsType[*ffmpeg.Unplayable](err); ok {
+		return &e.Reason
+	}
+	if e, ok := errors.AsType[*vips.Undecodable](err); ok {
+		return &e.Reason
+	}
+	return nil
+}
+
+// trouble classifies an error of a tool: what is the file's fault no further attempt mends.
+func (w *making) trouble(what string, err error) error {
+	if faultOf(err) != nil {
+		return Permanent(fmt.Errorf("%s: %w", what, err))
+	}
+	if file, ok := errors.AsType[*fs.PathError](err); ok && errors.Is(file, syscall.ENOSPC) {
+		return Wait(fmt.Errorf("%s: %w", what, err), waitFor(w.run.Task())) // the work folder is full
+	}
+	return storeTrouble(w.run.Task(), what, err)
+}
+
+// errNoPreset ends a job for which the tenant's plan names nothing that is configured.
+func errNoPreset(names []string) error {
+	return Permanent(fmt.Errorf("the tenant's plan names no preset that this worker has: %q", names))
 }

@@ -5,7 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
+	"slices"
 
 	"gatehouse/storage"
 	"gatehouse/storage/meta"
@@ -29,8 +29,14 @@ type video struct {
 func (v *video) run(ctx context.Context, r *Run) (Commit, error) { return v.do(ctx, r, v.make) }
 
 func (v *video) make(ctx context.Context, w *making) error {
-	presets := v.missing(w)
-	if len(presets) == 0 && w.have[storage.PresetPoster] || !w.plan.Transcoding {
+	if !w.plan.Transcoding { // since the video was queued
+		return nil
+	}
+	presets, wanted := v.missing(w)
+	if wanted == 0 {
+		return errNoPreset(w.plan.VideoPresets)
+	}
+	if len(presets) == 0 && w.have[storage.PresetPoster] {
 		return nil
 	}
 	film, err := v.open(ctx, w)
@@ -41,15 +47,20 @@ func (v *video) make(ctx context.Context, w *making) error {
 	return errors.Join(err, film.Close())
 }
 
-// missing lists the presets of the plan that are not made yet.
-func (v *video) missing(w *making) []ffmpeg.Preset {
-	var out []ffmpeg.Preset
+// missing lists the presets that are not made yet, and counts those that the plan wants in all. A plan that names
+// none gets those that play everywhere.
+func (v *video) missing(w *making) (missing []ffmpeg.Preset, wanted int) {
 	for _, p := range v.presets {
-		if w.plan.WantsVideoPreset(p.Name) && !w.have[p.Name] {
-			out = append(out, p)
+		named := slices.Contains(w.plan.VideoPresets, p.Name)
+		if !named && (len(w.plan.VideoPresets) > 0 || p.Codec != ffmpeg.H264) {
+			continue
+		}
+		wanted++
+		if !w.have[p.Name] {
+			missing = append(missing, p)
 		}
 	}
-	return out
+	return missing, wanted
 }
 
 // each makes what is missing: the facts and the poster first, because they are there in no time.
@@ -131,32 +142,4 @@ func factsOf(f ffmpeg.Facts) storage.MediaFacts {
 // dead writes down why a video has no variants.
 func (v *video) dead(tx *meta.Tx, t meta.Task, cause error) error {
 	return v.fail(tx, t, cause, faultOf(cause))
-}
-
-// faultOf is what a tool found wrong with the file, in a sentence for people; nil when it is not the file's fault.
-func faultOf(err error) *storage.Reason {
-	if e, ok := errors.AsType[*ffmpeg.Unplayable](err); ok {
-		return &e.Reason
-	}
-	if e, ok := errors.AsType[*vips.Undecodable](err); ok {
-		return &e.Reason
-	}
-	return nil
-}
-
-// original opens the bytes that were uploaded.
-func (w *making) original(ctx context.Context) (io.ReadCloser, error) {
-	r, _, err := w.zones.Clean.Open(ctx, storage.BlobKey(w.blob.TenantID, w.blob.SHA256), 0, -1)
-	if err != nil {
-		return nil, storeTrouble(w.run.Task(), "open the original", err)
-	}
-	return r, nil
-}
-
-// trouble classifies an error of a tool: what is the file's fault no further attempt mends.
-func (w *making) trouble(what string, err error) error {
-	if faultOf(err) != nil {
-		return Permanent(fmt.Errorf("%s: %w", what, err))
-	}
-	return storeTrouble(w.run.Task(), what, err)
 }
