@@ -12,12 +12,12 @@ type filter struct {
 	args []string
 }
 
-// box is a size.
-type box struct{ width, height int }
+// frameSize is in pixels.
+type frameSize struct{ width, height int }
 
 // fit is the largest size of the picture's shape within the edges on its own axis, never enlarged, with even sides
 // as 4:2:0 wants them.
-func fit(width, height, longEdge, shortEdge int) box {
+func fit(width, height, longEdge, shortEdge int) frameSize {
 	long, short := max(width, height), min(width, height)
 	scale := min(1, float64(longEdge)/float64(long), float64(shortEdge)/float64(short))
 	even := func(side, edge int) int {
@@ -25,14 +25,14 @@ func fit(width, height, longEdge, shortEdge int) box {
 		return max(2, min(n, side&^1, edge&^1))
 	}
 	if width >= height {
-		return box{even(width, longEdge), even(height, shortEdge)}
+		return frameSize{even(width, longEdge), even(height, shortEdge)}
 	}
-	return box{even(width, shortEdge), even(height, longEdge)}
+	return frameSize{even(width, shortEdge), even(height, longEdge)}
 }
 
 // picture is the chain from a decoded frame to one that is to be looked at: 8 bits, 4:2:0, limited range, square pixels,
 // upright, of the given size, with standard dynamic range and true colour tags. Dear steps come after the shrinking.
-func (v videoTrack) picture(to box, maxFPS int) []filter {
+func (v videoTrack) picture(to frameSize, maxFPS int) []filter {
 	var chain []filter
 	add := func(name string, args ...string) { chain = append(chain, filter{name, args}) }
 	if v.interlaced() {
@@ -43,7 +43,7 @@ func (v videoTrack) picture(to box, maxFPS int) []filter {
 	}
 	stored := to
 	if v.turn.sideways() {
-		stored = box{to.height, to.width}
+		stored = frameSize{to.height, to.width}
 	}
 	size := []string{fmt.Sprintf("w=%d", stored.width), fmt.Sprintf("h=%d", stored.height)}
 	c := v.colours()

@@ -158,7 +158,7 @@ func TestMatrix(t *testing.T) {
 				row.facts(t, v.Facts())
 			}
 			m := transcode(t, v, row.preset)
-			require.Equal(t, box{row.width, row.height}, box{m.Width, m.Height})
+			require.Equal(t, frameSize{row.width, row.height}, frameSize{m.Width, m.Height})
 			require.Equal(t, row.remuxed, m.Remuxed)
 			require.Equal(t, "1:1", m.video["sample_aspect_ratio"])
 			require.InDelta(t, v.Facts().Duration, m.Duration, float64(150*time.Millisecond))
@@ -208,7 +208,7 @@ func TestTurns(t *testing.T) {
 		m := transcode(t, v, small)
 		require.Equal(t, matrix == [4]int32{1, 0, 0, 1}, m.Remuxed)
 		if matrix[0] == 0 {
-			require.Equal(t, box{180, 320}, box{m.Width, m.Height})
+			require.Equal(t, frameSize{180, 320}, frameSize{m.Width, m.Height})
 			require.Equal(t, 180, v.Facts().Width)
 		}
 		poster, err := v.Poster(t.Context())
@@ -229,9 +229,9 @@ func TestAnamorphicAndTurned(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(in, withMatrix(t, b, [4]int32{0, 1, -1, 0}), 0o600))
 	v := open(t, runner(t, Config{}), in)
-	require.Equal(t, box{288, 512}, box{v.Facts().Width, v.Facts().Height})
+	require.Equal(t, frameSize{288, 512}, frameSize{v.Facts().Width, v.Facts().Height})
 	m := transcode(t, v, small)
-	require.Equal(t, box{180, 320}, box{m.Width, m.Height})
+	require.Equal(t, frameSize{180, 320}, frameSize{m.Width, m.Height})
 	for i, want := range []color.RGBA{blue, red, white, green} {
 		near(t, frame(t, m.path, "0.5", "null"), 0.25+0.5*float64(i%2), 0.25+0.5*float64(i/2), want, 8)
 	}

@@ -38,7 +38,7 @@ func (v *Video) accept(p plan, made media) error {
 		return wrong("%d streams", made.streams)
 	case made.video.codec != codecNames[p.preset.Codec] || made.video.pixels != "yuv420p" || made.video.colour.full:
 		return wrong("picture %s %s", made.video.codec, made.video.pixels)
-	case box{made.video.width, made.video.height} != p.size || made.video.aspect.num != made.video.aspect.den || made.video.turn != upright:
+	case frameSize{made.video.width, made.video.height} != p.size || made.video.aspect.num != made.video.aspect.den || made.video.turn != upright:
 		return wrong("%d x %d and not %v", made.video.width, made.video.height, p.size)
 	case made.video.fps > p.maxFPS+1:
 		return wrong("%.2f frames a second", made.video.fps)

@@ -8,7 +8,7 @@ import (
 // plan is how a variant is made: which tracks are copied as they are, and how the others are encoded.
 type plan struct {
 	preset               Preset
-	size                 box
+	size                 frameSize
 	copyVideo, copyAudio bool
 	// maxFPS is what the result may have.
 	maxFPS float64

@@ -107,7 +107,7 @@ func (v *Video) look(ctx context.Context, l look) (_ *os.File, err error) {
 	return f, nil
 }
 
-func (v *Video) posterGraph(l look, size box, to string) *graph.Stream {
+func (v *Video) posterGraph(l look, size frameSize, to string) *graph.Stream {
 	more := map[string]string{"t": seconds(l.length)}
 	if l.from > 0 {
 		more["ss"] = seconds(l.from)
@@ -134,7 +134,7 @@ func (v *Video) posterGraph(l look, size box, to string) *graph.Stream {
 func seconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', 3, 64) }
 
 // checkPoster looks at the picture before it is believed, and leaves the file at its beginning.
-func checkPoster(f *os.File, size box) error {
+func checkPoster(f *os.File, size frameSize) error {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ func TestFit(t *testing.T) {
 		{1000, 1000, 1920, 1080, 1000, 1000},
 		{1920, 1080, 1279, 719, 1278, 718},
 	} {
-		require.Equal(t, box{row.wantW, row.wantH}, fit(row.w, row.h, row.long, row.short), "%+v", row)
+		require.Equal(t, frameSize{row.wantW, row.wantH}, fit(row.w, row.h, row.long, row.short), "%+v", row)
 	}
 	for w := 1; w < 3000; w += 7 {
 		for h := 1; h < 3000; h += 11 {
