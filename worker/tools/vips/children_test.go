@@ -228,7 +228,7 @@ func TestTimeout(t *testing.T) {
 		t.Run(program, func(t *testing.T) {
 			r := playing(t, program, Config{Timeout: 500 * time.Millisecond})
 			_, err := r.WebPs(context.Background(), Picture{Bytes: strings.NewReader("x")}, small)
-			require.ErrorIs(t, err, errTimeout)
+			require.ErrorIs(t, err, ErrTimeout)
 			require.NotErrorIs(t, err, ErrUndecodable)
 			require.Empty(t, r.pool.idle)
 		})

@@ -28,7 +28,9 @@
 // # Errors
 //
 // errors.Is(err, ErrUndecodable): the picture is at fault and trying again is useless; the *Undecodable in the
-// chain has a sentence for people. Any other error (no process, no disk space, no result in time) may pass.
+// chain has a sentence for people. Any other error (no process, no disk space, asked to end) may pass. Of these,
+// errors.Is(err, ErrTimeout) tells a picture that ran out of the clock: one that does so again and again hangs the
+// decoder, which only the caller can know.
 //
 // # The recipe
 //

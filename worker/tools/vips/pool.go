@@ -12,8 +12,9 @@ import (
 	"gatehouse/worker/tools/sandbox"
 )
 
-// errTimeout is the runner's own time limit.
-var errTimeout = errors.New("no result in time")
+// ErrTimeout is in the chain of the error of a picture that ran out of Config.Timeout: because the machine was busy, or
+// because the picture hangs the decoder, which the next attempts tell.
+var ErrTimeout = errors.New("no result in time")
 
 // pool keeps children between jobs. Busy and idle ones together are never more than the slots.
 type pool struct {
@@ -43,7 +44,7 @@ func (p *pool) slot(ctx context.Context) (free func(), err error) {
 // run has a child do the work. A child that has done other work before may die of what that left behind: then a
 // new one is asked for the rest, and only its failure counts.
 func (p *pool) run(ctx context.Context, w *work) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, p.cfg.Timeout, errTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, p.cfg.Timeout, ErrTimeout)
 	defer cancel()
 	c, err := p.take(w.owner)
 	if err != nil {

@@ -31,7 +31,8 @@ type child struct {
 	timer   *time.Timer
 }
 
-// cpuSeconds bounds the processor time of one job.
+// cpuSeconds bounds the processor time of one job. One thread that hangs meets the time limit first; this one is for
+// those that burn on more threads than they were given.
 func (c Config) cpuSeconds() uint64 {
 	return uint64(c.Timeout.Seconds()*float64(c.Threads)*1.5) + 1
 }
