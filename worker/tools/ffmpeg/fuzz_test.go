@@ -27,7 +27,7 @@ func FuzzReport(f *testing.F) {
 			return
 		}
 		facts := m.facts()
-		require.True(t, facts.Width > 0 && facts.Height > 0 && facts.FPS >= 0 && facts.FPS <= maxRate && facts.BitRate >= 0)
+		require.True(t, facts.Width > 0 && facts.Height > 0 && facts.FPS >= 0 && facts.FPS <= maxRate && m.bitRate() >= 0)
 		require.LessOrEqual(t, int64(facts.Width)*int64(facts.Height), defaultLimits.MaxPixels)
 		require.LessOrEqual(t, facts.Duration, defaultLimits.MaxDuration)
 		p := m.plan(full.withDefaults())

@@ -103,6 +103,14 @@ func transcode(t testing.TB, v *Video, p Preset) made {
 	return keep(t, out)
 }
 
+// fps is the mean rate of the picture, frames a second.
+func (m made) fps(t testing.TB) float64 {
+	t.Helper()
+	rate, err := frameRate(m.video["avg_frame_rate"].(string))
+	require.NoError(t, err)
+	return rate
+}
+
 func keep(t testing.TB, out Output) made {
 	t.Helper()
 	m := made{Output: out, path: filepath.Join(t.TempDir(), "out.mp4")}

@@ -22,7 +22,7 @@ func TestHighDynamicRange(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			in := clip(t, "in.mp4", lavfi+"testsrc2=s=640x360:r=10:d=0.5"+x265+"colorprim=bt2020:transfer="+row.transfer+":colormatrix=bt2020nc"+row.extra)
 			v := open(t, r, in)
-			require.True(t, v.Facts().HDR)
+			require.True(t, v.media.video.colour.hdr())
 			require.Equal(t, "hevc", v.Facts().VideoCodec)
 			m := transcode(t, v, small)
 			for _, tag := range []string{"color_space", "color_transfer", "color_primaries"} {
@@ -45,7 +45,7 @@ func TestHighDynamicRange(t *testing.T) {
 func TestWideColours(t *testing.T) {
 	in := clip(t, "in.mp4", lavfi+quarters+" -vf zscale=pin=bt709:tin=bt709:min=bt709:p=bt2020:t=bt709:m=bt2020nc,format=yuv420p10le"+x265+"colorprim=bt2020:transfer=bt709:colormatrix=bt2020nc")
 	v := open(t, runner(t, Config{}), in)
-	require.False(t, v.Facts().HDR)
+	require.False(t, v.media.video.colour.hdr())
 	m := transcode(t, v, small)
 	require.Equal(t, "bt709", m.video["color_primaries"])
 	require.Equal(t, "bt709", m.video["color_space"])
@@ -64,7 +64,7 @@ func TestScreenRecording(t *testing.T) {
 		in := clip(t, name, lavfi+"testsrc2=s=640x360:r=60:d=3"+pick+" -c:v libx264 -preset ultrafast -pix_fmt yuv444p")
 		v := open(t, r, in)
 		m := transcode(t, v, small)
-		require.LessOrEqual(t, m.FPS, 60.5)
+		require.LessOrEqual(t, m.fps(t), 60.5)
 		require.InDelta(t, v.Facts().Duration.Seconds(), m.Duration.Seconds(), 0.1)
 		for _, at := range []string{"0.255", "0.905", "1.505", "2.505"} { // what stands on the screen then
 			alike(t, frame(t, in, "0", "fps=60,trim=start="+at+",scale=320:180"), frame(t, m.path, "0", "fps=60,trim=start="+at), 8)

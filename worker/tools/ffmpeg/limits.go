@@ -69,7 +69,6 @@ func (m media) facts() Facts {
 	width, height := m.video.shown()
 	f := Facts{
 		Duration: m.duration, Width: width, Height: height, FPS: m.video.rate(), VideoCodec: m.video.codec,
-		HDR: m.video.colour.hdr(), BitRate: m.bitRate(),
 	}
 	if m.audio != nil {
 		f.AudioCodec = m.audio.codec

@@ -28,9 +28,6 @@ type Output struct {
 	MediaType, Ext string
 	Width, Height  int
 	Duration       time.Duration
-	FPS            float64
-	// VideoCodec and AudioCodec are ffmpeg's names; AudioCodec is "" without sound.
-	VideoCodec, AudioCodec string
 	// Remuxed is whether the picture was copied and not encoded.
 	Remuxed bool
 }
@@ -88,11 +85,7 @@ func (v *Video) make(ctx context.Context, p plan, report *progress) (out Output,
 	}
 	out = Output{
 		Preset: p.preset.Name, File: f, Size: made.size, MediaType: outputType, Ext: outputExt,
-		Width: made.video.width, Height: made.video.height, Duration: made.duration, FPS: made.video.rate(),
-		VideoCodec: made.video.codec, Remuxed: p.copyVideo,
-	}
-	if made.audio != nil {
-		out.AudioCodec = made.audio.codec
+		Width: made.video.width, Height: made.video.height, Duration: made.duration, Remuxed: p.copyVideo,
 	}
 	out.SHA256, err = digest(ctx, f, made.size)
 	return out, err

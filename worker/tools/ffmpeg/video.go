@@ -22,9 +22,6 @@ type Facts struct {
 	FPS float64
 	// VideoCodec and AudioCodec are ffmpeg's names, such as h264, hevc, vp9; aac, opus. AudioCodec is "" without sound.
 	VideoCodec, AudioCodec string
-	HDR                    bool
-	// BitRate is of the whole file, bits a second.
-	BitRate int64
 }
 
 // Video is an opened upload: a private folder with a copy of it. It is not safe for concurrent use.
