@@ -135,6 +135,10 @@ func NewRunner(c Config) (*Runner, error) {
 	return r, nil
 }
 
+// CanEncode is whether this ffmpeg can make variants of the codec: some are built without H.265. Transcode refuses
+// what it cannot, and that is no fault of the video.
+func (r *Runner) CanEncode(c Codec) bool { return c == H264 || c == H265 && r.h265 }
+
 // locate gives the absolute path of a program.
 func locate(given, name string) (string, error) {
 	path, err := exec.LookPath(cmp.Or(given, name))

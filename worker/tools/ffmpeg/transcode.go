@@ -39,8 +39,8 @@ func (v *Video) Transcode(ctx context.Context, p Preset, progressed func(share f
 	if err := p.check(); err != nil {
 		return Output{}, fmt.Errorf("transcode: %w", err)
 	}
-	if p.Codec == H265 && !v.r.h265 {
-		return Output{}, fmt.Errorf("transcode: preset %s: %s lacks libx265", p.Name, v.r.cfg.FFmpeg)
+	if !v.r.CanEncode(p.Codec) {
+		return Output{}, fmt.Errorf("transcode: preset %s: %s has no encoder for %s", p.Name, v.r.cfg.FFmpeg, p.Codec)
 	}
 	report := &progress{total: v.media.duration, tell: progressed}
 	plan := v.media.plan(p)

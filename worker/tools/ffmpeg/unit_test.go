@@ -3,6 +3,7 @@ package ffmpeg
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -103,6 +104,26 @@ func TestNewRunner(t *testing.T) {
 	require.NoError(t, os.WriteFile(lacking, []byte("#!/bin/sh\necho libx264 aac png mov,mp4,m4a,3gp,3g2,mj2 matroska,webm filter_units\n"), 0o700))
 	_, err = NewRunner(Config{TempDir: t.TempDir(), FFmpeg: lacking})
 	require.ErrorContains(t, err, "zscale")
+}
+
+// TestWithoutH265 has an ffmpeg that was built without it.
+func TestWithoutH265(t *testing.T) {
+	lacking := filepath.Join(t.TempDir(), "ffmpeg")
+	list := "#!/bin/sh\necho"
+	for _, names := range needed {
+		list += " " + strings.Join(names, " ")
+	}
+	require.NoError(t, os.WriteFile(lacking, []byte(list+"\n"), 0o700))
+	r := runner(t, Config{FFmpeg: lacking})
+	require.True(t, r.CanEncode(H264))
+	require.False(t, r.CanEncode(H265))
+	require.False(t, r.CanEncode("vp9"))
+	v := open(t, r, clip(t, "in.mp4", lavfi+"testsrc2=s=64x64:d=0.2"+x264))
+	_, err := v.Transcode(t.Context(), Preset{Name: "half", Codec: H265, LongEdge: 640}, nil)
+	require.ErrorContains(t, err, "preset half")
+	require.ErrorContains(t, err, "no encoder for h265")
+	require.NotErrorIs(t, err, ErrUnplayable)
+	require.True(t, runner(t, Config{}).CanEncode(H265))
 }
 
 // TestDefaultLimits holds the defaults and the documented configuration together.
