@@ -85,19 +85,37 @@ func reopen(f *os.File) (*os.File, error) {
 
 // spool copies the picture to a file without a name.
 func spool(ctx context.Context, picture io.Reader, c Config) (*os.File, error) {
-	f, err := os.CreateTemp(c.TempDir, "gatehouse-vips-")
+	f, err := nameless(c.TempDir)
 	if err != nil {
-		return nil, err
+		f, err = unnamed(c.TempDir)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("create a file for the picture: %w", err)
 	}
 	defer func() { _ = f.Close() }()
-	if err := os.Remove(f.Name()); err != nil {
-		return nil, err
-	}
 	cancelled := func() error { return context.Cause(ctx) }
 	if _, err := io.Copy(f, io.LimitReader(untilDone{cancelled, picture}, c.MaxBytes+1)); err != nil {
 		return nil, fmt.Errorf("read the picture: %w", err)
 	}
 	return reopen(f)
+}
+
+// nameless makes a file that never has a name, so that a worker that is killed leaves nothing behind. Not every file
+// system can.
+func nameless(dir string) (*os.File, error) {
+	return os.OpenFile(dir, os.O_RDWR|unix.O_TMPFILE, 0o600)
+}
+
+// unnamed makes a file and takes its name away.
+func unnamed(dir string) (*os.File, error) {
+	f, err := os.CreateTemp(dir, "gatehouse-vips-")
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }
 
 // seal makes an output unchangeable: the child lives on and still has its descriptor.
