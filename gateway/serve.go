@@ -124,7 +124,7 @@ func newServer(cfg *configs.Config, db *meta.DB, zones *blob.Zones, registry *pr
 			DB: db, Zones: zones, Log: log, PublicURL: cfg.HTTP.PublicURL, Timeout: cfg.HTTP.RequestTimeout,
 			Links:   &auth.Links{Secret: secret, MaxAge: cfg.Auth.LinkMaxAge},
 			Streams: make(chan struct{}, cfg.HTTP.MaxEventStreams), Closing: closing,
-			Client: httpapi.Client, RequestID: httpapi.RequestID,
+			Client: httpapi.Client, RequestID: httpapi.RequestID, Locale: httpapi.Locale,
 			Intake: door,
 		},
 	}

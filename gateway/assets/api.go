@@ -36,6 +36,8 @@ type API struct {
 	Client func(*fiber.Ctx) string
 	// RequestID tells the id of the request.
 	RequestID func(*fiber.Ctx) string
+	// Locale tells the language that the caller reads.
+	Locale func(*fiber.Ctx) storage.Locale
 }
 
 func (a *API) context(c *fiber.Ctx) (context.Context, context.CancelFunc) {
@@ -53,6 +55,12 @@ func (a *API) actor(c *fiber.Ctx) audit.Actor {
 		Kind: "key", ID: auth.From(c).KeyID, RequestID: strings.Clone(a.RequestID(c)),
 		Address: strings.Clone(a.Client(c)), UserAgent: strings.Clone(c.Get(fiber.HeaderUserAgent)),
 	}
+}
+
+// locale is the language of the sentences in the answer, which it marks as one of several.
+func (a *API) locale(c *fiber.Ctx) storage.Locale {
+	c.Vary(fiber.HeaderAcceptLanguage)
+	return a.Locale(c)
 }
 
 // assetID reads the path's id. What cannot be an id does not exist.

@@ -20,7 +20,7 @@ func (a *API) Get(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return c.JSON(viewOf(v))
+	return c.JSON(viewOf(v, a.locale(c)))
 }
 
 // Delete is DELETE /assets/{id}: the asset ends at once, its bytes go with the next sweep when no other asset

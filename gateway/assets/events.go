@@ -73,7 +73,7 @@ func (a *API) Events(c *fiber.Ctx) error {
 	c.Set(fiber.HeaderContentType, "text/event-stream")
 	c.Set(fiber.HeaderCacheControl, "no-store")
 	c.Set("X-Accel-Buffering", "no") // nginx passes each event on at once
-	s := eventStream{api: a, tenant: v.TenantID, asset: id, after: after}
+	s := eventStream{api: a, tenant: v.TenantID, asset: id, after: after, locale: a.locale(c)}
 	c.Context().SetBodyStreamWriter(func(w *bufio.Writer) {
 		defer func() { <-a.Streams }()
 		defer func() {
@@ -95,6 +95,7 @@ type eventStream struct {
 	tenant string
 	asset  string
 	after  int64
+	locale storage.Locale
 }
 
 // run writes events until the asset is final or the client has gone, which only a failing write shows. Its error is
@@ -144,27 +145,41 @@ func (s *eventStream) news(w *bufio.Writer) (n int, done bool, err error) {
 		return 0, false, err
 	}
 	for _, e := range events {
-		if err := writeEvent(w, e.ID, string(e.Kind), eventBody(e, v, deleted)); err != nil {
+		if err := writeEvent(w, e.ID, string(e.Kind), eventBody(e, v, deleted, s.locale)); err != nil {
 			return n, false, err
 		}
 		s.after = e.ID
 	}
 	n = len(events)
 	if n == 0 && (deleted || final(v)) {
-		return n, true, writeEvent(w, s.after, "end", eventBody(meta.Event{Data: "{}"}, v, deleted))
+		return n, true, writeEvent(w, s.after, "end", eventBody(meta.Event{Data: "{}"}, v, deleted, s.locale))
 	}
 	return n, false, nil
 }
 
-func eventBody(e meta.Event, v meta.AssetView, deleted bool) map[string]any {
-	body := map[string]any{"data": json.RawMessage(e.Data), "asset": nil}
+func eventBody(e meta.Event, v meta.AssetView, deleted bool, l storage.Locale) map[string]any {
+	body := map[string]any{"data": dataOf(e, l), "asset": nil}
 	if e.At != 0 {
 		body["at"] = e.At.Time()
 	}
 	if !deleted {
-		body["asset"] = viewOf(v)
+		body["asset"] = viewOf(v, l)
 	}
 	return body
+}
+
+// dataOf is what the event recorded, with the sentence of a failure in the caller's language.
+func dataOf(e meta.Event, l storage.Locale) any {
+	raw := json.RawMessage(e.Data)
+	var data map[string]any
+	if e.Kind != storage.EventMedia || json.Unmarshal(raw, &data) != nil {
+		return raw
+	}
+	slug, _ := data["reason"].(string)
+	if r, ok := storage.MediaReason(slug); ok {
+		data["error"] = r.In(l)
+	}
+	return data
 }
 
 func writeEvent(w *bufio.Writer, id int64, kind string, body any) error {

@@ -42,8 +42,9 @@ func (a *API) List(c *fiber.Ctx) error {
 		next := meta.EncodeCursor(list[limit-1].ID)
 		page.NextCursor = &next
 	}
+	locale := a.locale(c)
 	for _, v := range list {
-		page.Items = append(page.Items, viewOf(v))
+		page.Items = append(page.Items, viewOf(v, locale))
 	}
 	return c.JSON(page)
 }

@@ -29,7 +29,7 @@ func (a *API) Upload(c *fiber.Ctx) error {
 		c.Set("Idempotent-Replayed", "true")
 	}
 	c.Location("/api/v1/assets/" + receipt.Asset.ID)
-	return c.Status(status).JSON(viewOf(receipt.Asset))
+	return c.Status(status).JSON(viewOf(receipt.Asset, a.locale(c)))
 }
 
 // uploadOf reads the request up to the first byte of its file. With an error, what it returns says who asked.

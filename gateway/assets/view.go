@@ -36,7 +36,7 @@ type Scan struct {
 type Media struct {
 	Status   storage.MediaStatus `json:"status"`
 	Progress float64             `json:"progress"`
-	// Error is a sentence, Reason its slug.
+	// Error is a sentence in the language of the request, Reason its slug.
 	Error  *string `json:"error"`
 	Reason *string `json:"reason"`
 	// Width and Height are in pixels, as shown.
@@ -61,7 +61,7 @@ type Variant struct {
 	Size      int64  `json:"size"`
 }
 
-func viewOf(v meta.AssetView) Asset {
+func viewOf(v meta.AssetView, l storage.Locale) Asset {
 	out := Asset{
 		ID: v.ID, Name: v.Name, Category: v.Category, MediaType: v.MediaType, Size: v.Size, SHA256: v.SHA256,
 		State: v.State, Duplicate: v.Duplicate, CreatedAt: v.CreatedAt.Time(), UpdatedAt: max(v.UpdatedAt, v.Blob.UpdatedAt).Time(),
@@ -69,7 +69,7 @@ func viewOf(v meta.AssetView) Asset {
 			Status: v.Blob.ScanStatus, Signature: optional(v.Blob.ScanSignature),
 			Engine: optional(v.Blob.ScanEngine), Database: optional(v.Blob.ScanDatabase),
 		},
-		Media: mediaOf(v),
+		Media: mediaOf(v, l),
 	}
 	if at := v.Blob.ScannedAt.Time(); !at.IsZero() {
 		out.Scan.ScannedAt = &at
@@ -78,11 +78,11 @@ func viewOf(v meta.AssetView) Asset {
 }
 
 // mediaOf tells nothing of the content of what is not available.
-func mediaOf(v meta.AssetView) Media {
+func mediaOf(v meta.AssetView, l storage.Locale) Media {
 	b := v.Blob
 	m := Media{
-		Status: b.MediaStatus, Progress: b.MediaProgress, Error: optional(b.MediaError), Reason: optional(b.MediaReason),
-		Variants: []Variant{},
+		Status: b.MediaStatus, Progress: b.MediaProgress,
+		Error: optional(mediaSentence(b.MediaReason, b.MediaError, l)), Reason: optional(b.MediaReason), Variants: []Variant{},
 	}
 	if v.State != storage.AssetAvailable {
 		return m
@@ -95,6 +95,15 @@ func mediaOf(v meta.AssetView) Media {
 		m.Variants = append(m.Variants, Variant{x.Preset, x.MediaType, x.Width, x.Height, x.Size})
 	}
 	return m
+}
+
+// mediaSentence says why there are no variants. stored is what the worker wrote, in English: it is for reasons that only
+// newer workers know.
+func mediaSentence(slug, stored string, l storage.Locale) string {
+	if r, ok := storage.MediaReason(slug); ok {
+		return r.In(l)
+	}
+	return stored
 }
 
 // optional makes null of what is not known.

@@ -59,7 +59,7 @@ func TestEveryCodeHasAnAnswer(t *testing.T) {
 		}
 		// With nothing but the code, both are whole sentences; METHOD_NOT_ALLOWED always has its detail.
 		e := storage.Refuse(code, storage.Details{"method": "PUT"})
-		english, chinese := a.sentence(e, English), a.sentence(e, Chinese)
+		english, chinese := a.sentence(e, storage.LocaleEnglish), a.sentence(e, storage.LocaleChinese)
 		require.True(t, strings.HasSuffix(english, "."), english)
 		require.True(t, strings.HasSuffix(chinese, "。"), chinese)
 		for _, s := range []string{english, chinese} {
@@ -138,8 +138,8 @@ func TestSentences(t *testing.T) {
 		{storage.Refuse(storage.CodeExtensionNotAllowed, storage.Details{"extension": "{size}[x]"}), "Files with this extension are not accepted: {size}[x].", "不接受此扩展名的文件：{size}[x]。"},
 	}
 	for _, tt := range tests {
-		require.Equal(t, tt.english, answers[tt.err.Code].sentence(tt.err, English))
-		require.Equal(t, tt.chinese, answers[tt.err.Code].sentence(tt.err, Chinese))
+		require.Equal(t, tt.english, answers[tt.err.Code].sentence(tt.err, storage.LocaleEnglish))
+		require.Equal(t, tt.chinese, answers[tt.err.Code].sentence(tt.err, storage.LocaleChinese))
 	}
 }
 
@@ -182,12 +182,13 @@ func TestRefusalOf(t *testing.T) {
 }
 
 func TestLocaleOf(t *testing.T) {
-	tests := map[string]Locale{
-		"": English, "en": English, "zh": Chinese, "zh-CN": Chinese, "zh-Hans": Chinese, "zh-Hans-CN": Chinese, "zh-SG": Chinese,
-		"zh-TW": Chinese, "zh-Hant": Chinese, "zh-HK,zh;q=0.9": Chinese,
-		"zh-CN,zh;q=0.9,en;q=0.8": Chinese, "en-US,en;q=0.9,zh-CN;q=0.8": English, "zh-CN;q=0.5, en": English,
-		"de": English, "de,zh-CN;q=0.5": Chinese, "fr-FR,fr;q=0.9": English, "*": English,
-		"zh;q=0": English, "zh;q=0, en;q=0": English, "nonsense;;;": English, strings.Repeat("zh,", 1000): English,
+	const english, chinese = storage.LocaleEnglish, storage.LocaleChinese
+	tests := map[string]storage.Locale{
+		"": english, "en": english, "zh": chinese, "zh-CN": chinese, "zh-Hans": chinese, "zh-Hans-CN": chinese, "zh-SG": chinese,
+		"zh-TW": chinese, "zh-Hant": chinese, "zh-HK,zh;q=0.9": chinese,
+		"zh-CN,zh;q=0.9,en;q=0.8": chinese, "en-US,en;q=0.9,zh-CN;q=0.8": english, "zh-CN;q=0.5, en": english,
+		"de": english, "de,zh-CN;q=0.5": chinese, "fr-FR,fr;q=0.9": english, "*": english,
+		"zh;q=0": english, "zh;q=0, en;q=0": english, "nonsense;;;": english, strings.Repeat("zh,", 1000): english,
 	}
 	for header, want := range tests {
 		require.Equal(t, want, LocaleOf(header), header)
@@ -198,7 +199,7 @@ func FuzzLocaleOf(f *testing.F) {
 	f.Add("zh-CN,zh;q=0.9,en;q=0.8")
 	f.Add("*;q=0")
 	f.Fuzz(func(t *testing.T, header string) {
-		if l := LocaleOf(header); l != English && l != Chinese {
+		if l := LocaleOf(header); l != storage.LocaleEnglish && l != storage.LocaleChinese {
 			t.Fatal(l)
 		}
 	})

@@ -123,6 +123,13 @@ func TestOpenAPIListsEveryCode(t *testing.T) {
 	require.ElementsMatch(t, declared, codesOf(document(t).Components.Schemas["Code"].Value))
 }
 
+func TestOpenAPIListsEveryReasonOfMedia(t *testing.T) {
+	reason := document(t).Components.Schemas["Media"].Value.Properties["reason"].Value
+	for _, r := range storage.MediaReasons() {
+		require.Contains(t, reason.Description, "`"+r.Slug+"`")
+	}
+}
+
 // TestOpenAPIGivesEachCodeItsStatus holds every refusal of the document against THE table of errors.
 func TestOpenAPIGivesEachCodeItsStatus(t *testing.T) {
 	listed := map[storage.Code]bool{}

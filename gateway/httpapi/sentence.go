@@ -10,16 +10,13 @@ import (
 )
 
 // sentence writes the error for people.
-func (a answer) sentence(e *storage.Error, l Locale) string {
+func (a answer) sentence(e *storage.Error, l storage.Locale) string {
 	template, reason := a.english, ""
-	if l == Chinese {
+	if l == storage.LocaleChinese {
 		template = a.chinese
 	}
 	if e.Reason != nil {
-		reason = e.Reason.English
-		if l == Chinese {
-			reason = e.Reason.Chinese
-		}
+		reason = e.Reason.In(l)
 	}
 	var out strings.Builder
 	for template != "" {
