@@ -3,6 +3,7 @@ package ffmpeg
 import (
 	"cmp"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -48,6 +49,8 @@ type Config struct {
 	Nice int
 	// Require refuses to run where the kernel lacks Landlock or seccomp.
 	Require bool
+	// Log gets what is wrong but ends no work; nil means the default logger.
+	Log *slog.Logger
 }
 
 // Limits bound one video. A 0 means the default.
@@ -105,12 +108,13 @@ func NewRunner(c Config) (*Runner, error) {
 	c.Concurrency = cmp.Or(c.Concurrency, 1)
 	c.Threads = cmp.Or(c.Threads, min(4, runtime.NumCPU()))
 	c.Nice = cmp.Or(c.Nice, 19)
+	c.Log = cmp.Or(c.Log, slog.Default())
 	c.Limits = c.Limits.withDefaults()
 	if err := c.Limits.check(); err != nil {
 		return nil, fmt.Errorf("ffmpeg: %w", err)
 	}
 	if c.Concurrency < 0 || c.Threads < 0 || c.Nice < 0 {
-		return nil, fmt.Errorf("ffmpeg: a negative number in %+v", c)
+		return nil, fmt.Errorf("ffmpeg: concurrency %d, threads %d or niceness %d is negative", c.Concurrency, c.Threads, c.Nice)
 	}
 	var err error
 	if c.TempDir, err = filepath.Abs(c.TempDir); err != nil {

@@ -138,6 +138,25 @@ func TestDefaultLimits(t *testing.T) {
 	}, Limits{}.withDefaults())
 }
 
+// TestOpenRemovesLeftovers has a worker that was killed just before this one started.
+func TestOpenRemovesLeftovers(t *testing.T) {
+	dir := t.TempDir()
+	left := filepath.Join(dir, folderPrefix+"left")
+	require.NoError(t, os.Mkdir(left, 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(left, inputName), []byte("upload"), 0o600))
+	r := runner(t, Config{TempDir: dir})
+	require.DirExists(t, left, "it could be one that is just being made")
+	in := clip(t, "in.mp4", lavfi+"testsrc2=s=64x64:d=0.2"+x264)
+	long := time.Now().Add(-time.Hour)
+	inUse := open(t, r, in)
+	for _, path := range []string{left, inUse.folder.Path} {
+		require.NoError(t, os.Chtimes(path, long, long))
+	}
+	open(t, r, in)
+	require.NoDirExists(t, left)
+	require.FileExists(t, inUse.in.path)
+}
+
 func TestImpossiblePresets(t *testing.T) {
 	for _, p := range []Preset{
 		{}, {Codec: "vp9", LongEdge: 640}, {Codec: H264}, {Codec: H264, LongEdge: 1}, {Codec: H264, LongEdge: 99999}, {Codec: H264, LongEdge: 640, CRF: 99},

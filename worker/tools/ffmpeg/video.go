@@ -39,6 +39,10 @@ const inputName = "input"
 
 // Open copies the source into a private folder, finds out what it is and checks it against the limits.
 func (r *Runner) Open(ctx context.Context, source io.Reader) (v *Video, err error) {
+	// A worker that is restarted at once is too early for what it left behind; it holds gigabytes.
+	if err := sandbox.RemoveLeftovers(r.cfg.TempDir, folderPrefix); err != nil {
+		r.cfg.Log.WarnContext(ctx, "cannot remove what a killed worker left behind", "error", err)
+	}
 	folder, err := sandbox.NewFolder(r.cfg.TempDir, folderPrefix)
 	if err != nil {
 		return nil, fmt.Errorf("open video: %w", err)

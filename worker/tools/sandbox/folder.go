@@ -43,7 +43,8 @@ func (f *Folder) Remove() error {
 	return errors.Join(os.RemoveAll(f.Path), f.lock.Close())
 }
 
-// RemoveLeftovers removes the folders in dir that killed workers left behind.
+// RemoveLeftovers removes the folders in dir that killed workers left behind, a minute and more ago. It costs a look
+// into dir when there are none, and may be called while others work there.
 func RemoveLeftovers(dir, prefix string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
