@@ -43,7 +43,7 @@ func FuzzProgress(f *testing.F) {
 	f.Add([]byte("out_time_us=100\nprogress=continue\n"), int64(time.Second))
 	f.Fuzz(func(t *testing.T, text []byte, total int64) {
 		last := 0.0
-		p := &progress{total: time.Duration(total), tell: func(s float64) {
+		p := &progress{total: time.Duration(total), upTo: encodeShare, tell: func(s float64) {
 			require.True(t, s > last && s <= 1, "%v after %v", s, last)
 			last = s
 		}}

@@ -9,10 +9,19 @@ import (
 // maxProgressLine is longer than any line of ffmpeg's.
 const maxProgressLine = 256
 
+// Shares of the work. A copy is done in no time, or fails and has all the encoding follow; the last hundredth is for
+// what comes after the last frame.
+const (
+	copyShare   = 0.05
+	encodeShare = 0.99
+)
+
 // progress reads what ffmpeg writes under -progress and tells the share that is done: never less than before, and 1
 // only by done.
 type progress struct {
 	total time.Duration
+	// upTo is the share that is done with the last frame.
+	upTo  float64
 	tell  func(share float64) // may be nil
 	line  []byte
 	share float64
@@ -51,9 +60,11 @@ func (p *progress) read(line []byte) {
 	if p.total <= 0 {
 		return
 	}
-	// The last hundredth is for what comes after the last frame.
-	p.advance(min(0.99, float64(p.at)/float64(p.total)))
+	p.advance(p.upTo * min(1, float64(p.at)/float64(p.total)))
 }
+
+// again begins anew, with a run up to another share.
+func (p *progress) again(upTo float64) { p.at, p.line, p.upTo = 0, nil, upTo }
 
 func (p *progress) done() { p.advance(1) }
 

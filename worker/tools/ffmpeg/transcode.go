@@ -42,11 +42,15 @@ func (v *Video) Transcode(ctx context.Context, p Preset, progressed func(share f
 	if !v.r.CanEncode(p.Codec) {
 		return Output{}, fmt.Errorf("transcode: preset %s: %s has no encoder for %s", p.Name, v.r.cfg.FFmpeg, p.Codec)
 	}
-	report := &progress{total: v.media.duration, tell: progressed}
+	report := &progress{total: v.media.duration, tell: progressed, upTo: encodeShare}
 	plan := v.media.plan(p)
+	if plan.copyVideo {
+		report.upTo = copyShare
+	}
 	out, err := v.make(ctx, plan, report)
 	if err != nil && plan.copyVideo && errors.Is(err, ErrUnplayable) {
 		// What cannot be copied into an honest MP4 can often be decoded.
+		report.again(encodeShare)
 		out, err = v.make(ctx, plan.encoded(), report)
 	}
 	if err != nil {

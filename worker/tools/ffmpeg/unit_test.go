@@ -42,7 +42,7 @@ func TestFit(t *testing.T) {
 
 func TestProgress(t *testing.T) {
 	var told []float64
-	p := &progress{total: 10 * time.Second, tell: func(s float64) { told = append(told, s) }}
+	p := &progress{total: 10 * time.Second, upTo: 1, tell: func(s float64) { told = append(told, s) }}
 	for _, text := range []string{
 		"frame=1\nout_time_us=N/A\n", "out_time_us=-5\n", "out_time_us=1000", "000\nout_time_us=500000\n",
 		"out_time_us=99999999999999999999\n", "out_time_us=9223372036854775807\n", "out_time_us=5000000\r\nout_time=x\n",
@@ -54,7 +54,24 @@ func TestProgress(t *testing.T) {
 	}
 	p.done()
 	p.done()
-	require.Equal(t, []float64{0.1, 0.5, 0.99, 1}, told)
+	require.Equal(t, []float64{0.1, 0.5, 1}, told)
+}
+
+// A copy that fails after its last frame leaves nearly all of the progress to the encoding.
+func TestProgressOfAFailedCopy(t *testing.T) {
+	var told []float64
+	p := &progress{total: 10 * time.Second, upTo: copyShare, tell: func(s float64) { told = append(told, s) }}
+	for _, run := range []string{"out_time_us=5000000\n", "out_time_us=10000000\nprogress=e"} {
+		_, err := p.Write([]byte(run))
+		require.NoError(t, err)
+	}
+	p.again(encodeShare)
+	for _, run := range []string{"out_time_us=100000\n", "out_time_us=5000000\n", "out_time_us=11000000\n"} {
+		_, err := p.Write([]byte(run))
+		require.NoError(t, err)
+	}
+	p.done()
+	require.InDeltaSlice(t, []float64{0.025, 0.05, 0.495, 0.99, 1}, told, 1e-9)
 }
 
 func TestConstantRate(t *testing.T) {
