@@ -26,6 +26,7 @@ func (l *loader) checkMedia(c *Config) {
 	l.presetNames("images.presets", imagePresetNames(c), 16)
 	for _, p := range c.Images.Presets {
 		const key = "images.presets"
+		l.must(p.Name != posterName, key, "the name poster is taken by the still picture of every video")
 		l.must(p.LongEdge >= 16 && p.LongEdge <= 16383, key, "a long_edge of 16 to 16383 (the largest WebP) is allowed")
 		l.must(p.Format == "" || p.Format == FormatWebP || p.Format == FormatAVIF, key, "a format of webp or avif is expected")
 		l.must(p.Quality >= 0 && p.Quality <= 100, key, "a quality of 1 to 100 is allowed")

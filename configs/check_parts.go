@@ -125,7 +125,8 @@ func (l *loader) checkPlans(c *Config) {
 			"all (or nothing) or variants_only is expected")
 		l.known(key+".image_presets", plan.ImagePresets, imagePresetNames(c))
 		l.known(key+".video_presets", plan.VideoPresets, videoPresetNames(c))
-		l.must(!plan.Transcoding || len(plan.VideoPresets) > 0, key+".video_presets", "at least one preset is expected when transcoding is on")
+		l.must(plan.Serve != ServeVariantsOnly || plan.Transcoding || !slices.Contains(plan.Categories, "video"), key+".serve",
+			"all is expected, or transcoding: without it a video has no variants, and nothing of it could be read")
 		l.must(plan.UpgradeURL == "" || isWebURL(plan.UpgradeURL), key+".upgrade_url",
 			"an http or https URL is expected, or nothing")
 	}

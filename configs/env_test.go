@@ -39,7 +39,7 @@ var otherValue = map[string]string{
 	"plans.*.upgrade_url":        "https://example.com/plans",
 	"images.presets":             "big=1000,small=100/avif",
 	"videos.presets":             "h264=1280,small=640,h265=1920/h265",
-	"plans.*.serve":              "variants_only",
+	"plans.*.serve":              "",
 	"plans.*.image_presets":      "w640,w320",
 	"plans.*.video_presets":      "h264,h265",
 	"auth.link_secret":           strings.Repeat("k", 32),

@@ -82,7 +82,7 @@ func TestRefusedFiles(t *testing.T) {
 		"video codec":            {"videos: {presets: [{name: h264, long_edge: 1920, codec: vp9}]}", "videos.presets = "},
 		"plan's image preset":    {"plans: {free: {image_presets: [w9]}}", "plans.free.image_presets = "},
 		"plan's video preset":    {"plans: {free: {video_presets: [av1]}}", "plans.free.video_presets = "},
-		"transcoding to nothing": {"plans: {pro: {video_presets: []}}", "plans.pro.video_presets"},
+		"videos nobody can read": {"plans: {free: {serve: variants_only}}", "plans.free.serve = "},
 		"plan serves":            {"plans: {free: {serve: originals}}", "plans.free.serve = "},
 		"no presets":             {"images: {presets: []}", "images.presets ("},
 		"lease and heartbeat":    {"tasks: {lease: 20s}", `tasks.lease = "20s"`},

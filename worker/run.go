@@ -34,6 +34,9 @@ func (runCmd) Run(ctx context.Context, c *cli) error {
 		return err
 	}
 	log := boot.Logger(cfg)
+	if err := checkWalls(cfg, log); err != nil {
+		return err
+	}
 	db, zones, closeStore, err := openStore(ctx, cfg, log)
 	if err != nil {
 		return err
@@ -52,9 +55,6 @@ func (runCmd) Run(ctx context.Context, c *cli) error {
 
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	if err := checkWalls(cfg, log); err != nil {
-		return err
-	}
 	deps, err := jobDeps(cfg, db, zones, scanner, log)
 	if err != nil {
 		return err

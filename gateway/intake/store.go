@@ -172,11 +172,8 @@ func (in *Intake) link(ctx context.Context, up Upload, c *Candidate, digest stri
 				return fmt.Errorf("enqueue rescan: %w", err)
 			}
 		}
-		if kind, ok := storage.MediaTask(b.Category); ok && mediaOpen(b) {
-			// Its job stopped when the last asset on the blob was deleted; one that is still open makes this a no-op.
-			if _, err := tx.Enqueue(meta.BlobTask(kind, up.TenantID, digest)); err != nil {
-				return fmt.Errorf("enqueue the variants: %w", err)
-			}
+		if err := in.resumeMedia(tx, b); err != nil {
+			return err
 		}
 		done = true
 		return in.Ledger.Settle(tx, r, 0)
@@ -319,9 +316,29 @@ func stale(b meta.Blob, current string) bool {
 	return b.ScanStatus == storage.ScanPending || (current != "" && b.ScanDatabase != current)
 }
 
-// mediaOpen reports whether the variants of a clean blob are still to be made.
-func mediaOpen(b meta.Blob) bool {
-	return b.ScanStatus == storage.ScanClean && (b.MediaStatus == storage.MediaPending || b.MediaStatus == storage.MediaRunning)
+// resumeMedia queues the variants of a clean blob that are still to be made: their job stopped when the last asset on
+// the blob was deleted, or failed for a reason that is not the file's. A task that is open makes this a no-op.
+func (in *Intake) resumeMedia(tx *meta.Tx, b meta.Blob) error {
+	kind, ok := storage.MediaTask(b.Category)
+	if !ok || b.ScanStatus != storage.ScanClean {
+		return nil
+	}
+	switch b.MediaStatus {
+	case storage.MediaPending, storage.MediaRunning:
+	case storage.MediaFailed:
+		if !storage.MediaMayRetry(b.MediaReason) {
+			return nil
+		}
+		if err := tx.Tenant(b.TenantID).SetMedia(b.SHA256, b.Revision, storage.MediaPending, 0, nil); err != nil {
+			return fmt.Errorf("make the variants anew: %w", err)
+		}
+	default:
+		return nil
+	}
+	if _, err := tx.Enqueue(meta.BlobTask(kind, b.TenantID, b.SHA256)); err != nil {
+		return fmt.Errorf("enqueue the variants: %w", err)
+	}
+	return nil
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

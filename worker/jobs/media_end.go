@@ -87,6 +87,10 @@ func faultOf(err error) *storage.Reason {
 
 // trouble classifies an error of a tool: what is the file's fault no further attempt mends.
 func (w *making) trouble(what string, err error) error {
+	if errors.Is(err, vips.ErrTimeout) && w.run.Task().Attempts > 1 {
+		// Once may be a busy machine. A picture that hangs its decoder must not hold a place again and again.
+		err = &vips.Undecodable{Reason: storage.ReasonPictureTooCostly, Detail: err.Error()}
+	}
 	if faultOf(err) != nil {
 		return Permanent(fmt.Errorf("%s: %w", what, err))
 	}

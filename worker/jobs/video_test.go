@@ -3,6 +3,8 @@ package jobs_test
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"io"
 	"os"
 	"slices"
 	"testing"
@@ -14,6 +16,7 @@ import (
 	"gatehouse/storage"
 	"gatehouse/storage/blob"
 	"gatehouse/storage/meta"
+	"gatehouse/storage/meta/metatest"
 	"gatehouse/worker/jobs"
 	"gatehouse/worker/mediatest"
 	"gatehouse/worker/tools/ffmpeg"
@@ -184,4 +187,59 @@ func TestVideoJobStopsWhenNobodyWantsTheVariants(t *testing.T) {
 		require.Greater(t, row.MediaProgress, 0.02, "progress was told while it ran")
 		b.requireExactLedger(t)
 	})
+}
+
+func TestPlanThatNamesNoPresetOfThisWorkerIsTold(t *testing.T) {
+	onEach(t, func(t *testing.T, b *bench) {
+		b.withVideos(t, ffmpeg.Limits{})
+		b.plan(t, quota.Spec{Transcoding: true, VideoPresets: []string{"av1"}, ImagePresets: []string{"huge"}})
+		_, film := b.cleanVideo(t, clip(t, mediatest.Plain))
+		require.True(t, jobs.IsPermanent(b.attempt(t, storage.TaskVideo, film)))
+		_, picture := b.cleanPicture(t, photo(t, 77))
+		require.True(t, jobs.IsPermanent(b.attempt(t, storage.TaskImage, picture)))
+		for _, digest := range []string{film, picture} {
+			require.Equal(t, "failed "+storage.ReasonMediaFailed.Slug, string(b.blob(t, digest).MediaStatus)+" "+b.blob(t, digest).MediaReason)
+		}
+		// A plan older than the presets names none: its videos become what plays everywhere.
+		b.plan(t, quota.Spec{Transcoding: true})
+		b.queue(t, storage.TaskVideo, film)
+		require.NoError(t, b.attempt(t, storage.TaskVideo, film))
+		require.Equal(t, []string{"h264", "poster", "small"}, b.presetsOf(t, film))
+		b.requireExactLedger(t)
+	})
+}
+
+// A store that is away while a variant is to be stored: the work waits and is not done again.
+func TestVariantWaitsForAStoreThatIsAway(t *testing.T) {
+	b := newBench(t, metatest.SQLite(t), func() *blob.Zones {
+		zones, err := blob.Open(context.Background(), blob.Config{Driver: blob.DriverDisk, Root: t.TempDir()})
+		require.NoError(t, err)
+		return zones
+	}())
+	b.withVideos(t, ffmpeg.Limits{})
+	_, digest := b.cleanVideo(t, clip(t, mediatest.Plain))
+	away := &awayBucket{Bucket: b.zones.Clean, failures: 2}
+	b.zones.Clean = away
+	require.NoError(t, b.attempt(t, storage.TaskVideo, digest))
+	require.Zero(t, away.failures)
+	require.Equal(t, []string{"h264", "poster", "small"}, b.presetsOf(t, digest))
+	task, err := b.db.Tenant(context.Background(), b.tenant).TasksAbout(digest)
+	require.NoError(t, err)
+	require.Equal(t, 1, task[0].Attempts)
+	b.requireExactLedger(t)
+}
+
+// awayBucket is a real bucket that is away for the next puts.
+type awayBucket struct {
+	blob.Bucket
+	failures int
+}
+
+func (a *awayBucket) Put(ctx context.Context, key string, r io.Reader, size int64, o blob.PutOptions) error {
+	if a.failures > 0 {
+		a.failures--
+		_, _ = io.CopyN(io.Discard, r, size/2) // it took a part before it went
+		return fmt.Errorf("put %s: %w", key, blob.ErrUnavailable)
+	}
+	return a.Bucket.Put(ctx, key, r, size, o)
 }
