@@ -232,6 +232,7 @@ func TestEndOfContextKillsTheGroup(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, theirs.Close())
 			left, child := readPID(t, out), readPID(t, out)
+			require.Equal(t, child, c.Pid())
 			require.NoError(t, unix.Kill(left, 0))
 			cause := end(c, cancel)
 			ended := ends(t, c)

@@ -37,6 +37,7 @@ var errNotReady = errors.New("the child ended before its walls stood")
 // Child is a started program. Its methods are safe for concurrent use.
 type Child struct {
 	cancel context.CancelCauseFunc
+	pid    int
 	stderr *complaint
 	done   chan struct{}
 	err    error
@@ -60,6 +61,9 @@ func Start(ctx context.Context, r Rules, p Program) (*Child, error) {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		cmd, report, err := c.launch(ctx, r, p)
+		if err == nil {
+			c.pid = cmd.Process.Pid
+		}
 		started <- err
 		if err == nil {
 			c.err = c.await(ctx, cmd, report, r)
@@ -79,6 +83,9 @@ func (c *Child) Wait() error {
 
 // Kill ends the child and whatever it started; Wait says when they are gone.
 func (c *Child) Kill() { c.cancel(errKilled) }
+
+// Pid is the number of its process, which may be another's after Wait.
+func (c *Child) Pid() int { return c.pid }
 
 // Stderr is the beginning and the end of the error output so far; complete after Wait. It may quote foreign bytes.
 func (c *Child) Stderr() string { return c.stderr.String() }

@@ -343,7 +343,7 @@ func TestNextJob(t *testing.T) {
 		for range 3 {
 			webps(t, r, picture, small...)
 			require.Len(t, r.pool.idle, 1)
-			require.NoError(t, unix.Kill(r.pool.idle[0].pid, syscall.SIGKILL))
+			require.NoError(t, unix.Kill(r.pool.idle[0].process.Pid(), syscall.SIGKILL))
 		}
 	})
 }
@@ -364,7 +364,7 @@ func TestPool(t *testing.T) {
 		}
 		require.Len(t, r.pool.idle, 1)
 		require.Equal(t, owner, r.pool.idle[0].owner)
-		return r.pool.idle[0].pid
+		return r.pool.idle[0].process.Pid()
 	}
 	a := pid("a")
 	require.Equal(t, a, pid("a"))

@@ -26,7 +26,6 @@ type child struct {
 	owner   string
 	process *sandbox.Child
 	conn    *net.UnixConn
-	pid     int
 	jobs    int
 	timer   *time.Timer
 }
@@ -78,50 +77,26 @@ func socketPair() (*net.UnixConn, *os.File, error) {
 	return conn.(*net.UnixConn), theirs, nil
 }
 
-// hello waits until the child is ready, and learns from the kernel which process that is.
+// hello waits until the child is ready: until then it may still set its own limits.
 func (c *child) hello() error {
-	raw, err := c.conn.SyscallConn()
-	if err != nil {
-		return err
-	}
-	credentials := func(on int) error {
-		var set error
-		err := raw.Control(func(fd uintptr) { set = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PASSCRED, on) })
-		return errors.Join(err, set)
-	}
-	if err := credentials(1); err != nil {
-		return err
-	}
-	rights := make([]byte, unix.CmsgSpace(unix.SizeofUcred))
-	_, n, _, _, err := c.conn.ReadMsgUnix(make([]byte, maxMessage), rights)
-	if err != nil {
-		return err
-	}
-	messages, err := unix.ParseSocketControlMessage(rights[:n])
-	if err != nil || len(messages) != 1 {
-		return fmt.Errorf("%d credentials: %w", len(messages), err)
-	}
-	who, err := unix.ParseUnixCredentials(&messages[0])
-	if err != nil {
-		return err
-	}
-	c.pid = int(who.Pid)
-	return credentials(0)
+	_, err := c.receive()
+	return err
 }
 
 // limitCPU bounds the processor time from now on; the child itself may not.
 func (c *child) limitCPU(seconds uint64) error {
+	pid := c.process.Pid()
 	var used unix.Timespec
-	processClock := int32(^c.pid<<3 | 2) // CPUCLOCK_SCHED in the kernel's posix-timers
+	processClock := int32(^pid<<3 | 2) // CPUCLOCK_SCHED in the kernel's posix-timers
 	if err := unix.ClockGettime(processClock, &used); err != nil {
 		return fmt.Errorf("read the decoder's processor time: %w", err)
 	}
 	var limit unix.Rlimit
-	if err := unix.Prlimit(c.pid, unix.RLIMIT_CPU, nil, &limit); err != nil {
+	if err := unix.Prlimit(pid, unix.RLIMIT_CPU, nil, &limit); err != nil {
 		return fmt.Errorf("read the decoder's limit: %w", err)
 	}
 	limit.Cur = min(limit.Max, uint64(used.Sec)+1+seconds)
-	if err := unix.Prlimit(c.pid, unix.RLIMIT_CPU, &limit, nil); err != nil {
+	if err := unix.Prlimit(pid, unix.RLIMIT_CPU, &limit, nil); err != nil {
 		return fmt.Errorf("limit the decoder's processor time: %w", err)
 	}
 	return nil
