@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"encoding/base64"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -13,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"gatehouse/e2e/rig"
+	"gatehouse/storage"
 	"gatehouse/worker/mediatest"
 )
 
@@ -188,10 +190,40 @@ func TestVideoOverALimitFailsWithAReasonAndKeepsItsOriginal(t *testing.T) {
 	a := clip(t, c, v)
 	a = c.Await(a.ID, patience, rig.Ready)
 	require.Equal(t, "available failed video_too_long", a.State+" "+a.Media.Status+" "+a.Media.Reason)
-	require.NotEmpty(t, a.Media.Error)
+	require.Equal(t, storage.ReasonVideoTooLong.English, a.Media.Error)
+	chinese := *c
+	chinese.HTTP = &http.Client{Transport: speaking("zh-CN")}
+	requireTold(t, &chinese, a.ID, storage.ReasonVideoTooLong)
+	require.Equal(t, storage.ReasonVideoTooLong.Chinese, clip(t, &chinese, v).Media.Error, "the same bytes again")
 	original, err := c.Bytes("/api/v1/assets/" + a.ID + "/content")
 	require.NoError(t, err)
 	content, err := os.ReadFile(v.Path)
 	require.NoError(t, err)
 	require.True(t, bytes.Equal(content, original))
+}
+
+// speaking asks for answers in a language.
+type speaking string
+
+func (language speaking) RoundTrip(req *http.Request) (*http.Response, error) {
+	req = req.Clone(req.Context())
+	req.Header.Set("Accept-Language", string(language))
+	return http.DefaultTransport.RoundTrip(req)
+}
+
+// requireTold looks for the Chinese sentence wherever an asset is shown.
+func requireTold(t *testing.T, c *rig.Client, id string, why storage.Reason) {
+	t.Helper()
+	var one rig.Asset
+	require.NoError(t, c.Get("/api/v1/assets/"+id, &one))
+	require.Equal(t, why.Chinese, one.Media.Error)
+	var page struct {
+		Items []rig.Asset `json:"items"`
+	}
+	require.NoError(t, c.Get("/api/v1/assets", &page))
+	require.Equal(t, why.Chinese, page.Items[0].Media.Error)
+	events, err := c.Bytes("/api/v1/assets/" + id + "/events")
+	require.NoError(t, err)
+	require.Contains(t, string(events), `"data":{"error":"`+why.Chinese)
+	require.NotContains(t, string(events), why.English)
 }
