@@ -42,6 +42,7 @@ var children = map[string]func([]string) int{
 	"forges":         hostile(forges),
 	"dies later":     hostile(diesLater),
 	"lies later":     hostile(liesLater),
+	"refuses later":  hostile(refusesLater),
 	"speaks later":   hostile(speaksLater),
 	"looks around":   hostile(looksAround),
 }
@@ -141,6 +142,14 @@ func liesLater(j job, files []*os.File) {
 		if _, err := files[1].WriteAt([]byte("left behind"), 100_000); err != nil {
 			panic(err)
 		}
+	}
+	forges(j, files)
+}
+
+func refusesLater(j job, files []*os.File) {
+	if j.Number > 1 {
+		say(reply{Number: j.Number, End: endDamaged})
+		return
 	}
 	forges(j, files)
 }
@@ -315,7 +324,7 @@ func TestNextJob(t *testing.T) {
 	good := webps(t, runner(t, Config{}), asPNG(t, corners(400, 300)), Preset{"p", 400, 85, 2, FormatWebP})[0]
 	picture, err := io.ReadAll(good.File)
 	require.NoError(t, err)
-	for _, program := range []string{"dies later", "lies later", "speaks later"} {
+	for _, program := range []string{"dies later", "lies later", "refuses later", "speaks later"} {
 		t.Run(program, func(t *testing.T) {
 			r := playing(t, program, Config{})
 			for range 3 {

@@ -22,8 +22,8 @@
 // The parent believes nothing (work.go): a reply must be in turn, facts sane, an output a plain file of its format
 // and of exactly the size that follows from the facts (outputs.go, webp.go, avif.go). An output is sealed before it
 // is looked at, because the child may still have its descriptor; all are looked at before the child may get another
-// job. If a child that has worked before dies or lies, its last picture may be innocent: a new child gets what is
-// missing, once.
+// job. If a child that has worked before dies, lies or finds fault with a picture, that may be the doing of an earlier
+// one: a new child gets what is missing, once.
 //
 // # Errors
 //

@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"gatehouse/storage"
 	"gatehouse/worker/tools/sandbox"
 )
 
@@ -41,8 +40,8 @@ func (p *pool) slot(ctx context.Context) (free func(), err error) {
 	}
 }
 
-// run has a child do the work. A child that has done other work before may die of what that left behind: then a
-// new one is asked for the rest, and only its failure counts.
+// run has a child do the work. A child that has done other work before may die of what that left behind, or lie:
+// then a new one is asked for the rest, and only its failure counts.
 func (p *pool) run(ctx context.Context, w *work) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, p.cfg.Timeout, ErrTimeout)
 	defer cancel()
@@ -52,9 +51,7 @@ func (p *pool) run(ctx context.Context, w *work) error {
 	}
 	used := c.jobs > 0
 	err = p.employ(ctx, c, w)
-	u, undecodable := errors.AsType[*Undecodable](err)
-	mayPass := undecodable && (u.Reason == storage.ReasonPictureCrashed || u.Reason == storage.ReasonPictureTooCostly)
-	if !used || !mayPass || ctx.Err() != nil {
+	if !used || !errors.Is(err, ErrUndecodable) || ctx.Err() != nil {
 		return err
 	}
 	if err := w.desk.renew(w.output); err != nil {
