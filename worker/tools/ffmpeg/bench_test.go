@@ -16,7 +16,7 @@ func BenchmarkTranscode(b *testing.B) {
 	v := open(b, runner(b, Config{}), in)
 	preset := Preset{Name: "h264", Codec: H264, LongEdge: 1920}
 	to := filepath.Join(b.TempDir(), "out.mp4")
-	args, err := arguments(func() *graph.Stream {
+	args, err := defaultLimits.arguments(func() *graph.Stream {
 		p := v.media.plan(preset.withDefaults())
 		return p.transcode(v.in, v.media, v.r.cfg.Limits, v.r.cfg.Threads, to)
 	})

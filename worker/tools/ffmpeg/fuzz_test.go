@@ -32,7 +32,7 @@ func FuzzReport(f *testing.F) {
 		require.LessOrEqual(t, facts.Duration, defaultLimits.MaxDuration)
 		p := m.plan(full.withDefaults())
 		for _, p := range []plan{p, p.encoded()} {
-			args, err := arguments(func() *graph.Stream { return p.transcode(input{"/in", isoMedia}, m, defaultLimits, 2, "/out") })
+			args, err := defaultLimits.arguments(func() *graph.Stream { return p.transcode(input{"/in", isoMedia}, m, defaultLimits, 2, "/out") })
 			require.NoError(t, err)
 			require.NotEmpty(t, args)
 		}

@@ -8,7 +8,7 @@ import (
 )
 
 // arguments builds the arguments of one output from one input. ffmpeg-go panics on graphs that it does not like.
-func arguments(build func() *graph.Stream) (args []string, err error) {
+func (l Limits) arguments(build func() *graph.Stream) (args []string, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			args, err = nil, fmt.Errorf("build the arguments: %v", p)
@@ -16,7 +16,7 @@ func arguments(build func() *graph.Stream) (args []string, err error) {
 	}()
 	return append([]string{
 		"-hide_banner", "-nostdin", "-nostats", "-loglevel", "warning", "-progress", "pipe:1", "-stats_period", "0.5",
-		"-max_alloc", maxAlloc, "-filter_complex_threads", "1", "-y",
+		"-max_alloc", l.maxAlloc(), "-filter_complex_threads", "1", "-y",
 	}, build().GetArgs()...), nil
 }
 

@@ -80,6 +80,15 @@ func (in input) options(maxStreams, threads int) map[string]string {
 	return o
 }
 
-// maxAlloc is the largest single piece of memory that ffmpeg may ask for: a frame of 36 million pixels of 16 bits
-// in three planes fits.
-const maxAlloc = "268435456"
+// Of the largest single piece of memory that ffmpeg may ask for.
+const (
+	// pixelBytes are those of a frame with 16 bits in each of four planes.
+	pixelBytes = 8
+	// minAlloc is for what does not grow with the frames: the index of hours, packets, what filters keep.
+	minAlloc = 256 << 20
+)
+
+// maxAlloc is the argument of -max_alloc.
+func (l Limits) maxAlloc() string {
+	return strconv.FormatInt(max(minAlloc, l.MaxPixels*pixelBytes), 10)
+}

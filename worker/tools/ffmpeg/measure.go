@@ -9,7 +9,7 @@ import (
 
 // measure reads a file that does not say how long it is to its last frame, without decoding.
 func (r *Runner) measure(ctx context.Context, in input, m media) (time.Duration, error) {
-	args, err := arguments(func() *graph.Stream {
+	args, err := r.cfg.Limits.arguments(func() *graph.Stream {
 		source := in.source(r.cfg.Limits.MaxStreams, 1, nil)
 		tracks := []*graph.Stream{track(source, m.video.index)}
 		if m.audio != nil {

@@ -82,7 +82,7 @@ func (v *Video) look(ctx context.Context, l look) (_ *os.File, err error) {
 	}()
 	width, height := v.media.video.shown()
 	size := fit(width, height, posterLong, posterShort)
-	args, err := arguments(func() *graph.Stream { return v.posterGraph(l, size, path) })
+	args, err := v.r.cfg.Limits.arguments(func() *graph.Stream { return v.posterGraph(l, size, path) })
 	if err != nil {
 		return nil, err
 	}

@@ -11,8 +11,9 @@ import (
 	"gatehouse/storage"
 )
 
-// maxReport is how much of ffprobe's answer is read: 16 streams take some 16 KiB.
-const maxReport = 256 << 10
+// streamReport is how much of ffprobe's answer is read for each stream, which takes some 1 KiB; the first packets take
+// as much as a few streams.
+const streamReport = 16 << 10
 
 // probeTimeout is for reading a header and the first frames, by the clock and by the processor.
 const probeTimeout = 30 * time.Second
@@ -32,14 +33,14 @@ const firstPackets = "%+#32"
 
 // probe finds out what the file is.
 func (r *Runner) probe(ctx context.Context, in input, size int64) (media, error) {
-	args := []string{"-hide_banner", "-v", "error", "-max_alloc", maxAlloc}
+	args := []string{"-hide_banner", "-v", "error", "-max_alloc", r.cfg.Limits.maxAlloc()}
 	options := in.options(r.cfg.Limits.MaxStreams, r.cfg.Threads)
 	options["codec_whitelist"] = decoderList(bystanders...)
 	for _, name := range slices.Sorted(maps.Keys(options)) {
 		args = append(args, "-"+name, options[name])
 	}
 	args = append(args, "-of", "json=compact=1", "-show_entries", asked, "-read_intervals", firstPackets, "-i", in.url())
-	report := &bounded{max: maxReport}
+	report := &bounded{max: (1 + r.cfg.Limits.MaxStreams) * streamReport}
 	timeout := min(probeTimeout, r.cfg.Limits.Timeout)
 	if err := r.run(ctx, job{
 		program: r.cfg.FFprobe, args: args, stdout: report, read: in.path, timeout: timeout, cpu: min(probeTimeout, r.cfg.Limits.CPU),

@@ -73,7 +73,7 @@ func (v *Video) make(ctx context.Context, p plan, report *progress) (out Output,
 		}
 	}()
 	limits := v.r.cfg.Limits
-	args, err := arguments(func() *graph.Stream { return p.transcode(v.in, v.media, limits, v.r.cfg.Threads, path) })
+	args, err := limits.arguments(func() *graph.Stream { return p.transcode(v.in, v.media, limits, v.r.cfg.Threads, path) })
 	if err != nil {
 		return Output{}, err
 	}

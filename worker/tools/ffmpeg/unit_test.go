@@ -88,21 +88,21 @@ func TestConstantRate(t *testing.T) {
 
 // TestGraphNeverPanics has graphs that ffmpeg-go does not like.
 func TestGraphNeverPanics(t *testing.T) {
-	_, err := arguments(func() *graph.Stream { return graph.Output(nil, "file:x") })
+	_, err := defaultLimits.arguments(func() *graph.Stream { return graph.Output(nil, "file:x") })
 	require.Error(t, err)
-	_, err = arguments(func() *graph.Stream { return graph.Input("x").Get("1").Get("2") })
+	_, err = defaultLimits.arguments(func() *graph.Stream { return graph.Input("x").Get("1").Get("2") })
 	require.Error(t, err)
 }
 
 func TestArguments(t *testing.T) {
 	m := media{duration: time.Second, video: &videoTrack{index: 3, codec: "hevc", width: 3840, height: 2160, aspect: ratio{1, 1}, turn: turn{0, 1, -1, 0}}, audio: &audioTrack{index: 1, codec: "opus", channels: 6, layout: "5.1", rate: 48000}}
-	args, err := arguments(func() *graph.Stream {
+	args, err := defaultLimits.arguments(func() *graph.Stream {
 		return m.plan(full.withDefaults()).transcode(input{"/in", isoMedia}, m, defaultLimits, 2, "/out")
 	})
 	require.NoError(t, err)
 	require.Equal(t, "file:/out", args[len(args)-1])
 	require.Subset(t, args, []string{"-protocol_whitelist", "-format_whitelist", "-codec_whitelist", "-max_streams", "-max_alloc", "-nostdin", "-enable_drefs", "-noautorotate"})
-	again, err := arguments(func() *graph.Stream {
+	again, err := defaultLimits.arguments(func() *graph.Stream {
 		return m.plan(full.withDefaults()).transcode(input{"/in", isoMedia}, m, defaultLimits, 2, "/out")
 	})
 	require.NoError(t, err)
@@ -141,6 +141,16 @@ func TestWithoutH265(t *testing.T) {
 	require.ErrorContains(t, err, "no encoder for h265")
 	require.NotErrorIs(t, err, ErrUnplayable)
 	require.True(t, runner(t, Config{}).CanEncode(H265))
+}
+
+// TestMoreThanTheDefaults has limits that the operator has raised: what they imply rises with them.
+func TestMoreThanTheDefaults(t *testing.T) {
+	in := clip(t, "in.mkv", lavfi+"testsrc2=s=64x64:d=0.2 "+lavfi+"sine=d=0.2 -c:a pcm_s16le"+x264+"-map 0"+strings.Repeat(" -map 1", 900))
+	v := open(t, runner(t, Config{Limits: Limits{MaxStreams: 1000}}), in)
+	require.Equal(t, 901, v.media.streams)
+
+	require.Equal(t, "800000000", Limits{MaxPixels: 100_000_000}.maxAlloc())
+	require.Equal(t, "268435456", Limits{MaxPixels: 1}.maxAlloc())
 }
 
 // TestDefaultLimits holds the defaults and the documented configuration together.
