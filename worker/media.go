@@ -74,6 +74,7 @@ func addMedia(cfg *configs.Config, d *jobs.Deps) error {
 	}
 	// Twice what the tool itself may take: the transfer from and to the store comes on top.
 	d.ImageTimeout = 2 * cfg.Images.Timeout
-	d.FilmTimeout = cfg.Images.Timeout + 2*v.Timeout*(1+time.Duration(len(v.Presets)))
+	// Copy and probe, poster, and for each preset a copy that may turn out wrong and the encode that follows.
+	d.FilmTimeout = cfg.Images.Timeout + v.Timeout*time.Duration(2+2*len(v.Presets))
 	return nil
 }

@@ -193,15 +193,21 @@ func throughput(c *console, _ *rig.Rig, tenant *rig.Client) row {
 func residence(c *console, r *rig.Rig, tenant *rig.Client) row {
 	picture := mediatest.Photo(c, 800, 600, 1)
 	flood(c, tenant, picture, 10_000, 100)
-	first, _ := r.Workers[0].Memory()
-	tree := r.Workers[0].Tree().Resident
+	first, before := r.Workers[0].Tree().Resident, alone(r)
 	for i := range 9 {
 		flood(c, tenant, picture, 20_000+100*i, 100)
 	}
-	last, _ := r.Workers[0].Memory()
+	last, after := r.Workers[0].Tree().Resident, alone(r)
 	return row{
-		what:      "worker's resident memory after 1,000 pictures",
-		measured:  fmt.Sprintf("%d MiB (with its children %d MiB)", last>>20, r.Workers[0].Tree().Resident>>20),
-		reference: fmt.Sprintf("after 100: %d MiB (%d MiB)", first>>20, tree>>20), ratio: float64(last) / float64(first), aim: "<= 1.20",
+		what:      "resident memory of the worker and its children after 1,000 pictures",
+		measured:  fmt.Sprintf("%d MiB (the worker alone %d MiB)", last>>20, after>>20),
+		reference: fmt.Sprintf("after 100: %d MiB (%d MiB)", first>>20, before>>20),
+		ratio:     max(float64(last)/float64(first), float64(after)/float64(before)), aim: "<= 1.20",
 	}
+}
+
+// alone is the worker's resident memory without its children.
+func alone(r *rig.Rig) int64 {
+	now, _ := r.Workers[0].Memory()
+	return now
 }

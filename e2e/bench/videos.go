@@ -19,7 +19,8 @@ func benchVideos(c *console) []row {
 	return []row{transcode(c), besideVideo(c)}
 }
 
-// transcode takes the command from the running child, so that nothing but the sandbox and our handling differs.
+// transcode compares ffmpeg in its sandbox with the same command, taken from the running child, run by hand. What the
+// task adds around it (copy, probes, poster, a look at the result) is told beside it: it does not grow with the length.
 func transcode(c *console) row {
 	clip := mediatest.Long(c, max(10, int(60*c.share)), max(10, int(60*c.share)))
 	content, err := os.ReadFile(clip.Path)
@@ -27,6 +28,15 @@ func transcode(c *console) row {
 	r, tenant := mediaRig(c)
 	a, err := tenant.Upload(filepath.Base(clip.Path), content)
 	c.must(err)
+	for {
+		v, err := tenant.Asset(a.ID)
+		c.must(err)
+		if v.Media.Status == "running" {
+			break
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+	running := time.Now()
 	var command []string
 	var began time.Time
 	for command == nil {
@@ -43,6 +53,7 @@ func transcode(c *console) row {
 	}
 	ours := time.Since(began)
 	awaitDone(c, tenant, a.ID)
+	around := time.Since(running) - ours
 
 	dir := c.TempDir()
 	args := slices.Clone(command[1:])
@@ -62,16 +73,17 @@ func transcode(c *console) row {
 	}
 	theirs := time.Since(began)
 	return row{
-		what:     fmt.Sprintf("transcode %.0f s of %d x %d to H.264, wall", clip.Seconds, clip.Width, clip.Height),
-		measured: ours.Round(10 * time.Millisecond).String(), reference: "the same ffmpeg command by hand " + theirs.Round(10*time.Millisecond).String(),
-		ratio: ours.Seconds() / theirs.Seconds(), aim: "<= 1.05",
+		what:      fmt.Sprintf("transcode %.0f s of %d x %d to H.264, wall", clip.Seconds, clip.Width, clip.Height),
+		measured:  fmt.Sprintf("%s (the rest of the task %s)", ours.Round(10*time.Millisecond), around.Round(10*time.Millisecond)),
+		reference: "the same ffmpeg command by hand " + theirs.Round(10*time.Millisecond).String(),
+		ratio:     ours.Seconds() / theirs.Seconds(), aim: "<= 1.05",
 	}
 }
 
 // besideVideo submits 200 pictures, then 200 others together with a video of 100 MiB.
 func besideVideo(c *console) row {
 	n := max(20, int(200*c.share))
-	r, tenant := mediaRig(c)
+	_, tenant := mediaRig(c)
 	picture := mediatest.Photo(c, 1600, 1200, 1)
 	flood(c, tenant, picture, 0, 10) // warm
 	alone := flood(c, tenant, picture, 1000, n)
@@ -90,7 +102,6 @@ func besideVideo(c *console) row {
 	}
 	slices.Sort(alone)
 	slices.Sort(beside)
-	_ = r
 	return row{
 		what:     fmt.Sprintf("%d pictures beside a video of %d MiB: p95 until web-ready", n, info.Size()>>20),
 		measured: quantile(beside, .95).String(), reference: "without the video " + quantile(alone, .95).String(),

@@ -87,7 +87,9 @@ func mediaOf(v meta.AssetView, l storage.Locale) Media {
 	if v.State != storage.AssetAvailable {
 		return m
 	}
-	m.Width, m.Height = optional(b.Width), optional(b.Height)
+	if b.DominantColor != "" { // before the media job has looked, the size is the stored one, which may lie on its side
+		m.Width, m.Height = optional(b.Width), optional(b.Height)
+	}
 	m.DominantColor, m.ThumbHash = optional(b.DominantColor), optional(b.ThumbHash)
 	m.Duration, m.FPS = optional(float64(b.DurationMS)/1000), optional(b.FPS)
 	m.VideoCodec, m.AudioCodec = optional(b.VideoCodec), optional(b.AudioCodec)
