@@ -31,7 +31,7 @@ func checkWalls(cfg *configs.Config, log *slog.Logger) error {
 }
 
 // addMedia makes what turns pictures and videos into variants.
-func addMedia(cfg *configs.Config, d *jobs.Deps) error {
+func addMedia(cfg *configs.Config, d *jobs.Deps, log *slog.Logger) error {
 	var err error
 	d.Pictures, err = vips.NewRunner(vips.Config{
 		TempDir: cfg.WorkDir(), Timeout: cfg.Images.Timeout, MaxPixels: cfg.Images.MaxPixels, MaxFrames: int(cfg.Intake.MaxFrames),
@@ -68,9 +68,12 @@ func addMedia(cfg *configs.Config, d *jobs.Deps) error {
 		return err
 	}
 	for _, p := range v.Presets {
-		d.FilmPresets = append(d.FilmPresets, ffmpeg.Preset{
-			Name: p.Name, LongEdge: p.LongEdge, Codec: ffmpeg.Codec(cmp.Or(p.Codec, configs.CodecH264)),
-		})
+		preset := ffmpeg.Preset{Name: p.Name, LongEdge: p.LongEdge, Codec: ffmpeg.Codec(cmp.Or(p.Codec, configs.CodecH264))}
+		if !d.Films.CanEncode(preset.Codec) {
+			log.Warn("this ffmpeg cannot encode a preset of videos; it is left out", "preset", p.Name, "codec", preset.Codec)
+			continue
+		}
+		d.FilmPresets = append(d.FilmPresets, preset)
 	}
 	// Twice what the tool itself may take: the transfer from and to the store comes on top.
 	d.ImageTimeout = 2 * cfg.Images.Timeout

@@ -148,7 +148,7 @@ func jobDeps(cfg *configs.Config, db *meta.DB, zones *blob.Zones, scanner *clamd
 		// Twice what the tool itself may take: the transfer from and to the store comes on top.
 		ScanTimeout: 2 * cfg.Scanner.Timeout,
 	}
-	return deps, addMedia(cfg, &deps)
+	return deps, addMedia(cfg, &deps, log)
 }
 
 func reconciler(cfg *configs.Config, db *meta.DB, zones *blob.Zones, log *slog.Logger) *reconcile.Reconciler {
