@@ -133,7 +133,9 @@ func (j job) encode(m master, outputs []*os.File) error {
 				return err
 			}
 			for _, at := range e.outputs {
-				if _, err := outputs[at].WriteAt(b, 0); err != nil {
+				_, err := outputs[at].WriteAt(b, 0)
+				// From here on only the parent keeps it in memory.
+				if err = errors.Join(err, outputs[at].Close()); err != nil {
 					return fmt.Errorf("%w an output: %w", errStorage, err)
 				}
 				if err := sendReply(reply{Number: j.Number, Output: &j.Outputs[at].Index}); err != nil {

@@ -45,6 +45,7 @@ var children = map[string]func([]string) int{
 	"refuses later":  hostile(refusesLater),
 	"speaks later":   hostile(speaksLater),
 	"looks around":   hostile(looksAround),
+	"looks back":     hostile(looksBack),
 }
 
 // hostile is a child that works on jobs in its own way.
@@ -192,6 +193,20 @@ func looksAround(j job, files []*os.File) {
 		}
 	}
 	say(reply{Number: j.Number, End: endDamaged, Detail: "could: " + strings.Join(could, ", ")})
+}
+
+// looksBack works as the real one and tells which outputs it still holds.
+func looksBack(j job, files []*os.File) {
+	r := reply{Number: j.Number, End: endDone}
+	if _, err := j.run(files[0], files[1:]); err != nil {
+		panic(err)
+	}
+	for i, f := range files[1:] {
+		if _, err := f.Stat(); !errors.Is(err, os.ErrClosed) {
+			r.End, r.Detail = endDamaged, fmt.Sprintf("holds output %d: %v", i, err)
+		}
+	}
+	say(r)
 }
 
 func mine(fd int, files []*os.File) bool {
@@ -417,6 +432,29 @@ func TestCallbacks(t *testing.T) {
 	err := make(ctx, func(Facts) error { cancel(stop); return nil }, func(Output) error { return nil })
 	require.ErrorIs(t, err, stop)
 	require.NotErrorIs(t, err, ErrUndecodable)
+}
+
+// An output is in memory until its callback returns: then neither side holds it any more.
+func TestOutputsAreReleased(t *testing.T) {
+	held := func() (n int) {
+		open, err := os.ReadDir("/proc/self/fd")
+		require.NoError(t, err)
+		for _, fd := range open {
+			if name, err := os.Readlink("/proc/self/fd/" + fd.Name()); err == nil && strings.HasPrefix(name, "/memfd:variant") {
+				n++
+			}
+		}
+		return n
+	}
+	before, left := held(), len(usual)
+	require.NoError(t, playing(t, "looks back", Config{}).Make(context.Background(), Picture{Bytes: bytes.NewReader(asPNG(t, noisy(2000, 1500)))},
+		usual, func(Facts) error { return nil }, func(Output) error {
+			require.Equal(t, before+left+1, held(), "those that are still to come or at hand, and this one once more")
+			left--
+			return nil
+		}))
+	require.Zero(t, left)
+	require.Equal(t, before, held())
 }
 
 // The child can do nothing but compute and answer.

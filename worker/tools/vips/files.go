@@ -53,19 +53,26 @@ func (d *desk) renew(finished []bool) error {
 		if keep {
 			continue
 		}
+		if err := d.release(i); err != nil {
+			return fmt.Errorf("discard an output: %w", err)
+		}
 		fd, err := unix.MemfdCreate("variant", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
 		if err != nil {
 			return fmt.Errorf("create an output: %w", err)
 		}
-		begun := d.outputs[i]
 		d.outputs[i] = os.NewFile(uintptr(fd), "variant")
-		if begun != nil {
-			if err := begun.Close(); err != nil {
-				return fmt.Errorf("discard a begun output: %w", err)
-			}
-		}
 	}
 	return nil
+}
+
+// release gives back an output's memory, which lives as long as a descriptor.
+func (d *desk) release(i int) error {
+	f := d.outputs[i]
+	d.outputs[i] = nil
+	if f == nil {
+		return nil
+	}
+	return f.Close()
 }
 
 // atBeginning reports whether f is an ordinary file that would be read from its first byte.
@@ -130,10 +137,8 @@ func (d *desk) close() error {
 	if d.input != nil {
 		errs = append(errs, d.input.Close())
 	}
-	for _, f := range d.outputs {
-		if f != nil {
-			errs = append(errs, f.Close())
-		}
+	for i := range d.outputs {
+		errs = append(errs, d.release(i))
 	}
 	return errors.Join(errs...)
 }

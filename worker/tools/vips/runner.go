@@ -23,7 +23,7 @@ const (
 	defaultMemoryBytes = 2 << 30
 	defaultJobs        = 50
 	defaultIdle        = 10 * time.Second
-	// maxOutputBytes bounds each output, which is in memory until its callback returns.
+	// maxOutputBytes bounds each output, which is in memory from when the child makes it until its callback returns.
 	maxOutputBytes = 64 << 20
 	// maxEdge is the largest side of a WebP.
 	maxEdge = 16383

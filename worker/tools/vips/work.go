@@ -134,5 +134,5 @@ func (w *work) handOutput(d delivery, output func(Output) error) (err error) {
 	if err != nil {
 		return fmt.Errorf("open output %d: %w", d.index, err)
 	}
-	return errors.Join(output(d.output), d.output.File.Close())
+	return errors.Join(output(d.output), d.output.File.Close(), w.desk.release(d.index))
 }
