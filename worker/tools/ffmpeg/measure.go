@@ -7,13 +7,17 @@ import (
 	graph "github.com/u2takey/ffmpeg-go"
 )
 
-// measure reads a file that does not say how long it is to its last frame, without decoding.
-func (r *Runner) measure(ctx context.Context, in input, m media) (time.Duration, error) {
+// measureTimeout is for reading a file of any size, by the clock and by the processor.
+const measureTimeout = 2 * time.Minute
+
+// measure reads a file that does not say how long its tracks are to their last packet, without decoding. Tracks
+// without a packet last 0.
+func (r *Runner) measure(ctx context.Context, in input, indexes ...int) (time.Duration, error) {
 	args, err := r.cfg.Limits.arguments(func() *graph.Stream {
 		source := in.source(r.cfg.Limits.MaxStreams, 1, nil)
-		tracks := []*graph.Stream{track(source, m.video.index)}
-		if m.audio != nil {
-			tracks = append(tracks, track(source, m.audio.index))
+		var tracks []*graph.Stream
+		for _, i := range indexes {
+			tracks = append(tracks, track(source, i))
 		}
 		o := outputOptions("null")
 		o["c"] = "copy"
@@ -23,7 +27,7 @@ func (r *Runner) measure(ctx context.Context, in input, m media) (time.Duration,
 		return 0, err
 	}
 	p := &progress{}
-	if err := r.run(ctx, job{program: r.cfg.FFmpeg, args: args, stdout: p, read: in.path, timeout: min(posterTimeout, r.cfg.Limits.Timeout), cpu: min(posterTimeout, r.cfg.Limits.CPU)}); err != nil {
+	if err := r.run(ctx, job{program: r.cfg.FFmpeg, args: args, stdout: p, read: in.path, timeout: min(measureTimeout, r.cfg.Limits.Timeout), cpu: min(measureTimeout, r.cfg.Limits.CPU)}); err != nil {
 		return 0, err
 	}
 	return p.at, nil

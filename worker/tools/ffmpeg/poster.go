@@ -16,8 +16,11 @@ import (
 	"gatehouse/storage"
 )
 
-// posterTimeout is for one look, by the clock and by the processor.
-const posterTimeout = 2 * time.Minute
+// lookTimeout is the most for one look, by the clock.
+const lookTimeout = 3 * time.Minute
+
+// lookPart is which part of what a whole video may take one look may.
+const lookPart = 4
 
 // posterEdges bound a poster like a variant of full size.
 const (
@@ -32,19 +35,23 @@ type look struct {
 	every bool
 	// dark is whether a black frame will do.
 	dark bool
-	// batch is among how many frames the most representative one is sought.
+	// batch is among how many frames the most representative one is sought. 1 takes the first, with one thread: that is
+	// far less work and memory than any variant takes.
 	batch int
 }
 
 // looks are tried in turn: the beginning, where videos say what they are; then, when that is black, its frames
-// between the key frames, the middle and the end; and then whatever there is.
-func looks(total time.Duration) []look {
+// between the key frames, the middle and the end; then whatever there is, down to the first key frame, and the first
+// frame that can be decoded at all.
+func (l Limits) looks(total time.Duration) []look {
 	return []look{
 		{0, time.Minute, false, false, 20},
 		{0, 20 * time.Second, true, false, 50},
 		{total / 2, time.Minute, false, false, 20},
 		{total * 9 / 10, time.Minute, true, false, 50},
 		{0, time.Minute, false, true, 20},
+		{0, l.MaxDuration, false, true, 1},
+		{0, l.MaxDuration, true, true, 1},
 	}
 }
 
@@ -54,17 +61,24 @@ const bright = 40
 // Poster gives a frame that can stand for the video, as PNG: upright, with square pixels and standard dynamic range, at
 // most 1920 x 1080 on its own axis, not black unless all is black. The file stands at its beginning; it has no name any
 // more and belongs to the caller, who closes it.
+//
+// What one look finds too dear, or trips over, others may not: the video is at fault only when none finds a frame.
 func (v *Video) Poster(ctx context.Context) (*os.File, error) {
-	for _, l := range looks(v.media.duration) {
+	worst := &Unplayable{storage.ReasonVideoDamaged, "no frame could be decoded"}
+	for _, l := range v.r.cfg.Limits.looks(v.media.duration) {
 		f, err := v.look(ctx, l)
-		if err != nil {
-			return nil, fmt.Errorf("make a poster: %w", err)
-		}
 		if f != nil {
 			return f, nil
 		}
+		bad, ok := errors.AsType[*Unplayable](err)
+		if err != nil && !ok {
+			return nil, fmt.Errorf("make a poster: %w", err)
+		}
+		if ok && bad.Reason != storage.ReasonVideoDamaged { // which says least
+			worst = bad
+		}
 	}
-	return nil, fmt.Errorf("make a poster: %w", &Unplayable{storage.ReasonVideoDamaged, "no frame could be decoded"})
+	return nil, fmt.Errorf("make a poster: %w", worst)
 }
 
 // look is nil, nil when it found no frame.
@@ -86,13 +100,11 @@ func (v *Video) look(ctx context.Context, l look) (_ *os.File, err error) {
 	if err != nil {
 		return nil, err
 	}
+	limits := v.r.cfg.Limits
 	err = v.r.run(ctx, job{
 		program: v.r.cfg.FFmpeg, args: args, read: v.in.path, write: path,
-		timeout: min(posterTimeout, v.r.cfg.Limits.Timeout), cpu: min(posterTimeout, v.r.cfg.Limits.CPU),
+		timeout: min(lookTimeout, limits.Timeout/lookPart), cpu: min(lookTimeout*time.Duration(v.r.cfg.Threads), limits.CPU/lookPart),
 	})
-	if bad, ok := errors.AsType[*Unplayable](err); ok && bad.Reason == storage.ReasonVideoDamaged {
-		return nil, nil // damaged here; perhaps not elsewhere
-	}
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +127,11 @@ func (v *Video) posterGraph(l look, size frameSize, to string) *graph.Stream {
 	if !l.every {
 		more["skip_frame"] = "nokey"
 	}
-	s := track(v.in.source(v.r.cfg.Limits.MaxStreams, v.r.cfg.Threads, more), v.media.video.index)
+	threads := v.r.cfg.Threads
+	if l.batch == 1 {
+		threads = 1
+	}
+	s := track(v.in.source(v.r.cfg.Limits.MaxStreams, threads, more), v.media.video.index)
 	s = through(s, v.media.video.picture(size, 0))
 	if !l.dark {
 		s = through(s, []filter{
@@ -123,7 +139,10 @@ func (v *Video) posterGraph(l look, size frameSize, to string) *graph.Stream {
 			{"metadata", []string{"mode=select", "key=lavfi.signalstats.YHIGH", "function=greater", "value=" + strconv.Itoa(bright)}},
 		})
 	}
-	s = through(s, []filter{{"thumbnail", []string{"n=" + strconv.Itoa(l.batch)}}, {"scale", nil}, {"format", []string{"pix_fmts=rgb24"}}})
+	if l.batch > 1 {
+		s = through(s, []filter{{"thumbnail", []string{"n=" + strconv.Itoa(l.batch)}}})
+	}
+	s = through(s, []filter{{"scale", nil}, {"format", []string{"pix_fmts=rgb24"}}})
 	o := outputOptions("image2pipe")
 	o["c:v"] = "png"
 	o["frames:v"] = 1

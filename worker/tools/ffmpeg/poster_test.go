@@ -1,10 +1,15 @@
 package ffmpeg
 
 import (
+	"bytes"
 	"image"
+	"os"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"gatehouse/storage"
 )
 
 func poster(t testing.TB, v *Video) image.Image {
@@ -33,6 +38,38 @@ func TestPosterIsNotBlack(t *testing.T) {
 		v := open(t, r, clip(t, "in.mp4", lavfi+"color=black:s=320x180:r=2:d=2"+x264))
 		require.Equal(t, image.Pt(320, 180), poster(t, v).Bounds().Size())
 	})
+}
+
+// TestPosterOfWhatIsTooDear has minutes of black key frames: each search for a bright one takes more than a look may,
+// the first frame does not.
+func TestPosterOfWhatIsTooDear(t *testing.T) {
+	second := clip(t, "second.mp4", lavfi+"color=black:s=1920x1080:r=60:d=1 -g 1"+x264)
+	in := clip(t, "in.mp4", "-stream_loop 99 -i "+second+" -c copy")
+	v := open(t, runner(t, Config{Limits: Limits{CPU: lookPart * time.Second}}), in)
+	_, err := v.look(t.Context(), v.r.cfg.Limits.looks(v.media.duration)[0])
+	unplayable(t, err, storage.ReasonVideoTooSlow)
+	require.Equal(t, image.Pt(1920, 1080), poster(t, v).Bounds().Size())
+}
+
+// TestPosterOfWhatNeedsMemory has frames of which not even a few fit beside each other.
+func TestPosterOfWhatNeedsMemory(t *testing.T) {
+	in := clip(t, "in.mp4", lavfi+"color=black:s=8192x4320:r=60:d=0.1 -g 1"+x264)
+	v := open(t, runner(t, Config{Threads: 4, Limits: Limits{MemoryBytes: 350 << 20}}), in)
+	_, err := v.look(t.Context(), v.r.cfg.Limits.looks(v.media.duration)[0])
+	require.ErrorIs(t, err, ErrUnplayable)
+	require.Equal(t, image.Pt(1920, 1080), poster(t, v).Bounds().Size())
+}
+
+// TestPosterOfNothing has a header that promises frames, and none.
+func TestPosterOfNothing(t *testing.T) {
+	in := clip(t, "in.mp4", lavfi+"testsrc2=s=320x180:r=30:d=2"+x264)
+	v := open(t, runner(t, Config{}), in)
+	b, err := os.ReadFile(v.in.path)
+	require.NoError(t, err)
+	media := bytes.Index(b, []byte("mdat"))
+	require.NoError(t, os.WriteFile(v.in.path, append(bytes.Clone(b[:media+4]), make([]byte, len(b)-media-4)...), 0o600))
+	_, err = v.Poster(t.Context())
+	unplayable(t, err, storage.ReasonVideoDamaged)
 }
 
 // TestPosterIsRepresentative has a flash among many alike frames.

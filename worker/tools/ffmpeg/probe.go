@@ -57,7 +57,11 @@ func (r *Runner) probe(ctx context.Context, in input, size int64) (media, error)
 	m.container, m.size = in.container, size
 	if m.duration == 0 && m.video != nil {
 		// Recorders that write as they go leave the duration out: look for the last frame.
-		length, err := r.measure(ctx, in, m)
+		tracks := []int{m.video.index}
+		if m.audio != nil {
+			tracks = append(tracks, m.audio.index)
+		}
+		length, err := r.measure(ctx, in, tracks...)
 		if err != nil {
 			return media{}, fmt.Errorf("measure the duration: %w", err)
 		}
