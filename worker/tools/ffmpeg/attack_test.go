@@ -201,6 +201,58 @@ func TestCodecs(t *testing.T) {
 	unplayable(t, err, storage.ReasonVideoNoPicture)
 }
 
+// TestSoundThatIsMissing has sound tracks of which nothing is left in a result.
+func TestSoundThatIsMissing(t *testing.T) {
+	r := runner(t, Config{})
+	const picture = lavfi + "color=red:s=64x64:r=60:d=2 " + lavfi + "sine=d=2:r=48000 -shortest" + x264
+	for name, row := range map[string]struct {
+		file, args string
+		damaged    bool
+	}{
+		"nothing recorded":            {"in.mkv", picture + "-c:a aac -frames:a 0", false},
+		"nothing recorded, to encode": {"in.mkv", picture + "-c:a ac3 -frames:a 0", false},
+		"nothing to decode":           {"in.mov", picture + "-c:a alac", true},
+		"nothing to decode, nor copy": {"in.mov", strings.Replace(picture, "yuv420p", "yuv444p", 1) + "-c:a alac", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := clip(t, row.file, row.args)
+			if row.damaged {
+				spoilSound(t, path)
+			}
+			v := open(t, r, path)
+			require.NotNil(t, v.media.audio)
+			out, err := v.Transcode(t.Context(), small, nil)
+			if row.damaged {
+				unplayable(t, err, storage.ReasonVideoDamaged)
+				require.ErrorContains(t, err, "of sound could not be decoded")
+				return
+			}
+			require.NoError(t, err)
+			require.Nil(t, keep(t, out).audio)
+		})
+	}
+}
+
+// spoilSound overwrites the packets of ALAC with what it knows no element for.
+func spoilSound(t testing.TB, mov string) {
+	t.Helper()
+	text, err := exec.Command("ffprobe", "-v", "error", "-select_streams", "a", "-show_entries", "packet=pos,size", "-of", "default=nw=1:nk=1", mov).Output()
+	require.NoError(t, err)
+	f, err := os.OpenFile(mov, os.O_WRONLY, 0)
+	require.NoError(t, err)
+	defer f.Close()
+	numbers := strings.Fields(string(text))
+	require.NotEmpty(t, numbers)
+	for i := 0; i+1 < len(numbers); i += 2 {
+		size, err := strconv.Atoi(numbers[i])
+		require.NoError(t, err)
+		at, err := strconv.ParseInt(numbers[i+1], 10, 64)
+		require.NoError(t, err)
+		_, err = f.WriteAt(bytes.Repeat([]byte{0xaa}, size), at)
+		require.NoError(t, err)
+	}
+}
+
 // TestLimits has one clip and a limit below each of its measures.
 func TestLimits(t *testing.T) {
 	in := clip(t, "in.mkv", lavfi+"testsrc2=s=320x180:r=30:d=4 "+lavfi+"sine=d=4"+x264+aac)

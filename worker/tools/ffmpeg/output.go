@@ -54,6 +54,23 @@ func (v *Video) accept(p plan, made media) error {
 	return nil
 }
 
+// heard requires the sound of the source in a result. Phones and screen recorders without a microphone leave a sound
+// track with nothing in it, which no result has: only then, and for a sound as short as maxMissing, may it be
+// missing. A sound that is there and of which nothing can be decoded makes the video a damaged one.
+func (v *Video) heard(ctx context.Context, made media) error {
+	if v.media.audio == nil || made.audio != nil {
+		return nil
+	}
+	length, err := v.r.measure(ctx, v.in, v.media.audio.index)
+	if err != nil {
+		return fmt.Errorf("measure the sound: %w", err)
+	}
+	if length > maxMissing {
+		return &Unplayable{storage.ReasonVideoDamaged, fmt.Sprintf("%v of sound could not be decoded", length)}
+	}
+	return nil
+}
+
 // maxMissing is what containers' durations differ by anyway: the lengths of last frames, and of tracks.
 const maxMissing = 300 * time.Millisecond
 

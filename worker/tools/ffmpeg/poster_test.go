@@ -57,7 +57,7 @@ func TestPosterOfWhatNeedsMemory(t *testing.T) {
 	v := open(t, runner(t, Config{Threads: 4, Limits: Limits{MemoryBytes: 350 << 20}}), in)
 	_, err := v.look(t.Context(), v.r.cfg.Limits.looks(v.media.duration)[0])
 	require.ErrorIs(t, err, ErrUnplayable)
-	require.Equal(t, image.Pt(1920, 1080), poster(t, v).Bounds().Size())
+	require.Equal(t, image.Pt(1920, 1012), poster(t, v).Bounds().Size())
 }
 
 // TestPosterOfNothing has a header that promises frames, and none.

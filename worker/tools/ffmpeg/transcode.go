@@ -87,6 +87,9 @@ func (v *Video) make(ctx context.Context, p plan, report *progress) (out Output,
 	if err := v.accept(p, made); err != nil {
 		return Output{}, err
 	}
+	if err := v.heard(ctx, made); err != nil {
+		return Output{}, err
+	}
 	out = Output{
 		Preset: p.preset.Name, File: f, Size: made.size, MediaType: outputType, Ext: outputExt,
 		Width: made.video.width, Height: made.video.height, Duration: made.duration, Remuxed: p.copyVideo,
