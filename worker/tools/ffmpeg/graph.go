@@ -73,7 +73,8 @@ func (p plan) transcode(in input, m media, l Limits, threads int, to string) *gr
 	return graph.Output(tracks, "file:"+to, o)
 }
 
-// copyPicture takes the picture as it is, but for messages between the pictures: they can hold anything.
+// copyPicture takes the picture as it is, but for messages between the pictures (SEI): they can hold anything. With
+// them go captions and the timing of fields, which pictures that are copied do not have.
 func (p plan) copyPicture(o graph.KwArgs) {
 	o["c:v"] = "copy"
 	if p.preset.Codec == H265 {
@@ -108,7 +109,8 @@ func (p plan) encodePicture(o graph.KwArgs, threads int) {
 	o["bsf:v"] = "filter_units=remove_types=6" // x264 writes its settings there
 }
 
-// sound takes the sound as it is or encodes it as AAC with at most two channels.
+// sound takes the sound as it is or encodes it as AAC with at most two channels. A copy keeps what AAC carries in fill
+// elements, where encoders write their names: no filter of ffmpeg takes them out.
 func (p plan) sound(s *graph.Stream, a audioTrack, o graph.KwArgs) *graph.Stream {
 	o["tag:a"] = "mp4a"
 	if p.copyAudio {

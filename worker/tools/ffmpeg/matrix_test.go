@@ -1,8 +1,10 @@
 package ffmpeg
 
 import (
+	"bytes"
 	"image/color"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -39,6 +41,33 @@ func TestCopiesWhatIsWebReady(t *testing.T) {
 	again, err := v.Transcode(t.Context(), full, nil)
 	require.NoError(t, err)
 	require.Equal(t, m.SHA256, keep(t, again).SHA256, "the same bytes each time")
+}
+
+// TestCopiesNoMessages has texts between the pictures of H.264: unregistered user data, and user data registered by
+// ITU-T T.35, as captions are.
+func TestCopiesNoMessages(t *testing.T) {
+	r := runner(t, Config{})
+	in := clip(t, "in.mp4", lavfi+"testsrc2=s=320x180:r=30:d=1"+tone+x264+"-bf 2 -bsf:v h264_metadata=sei_user_data=b5003147-4741-4034-9653-21492feee5b8+S3CRET"+aac+
+		"-movflags use_metadata_tags -metadata copyright=S3CRET -metadata:s:a handler_name=S3CRET")
+	unregistered, err := os.ReadFile(in)
+	require.NoError(t, err)
+	at := bytes.Index(unregistered, []byte("\xb5\x00\x31\x47\x47\x41\x40\x34")) // the UUID: country, provider and kind in T.35
+	require.Positive(t, at)
+	registered := bytes.Clone(unregistered)
+	require.EqualValues(t, 5, registered[at-2], "the type of the message, before its size")
+	registered[at-2] = 4
+	for name, content := range map[string][]byte{"unregistered": unregistered, "registered": registered} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "in.mp4")
+			require.NoError(t, os.WriteFile(path, content, 0o600))
+			require.Equal(t, 3, bytes.Count(content, []byte("S3CRET")))
+			m := transcode(t, open(t, r, path), full) // which looks for the texts in what comes out
+			require.True(t, m.Remuxed)
+			for _, at := range []string{"0", "0.9"} {
+				alike(t, frame(t, path, at, "null"), frame(t, m.path, at, "null"), 0.01)
+			}
+		})
+	}
 }
 
 func TestMatrix(t *testing.T) {
