@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"strings"
 	"syscall"
 	"testing"
@@ -25,6 +26,7 @@ var children = map[string]func([]string) int{
 	"killed":         hostile(func(job, []*os.File) { _ = unix.Kill(unix.Getpid(), syscall.SIGKILL) }),
 	"crashes":        hostile(func(job, []*os.File) { panic("something") }),
 	"complains":      hostile(func(job, []*os.File) { complain(); os.Exit(1) }),
+	"obeys":          hostile(obeys),
 	"leaves":         hostile(func(job, []*os.File) { os.Exit(0) }),
 	"called wrongly": hostile(func(job, []*os.File) { os.Exit(exitCalls) }),
 	"hangs":          hostile(func(job, []*os.File) { time.Sleep(time.Hour) }),
@@ -76,6 +78,14 @@ func raw(b []byte) {
 }
 
 func complain() { fmt.Fprintln(os.Stderr, strings.Repeat("complaint\n", 1_000_000)) }
+
+// obeys ends as programs do that are asked to, and tells the number of its process in its facts.
+func obeys(j job, _ []*os.File) {
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGTERM) // Reset alone does not undo Ignore
+	signal.Reset(syscall.SIGTERM)
+	say(reply{Number: j.Number, Facts: &Facts{unix.Getpid(), 1, 1, "#102030", []byte("placeholder")}})
+	select {}
+}
 
 func burn() {
 	for i := 0; ; i++ {
@@ -244,6 +254,29 @@ func TestTroubledChildren(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Who stops a service asks all of its processes to end: a child at work goes on, and one that obeys does not condemn its
+// picture.
+func TestAskedToEnd(t *testing.T) {
+	picture := asPNG(t, noisy(2000, 1500))
+	r := runner(t, Config{Concurrency: 1, Idle: time.Hour})
+	webps(t, r, picture, small...)
+	real := r.pool.idle[0]
+	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
+		outputs := 0
+		require.NoError(t, r.Make(context.Background(), Picture{Bytes: bytes.NewReader(picture)}, small,
+			func(Facts) error { return unix.Kill(real.process.Pid(), s) }, func(Output) error { outputs++; return nil }))
+		require.Equal(t, 1, outputs)
+		require.Equal(t, []*child{real}, r.pool.idle, s.String())
+	}
+
+	err := playing(t, "obeys", Config{Timeout: 20 * time.Second}).Make(context.Background(), Picture{Bytes: strings.NewReader("x")}, small,
+		func(f Facts) error { return unix.Kill(f.Width, syscall.SIGTERM) }, func(Output) error { return nil })
+	require.NotErrorIs(t, err, ErrUndecodable)
+	ended, ok := errors.AsType[*sandbox.Ended](err)
+	require.True(t, ok, err)
+	require.Equal(t, syscall.SIGTERM, ended.Signal)
 }
 
 // Time that runs out ends the child, whatever it does; the fault may pass.

@@ -214,7 +214,7 @@ func (c *child) explain(ctx context.Context, broken error) error {
 	switch {
 	case !ok: // it went well, without a word
 		return distrust(broken)
-	case e.Cause == sandbox.CauseSetup || e.Cause == sandbox.CauseCancelled || e.Code == exitCalls:
+	case e.Code == exitCalls || !e.Permanent() && e.Cause != sandbox.CauseExit: // ours, or somebody asked it to end
 		return fmt.Errorf("decoder: %w", e)
 	case e.Cause == sandbox.CauseCrash || e.Cause == sandbox.CauseExit:
 		return &Undecodable{storage.ReasonPictureCrashed, e.Error()}
