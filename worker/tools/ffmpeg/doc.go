@@ -30,5 +30,6 @@
 // # Errors
 //
 // errors.Is(err, ErrUnplayable): the file is at fault and trying again is useless; the *Unplayable in the chain has
-// a sentence for people. Any other error (no process, no disk space, a cancelled context) may pass.
+// a sentence for people. Any other error (no process, no disk space, a cancelled context, an ffmpeg that
+// somebody asked to end) may pass.
 package ffmpeg
