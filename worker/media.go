@@ -57,7 +57,7 @@ func addMedia(cfg *configs.Config, d *jobs.Deps, log *slog.Logger) error {
 	}
 	v := cfg.Videos
 	d.Films, err = ffmpeg.NewRunner(ffmpeg.Config{
-		TempDir: cfg.WorkDir(), Concurrency: cfg.Tasks.Lanes.Video.Concurrency, Threads: v.Threads, Require: cfg.Sandbox.Required,
+		TempDir: cfg.WorkDir(), Concurrency: cfg.Tasks.Lanes.Video.Concurrency, Threads: v.Threads, Require: cfg.Sandbox.Required, Log: log,
 		Limits: ffmpeg.Limits{
 			MaxBytes: cfg.LargestUpload(), MaxDuration: v.MaxDuration, MaxPixels: v.MaxPixels, MaxStreams: v.MaxStreams,
 			MaxBitRate: v.MaxBitsPerSecond, Timeout: v.Timeout, CPU: v.CPUTime,
