@@ -41,6 +41,11 @@ func TestCopiesWhatIsWebReady(t *testing.T) {
 	again, err := v.Transcode(t.Context(), full, nil)
 	require.NoError(t, err)
 	require.Equal(t, m.SHA256, keep(t, again).SHA256, "the same bytes each time")
+
+	anew := full
+	anew.Encode = true
+	require.False(t, v.media.plan(anew.withDefaults()).copyAudio)
+	require.False(t, transcode(t, v, anew).Remuxed)
 }
 
 // TestCopiesNoMessages has texts between the pictures of H.264: unregistered user data, and user data registered by

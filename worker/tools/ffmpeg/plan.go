@@ -16,16 +16,20 @@ type plan struct {
 
 func (m media) plan(p Preset) plan {
 	width, height := m.video.shown()
-	return plan{
+	made := plan{
 		preset:    p,
 		size:      fit(width, height, p.LongEdge, p.ShortEdge),
 		copyVideo: m.copyVideo(p),
 		copyAudio: m.audio == nil || m.audio.webReady(),
 		maxFPS:    float64(p.MaxFPS) * fpsSlack,
 	}
+	if p.Encode {
+		return made.encoded()
+	}
+	return made
 }
 
-// encoded is the plan when copying has not worked out.
+// encoded is the plan when nothing may be copied, or copying has not worked out.
 func (p plan) encoded() plan {
 	p.copyVideo, p.copyAudio = false, false
 	return p

@@ -34,6 +34,8 @@ type Preset struct {
 	MaxFPS int
 	// AudioRate is for two channels, bits a second; 0 means 128 kbit/s.
 	AudioRate int64
+	// Encode is whether nothing is ever copied: picture and sound are made anew.
+	Encode bool
 }
 
 // minRate is the least default rate, for very small pictures.
