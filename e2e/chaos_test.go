@@ -169,7 +169,11 @@ func checkEverything(t *testing.T, r *rig.Rig, c *rig.Client, l *load) {
 		expected[storage.BlobKey(c.TenantID, a.SHA256)] = true
 		bytesStored += a.Size
 		for _, v := range a.Media.Variants {
-			expected[storage.VariantKey(c.TenantID, a.SHA256, v.Preset, "webp")] = true
+			raw, err := c.Bytes("/api/v1/assets/" + a.ID + "/variants/" + v.Preset)
+			require.NoError(t, err)
+			sum := sha256.Sum256(raw)
+			tag := storage.VariantTag(hex.EncodeToString(sum[:]))
+			expected[storage.VariantKey(c.TenantID, a.SHA256, v.Preset, tag, "webp")] = true
 			bytesStored += v.Size
 		}
 	}

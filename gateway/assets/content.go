@@ -81,7 +81,7 @@ func (a *API) serveFrom(c *fiber.Ctx, tenant meta.Tenant, id, preset string, pub
 		}
 		o.Size, o.ETag, o.MediaType, o.LastModified = x.Size, x.Digest, x.MediaType, x.CreatedAt.Time()
 		o.Name = strings.TrimSuffix(v.Name, "."+v.Ext) + "." + preset + "." + x.Ext
-		o.Open = a.cleanObject(storage.VariantKey(tenant.ID(), v.SHA256, preset, x.Ext), x.Size)
+		o.Open = a.cleanObject(x.Key(), x.Size)
 	}
 	return content.Serve(c, o)
 }

@@ -10,11 +10,12 @@ func mediaFactsUp(Dialect) []string {
 		`ALTER TABLE blobs ADD COLUMN fps {real} NOT NULL DEFAULT 0`,
 		`ALTER TABLE blobs ADD COLUMN video_codec varchar(32) NOT NULL DEFAULT ''`,
 		`ALTER TABLE blobs ADD COLUMN audio_codec varchar(32) NOT NULL DEFAULT ''`,
+		`ALTER TABLE variants ADD COLUMN key_tag varchar(12) NOT NULL DEFAULT ''`,
 	}
 }
 
 func mediaFactsDown(Dialect) []string {
-	var out []string
+	out := []string{"ALTER TABLE variants DROP COLUMN key_tag"}
 	for _, c := range []string{
 		"audio_codec", "video_codec", "fps", "duration_ms", "thumb_hash", "dominant_color", "media_reason",
 	} {

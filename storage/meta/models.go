@@ -137,8 +137,15 @@ type Variant struct {
 	Height    int64
 	Size      int64
 	// Digest is the SHA-256 of the variant's own bytes.
-	Digest    string
+	Digest string
+	// KeyTag is the part of the object's key that is of these bytes; empty for variants older than tags.
+	KeyTag    string
 	CreatedAt Stamp `gorm:"autoCreateTime:false"`
+}
+
+// Key is where the variant's object lies in the clean zone.
+func (v Variant) Key() string {
+	return storage.VariantKey(v.TenantID, v.SHA256, v.Preset, v.KeyTag, v.Ext)
 }
 
 // Task says what is still to be done for a blob or for the system; it is also the outbox row.

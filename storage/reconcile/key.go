@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"slices"
 	"strings"
 
 	"gatehouse/storage"
@@ -26,15 +27,25 @@ func parseKey(key string) (object, bool) {
 		return object{}, false
 	}
 	digest, derived, isVariant := strings.Cut(name, ".")
-	if len(digest) != 64 || strings.Trim(digest, "0123456789abcdef") != "" {
+	if !isHex(digest, 64) {
 		return object{}, false
 	}
 	o := object{key: key, tenantID: tenantID, sha256: digest}
 	if !isVariant {
 		return o, key == storage.BlobKey(tenantID, digest)
 	}
-	preset, ext, ok := strings.Cut(derived, ".")
-	o.preset = preset
-	return o, ok && preset != "" && ext != "" && !strings.Contains(ext, ".") &&
-		key == storage.VariantKey(tenantID, digest, preset, ext)
+	parts := strings.Split(derived, ".")
+	if len(parts) < 2 || len(parts) > 3 || slices.Contains(parts, "") {
+		return object{}, false
+	}
+	o.preset = parts[0]
+	tag, ext := "", parts[len(parts)-1]
+	if len(parts) == 3 {
+		tag = parts[1]
+	}
+	return o, (tag == "" || isHex(tag, 12)) && key == storage.VariantKey(tenantID, digest, o.preset, tag, ext)
+}
+
+func isHex(s string, length int) bool {
+	return len(s) == length && strings.Trim(s, "0123456789abcdef") == ""
 }

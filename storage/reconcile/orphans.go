@@ -137,7 +137,7 @@ func (w *walk) compare(ctx context.Context, batch []family) error {
 	}
 	variants := make(map[string]bool, len(list))
 	for _, v := range list {
-		variants[storage.VariantKey(v.TenantID, v.SHA256, v.Preset, v.Ext)] = true
+		variants[v.Key()] = true
 	}
 	for _, f := range batch {
 		b, known := rows[f.sha256]
@@ -149,7 +149,7 @@ func (w *walk) compare(ctx context.Context, batch []family) error {
 			err = w.removeMisplaced(ctx, w.rep, w.zone, f)
 		default:
 			f.objects = slices.DeleteFunc(f.objects, func(o object) bool { return o.preset == "" || variants[o.key] })
-			err = w.removeStrays(ctx, w.rep, w.zone, f)
+			err = w.removeStrays(ctx, w.rep, w.zone, b.Category, f)
 		}
 		if err != nil {
 			return err

@@ -114,7 +114,7 @@ func (y *yard) pass(t testing.TB, content string) {
 	require.NoError(t, y.zones.Promote(ctx, key))
 	y.verdict(t, content, storage.ScanClean, storage.ZoneClean, storage.MediaDone)
 	require.NoError(t, y.zones.Quarantine.Delete(ctx, key))
-	y.put(t, storage.ZoneClean, storage.VariantKey(y.tenant, digest, "w320", "webp"), "webp")
+	y.put(t, storage.ZoneClean, storage.VariantKey(y.tenant, digest, "w320", "", "webp"), "webp")
 	y.inTx(t, func(tx *meta.Tx) error {
 		_, err := tx.Tenant(y.tenant).CreateVariant(&meta.Variant{SHA256: digest, Preset: "w320", Ext: "webp", Size: 4, CreatedAt: meta.Now()})
 		require.NoError(t, err)
@@ -188,7 +188,7 @@ func TestUnreferencedBlobGoesWithItsVariantsAndItsShareOfTheLedger(t *testing.T)
 		gone, kept := y.upload(t, "deleted"), y.upload(t, "kept")
 		y.pass(t, "deleted")
 		y.pass(t, "kept")
-		y.put(t, storage.ZoneClean, storage.VariantKey(y.tenant, digestOf("deleted"), "w640", "webp"), "never got a row")
+		y.put(t, storage.ZoneClean, storage.VariantKey(y.tenant, digestOf("deleted"), "w640", "", "webp"), "never got a row")
 		y.inTx(t, func(tx *meta.Tx) error { // two assets on one blob: it stays until both are deleted
 			_, err := tx.Tenant(y.tenant).LinkBlob(digestOf("kept"))
 			return err
@@ -285,7 +285,7 @@ func TestOrphansOfKnownAndUnknownTenantsGoWhenTheyAreOld(t *testing.T) {
 		for _, tenant := range []string{y.tenant, "0190c0de-0000-7000-8000-000000000000"} {
 			for n := range 3 {
 				digest := digestOf(fmt.Sprint("orphan", n))
-				keys = append(keys, storage.BlobKey(tenant, digest), storage.VariantKey(tenant, digest, "w320", "webp"))
+				keys = append(keys, storage.BlobKey(tenant, digest), storage.VariantKey(tenant, digest, "w320", "", "webp"))
 			}
 		}
 		for _, zone := range []storage.Zone{storage.ZoneQuarantine, storage.ZoneClean} {
@@ -400,7 +400,7 @@ func TestLeftoversOfARejectedBlobAreRemovedFromTheCleanZone(t *testing.T) {
 		y.verdict(t, "turned out bad", storage.ScanInfected, storage.ZoneQuarantine, storage.MediaNone)
 		digest := digestOf("turned out bad")
 		y.object(t, storage.ZoneClean, "turned out bad")
-		y.put(t, storage.ZoneClean, storage.VariantKey(y.tenant, digest, "w320", "webp"), "webp")
+		y.put(t, storage.ZoneClean, storage.VariantKey(y.tenant, digest, "w320", "", "webp"), "webp")
 		require.Equal(t, 2, y.sweep(t).Misplaced)
 		y.requireExact(t)
 	})
@@ -442,7 +442,7 @@ func TestVariantWithoutARowGoesUnlessTheImageJobIsOpen(t *testing.T) {
 		y.upload(t, "picture")
 		y.pass(t, "picture")
 		digest := digestOf("picture")
-		stray := storage.VariantKey(y.tenant, digest, "w640", "webp")
+		stray := storage.VariantKey(y.tenant, digest, "w640", "", "webp")
 		y.put(t, storage.ZoneClean, stray, "no row")
 		y.inTx(t, func(tx *meta.Tx) error {
 			_, err := tx.Enqueue(meta.BlobTask(storage.TaskImage, y.tenant, digest))
@@ -523,18 +523,20 @@ func TestAbandonedReservationsAndOldRowsAreForgotten(t *testing.T) {
 func TestParseKey(t *testing.T) {
 	digest := digestOf("x")
 	for key, want := range map[string]object{
-		storage.BlobKey("t", digest):                    {tenantID: "t", sha256: digest},
-		storage.VariantKey("t", digest, "w320", "webp"): {tenantID: "t", sha256: digest, preset: "w320"},
-		"t/zz/" + digest:                                {},
-		"t/" + digest:                                   {},
-		digest:                                          {},
-		storage.BlobKey("t", digest) + "/x":             {},
-		storage.BlobKey("t", digest) + ".w320":          {},
-		storage.BlobKey("t", digest) + ".w320.webp.x":   {},
-		storage.BlobKey("t", digest) + "..webp":         {},
-		storage.BlobKey("t", digest[:63]+"G"):           {},
-		storage.BlobKey("t", digest[:62]):               {},
-		"t/u/" + digest[:2] + "/" + digest:              {},
+		storage.BlobKey("t", digest):                                 {tenantID: "t", sha256: digest},
+		storage.VariantKey("t", digest, "w320", digest[:12], "webp"): {tenantID: "t", sha256: digest, preset: "w320"},
+		storage.VariantKey("t", digest, "w320", "", "webp"):          {tenantID: "t", sha256: digest, preset: "w320"},
+		storage.BlobKey("t", digest) + ".w320.webp.x":                {},
+		"t/zz/" + digest:                       {},
+		"t/" + digest:                          {},
+		digest:                                 {},
+		storage.BlobKey("t", digest) + "/x":    {},
+		storage.BlobKey("t", digest) + ".w320": {},
+		storage.BlobKey("t", digest) + ".w320.webp.x": {},
+		storage.BlobKey("t", digest) + "..webp":       {},
+		storage.BlobKey("t", digest[:63]+"G"):         {},
+		storage.BlobKey("t", digest[:62]):             {},
+		"t/u/" + digest[:2] + "/" + digest:            {},
 	} {
 		got, ok := parseKey(key)
 		require.Equal(t, want.tenantID != "", ok, key)

@@ -32,19 +32,23 @@ func (r *Reconciler) removeMisplaced(ctx context.Context, rep *Report, zone stor
 	})
 }
 
-// removeStrays deletes variants of a clean blob that no row speaks of. The image job puts them before their rows,
-// so its task is held meanwhile.
-func (r *Reconciler) removeStrays(ctx context.Context, rep *Report, zone storage.Zone, f family) error {
+// removeStrays deletes variants of a clean blob that no row speaks of. The media job of its category puts them before
+// their rows, so its task is held meanwhile.
+func (r *Reconciler) removeStrays(ctx context.Context, rep *Report, zone storage.Zone, category storage.Category, f family) error {
 	if len(f.objects) == 0 {
 		return nil
 	}
-	return r.whileHeld(ctx, rep, meta.BlobTask(storage.TaskImage, f.tenantID, f.sha256), func(ctx context.Context) error {
+	kind, ok := storage.MediaTask(category)
+	if !ok {
+		kind = storage.TaskImage // no job puts variants of it
+	}
+	return r.whileHeld(ctx, rep, meta.BlobTask(kind, f.tenantID, f.sha256), func(ctx context.Context) error {
 		tenant := r.db.Tenant(ctx, f.tenantID)
 		var strays []object
 		for _, o := range f.objects {
-			_, err := tenant.Variant(f.sha256, o.preset)
+			v, err := tenant.Variant(f.sha256, o.preset)
 			switch {
-			case errors.Is(err, storage.ErrNotFound):
+			case errors.Is(err, storage.ErrNotFound) || err == nil && v.Key() != o.key:
 				strays = append(strays, o)
 			case err != nil:
 				return err

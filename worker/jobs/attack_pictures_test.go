@@ -29,7 +29,7 @@ func (b *bench) hostile(t *testing.T, name string, content []byte, width, height
 		require.NoError(t, err, name)
 		require.Len(t, b.variants(t, digest), len(b.deps.Presets), name)
 		for _, v := range b.variants(t, digest) {
-			mediatest.ReadWebP(t, b.read(t, storage.ZoneClean, storage.VariantKey(b.tenant, digest, v.Preset, v.Ext)))
+			mediatest.ReadWebP(t, b.read(t, storage.ZoneClean, v.Key()))
 		}
 	case storage.MediaFailed:
 		require.True(t, jobs.IsPermanent(err), "%s: %v", name, err)

@@ -259,6 +259,15 @@ func (b *bench) requireExactLedger(t testing.TB) {
 	require.Equal(t, stored, lying, "the rows and the zones")
 }
 
+// sweepOrphan removes what an attempt put under a key that got no row, as the sweeper does after its grace time.
+func (b *bench) sweepOrphan(t testing.TB, digest string) {
+	t.Helper()
+	for preset, ext := range map[string]string{"w640": "webp", "h264": "mp4"} {
+		key := storage.VariantKey(b.tenant, digest, preset, "00112233aabb", ext)
+		require.NoError(t, b.zones.Clean.Delete(context.Background(), key))
+	}
+}
+
 func (b *bench) events(t testing.TB, asset string) []storage.EventKind {
 	t.Helper()
 	list, err := b.db.Tenant(context.Background(), b.tenant).Events(asset, 0, 100)

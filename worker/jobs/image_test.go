@@ -7,6 +7,7 @@ import (
 	stdimage "image"
 	"image/color"
 	"image/jpeg"
+	"io"
 	"os"
 	"testing"
 	"time"
@@ -89,7 +90,7 @@ func TestPictureGetsItsVariantsSmallestFirst(t *testing.T) {
 		require.Len(t, list, 3)
 		for _, v := range list {
 			require.Equal(t, sizes[v.Preset], [2]int64{v.Width, v.Height}, v.Preset)
-			content := b.read(t, storage.ZoneClean, storage.VariantKey(b.tenant, digest, v.Preset, v.Ext))
+			content := b.read(t, storage.ZoneClean, v.Key())
 			require.EqualValues(t, len(content), v.Size)
 			require.Equal(t, digestOf(content), v.Digest)
 			config, err := webp.DecodeConfig(bytes.NewReader(content))
@@ -125,7 +126,7 @@ func TestImageJobIsTakenUpFromAnyPoint(t *testing.T) {
 				b.inTx(t, func(tx *meta.Tx) error { return tx.Retry(r.Lease, meta.Now(), "died", false) })
 			},
 			"an object without its row": func(t *testing.T, digest string) {
-				key := storage.VariantKey(b.tenant, digest, "w640", "webp")
+				key := storage.VariantKey(b.tenant, digest, "w640", "00112233aabb", "webp")
 				require.NoError(t, b.zones.Clean.Put(context.Background(), key, bytes.NewReader([]byte("half")), 4, blob.PutOptions{}))
 			},
 			"a row without its object": func(t *testing.T, digest string) {
@@ -151,6 +152,7 @@ func TestImageJobIsTakenUpFromAnyPoint(t *testing.T) {
 				require.NoError(t, b.attempt(t, storage.TaskImage, digest))
 				require.Len(t, b.variants(t, digest), 3)
 				require.Equal(t, storage.MediaDone, b.blob(t, digest).MediaStatus)
+				b.sweepOrphan(t, digest)
 				b.requireExactLedger(t)
 				q, err := tenant().Quota()
 				require.NoError(t, err)
@@ -242,4 +244,49 @@ func TestNothingIsLeftAfterEverythingIsDeletedAndSwept(t *testing.T) {
 		require.NoError(t, err)
 		require.Zero(t, q.Used)
 	})
+}
+
+// A worker stands still while it puts a variant; its lease runs out, another one makes the same with an encoder of its
+// own, and then the first goes on. What the second has published stays as it is.
+func TestWorkerThatLostItsTaskOverwritesNothing(t *testing.T) {
+	onEach(t, func(t *testing.T, b *bench) {
+		b.withPictures(t)
+		b.deps.Presets = presets[1:2]
+		_, digest := b.cleanPicture(t, photo(t, 9))
+		clean := b.zones.Clean
+		standing := &standingBucket{Bucket: clean}
+		standing.meanwhile = func() {
+			b.zones.Clean = clean
+			b.inTx(t, func(tx *meta.Tx) error {
+				_, err := tx.Exec(`UPDATE tasks SET state = 'queued', lease_owner = '', run_at = 0 WHERE subject = ?`, digest)
+				return err
+			})
+			other := *b
+			other.deps.Presets = []vips.Preset{{Name: presets[1].Name, LongEdge: presets[1].LongEdge, Quality: 40, Effort: 4}}
+			require.NoError(t, other.attempt(t, storage.TaskImage, digest))
+		}
+		b.zones.Clean = standing
+		require.ErrorIs(t, b.attempt(t, storage.TaskImage, digest), meta.ErrLeaseLost)
+
+		list := b.variants(t, digest)
+		require.Len(t, list, 1)
+		require.Equal(t, list[0].Digest, digestOf(b.read(t, storage.ZoneClean, list[0].Key())))
+		require.Len(t, b.objects(t, storage.ZoneClean), 3, "the original, what counts, and an orphan for the sweeper")
+		require.Equal(t, storage.MediaDone, b.blob(t, digest).MediaStatus)
+	})
+}
+
+// standingBucket is a real bucket that lets something happen before its first put.
+type standingBucket struct {
+	blob.Bucket
+	meanwhile func()
+}
+
+func (s *standingBucket) Put(ctx context.Context, key string, r io.Reader, size int64, o blob.PutOptions) error {
+	if s.meanwhile != nil {
+		now := s.meanwhile
+		s.meanwhile = nil
+		now()
+	}
+	return s.Bucket.Put(ctx, key, r, size, o)
 }

@@ -143,7 +143,7 @@ func (b *bench) checkVariant(t *testing.T, f mediatest.File, p vips.Preset, list
 		}
 	}
 	require.Equal(t, "image/webp", v.MediaType, "the variant %s", p.Name)
-	content := b.read(t, storage.ZoneClean, storage.VariantKey(b.tenant, v.SHA256, v.Preset, v.Ext))
+	content := b.read(t, storage.ZoneClean, v.Key())
 	require.Equal(t, v.Digest, digestOf(content))
 	require.NotContains(t, string(content), string(mediatest.Latitude), "a position")
 	got := mediatest.ReadWebP(t, content)
@@ -185,7 +185,7 @@ func TestMatrixOfPicturesAsAVIF(t *testing.T) {
 			list := b.variants(t, digest)
 			require.Len(t, list, 1)
 			require.Equal(t, "image/avif", list[0].MediaType)
-			content := b.read(t, storage.ZoneClean, storage.VariantKey(b.tenant, digest, preset.Name, list[0].Ext))
+			content := b.read(t, storage.ZoneClean, list[0].Key())
 			require.NotContains(t, string(content), string(mediatest.Latitude), "a position")
 			reference := mediatest.Reference(t, f, preset.LongEdge)
 			got := mediatest.Reference(t, mediatest.File{Bytes: content}, preset.LongEdge)

@@ -284,7 +284,7 @@ func (b *bench) variant(t *testing.T, digest, preset string) (meta.Variant, []by
 	t.Helper()
 	for _, v := range b.variants(t, digest) {
 		if v.Preset == preset {
-			content := b.read(t, storage.ZoneClean, storage.VariantKey(b.tenant, digest, v.Preset, v.Ext))
+			content := b.read(t, storage.ZoneClean, v.Key())
 			require.Equal(t, v.Digest, digestOf(content))
 			require.EqualValues(t, len(content), v.Size)
 			return v, content

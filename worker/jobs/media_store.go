@@ -40,7 +40,7 @@ func (w *making) there(ctx context.Context) (map[string]bool, error) {
 	}
 	have := map[string]bool{}
 	for _, v := range rows {
-		info, err := w.zones.Clean.Stat(ctx, storage.VariantKey(v.TenantID, v.SHA256, v.Preset, v.Ext))
+		info, err := w.zones.Clean.Stat(ctx, v.Key())
 		switch {
 		case err == nil && info.Size == v.Size:
 			have[v.Preset] = true
@@ -83,7 +83,7 @@ func (w *making) facts(ctx context.Context, f storage.MediaFacts) error {
 
 // store puts one variant and writes its row, its charge and its event; share is how far the job is then.
 func (w *making) store(ctx context.Context, v variant, share float64) error {
-	key := storage.VariantKey(w.blob.TenantID, w.blob.SHA256, v.Preset, v.Ext)
+	key := storage.VariantKey(w.blob.TenantID, w.blob.SHA256, v.Preset, storage.VariantTag(v.SHA256), v.Ext)
 	err := w.patiently(ctx, func() error {
 		if _, err := v.File.Seek(0, io.SeekStart); err != nil {
 			return fmt.Errorf("rewind a variant: %w", err)
@@ -93,11 +93,15 @@ func (w *making) store(ctx context.Context, v variant, share float64) error {
 	if err != nil {
 		return w.given("put a variant", err)
 	}
+	published := key
 	err = w.patiently(ctx, func() error {
-		return w.run.InTx(ctx, func(tx *meta.Tx) error { return w.register(tx, v, share) })
+		return w.run.InTx(ctx, func(tx *meta.Tx) (err error) {
+			published, err = w.register(tx, v, share)
+			return err
+		})
 	})
 	full := storage.CodeOf(err) == storage.CodeQuotaExceeded
-	if full || errors.Is(err, errUnwanted) {
+	if full || errors.Is(err, errUnwanted) || err == nil && published != key {
 		// It will get no row, and this job is the only one that may put it: no need to leave it to the sweeper.
 		if derr := w.zones.Clean.Delete(context.WithoutCancel(ctx), key); derr != nil {
 			w.run.Log.Warn("delete a variant that got no row; the sweeper will", "key", key, "error", derr)
@@ -152,30 +156,34 @@ func (w *making) given(what string, err error) error {
 	return storeTrouble(w.run.Task(), what, err)
 }
 
-func (w *making) register(tx *meta.Tx, v variant, share float64) error {
+// register writes the row of a variant and returns the key of the object that counts: another one when an attempt before
+// has published this preset already.
+func (w *making) register(tx *meta.Tx, v variant, share float64) (key string, err error) {
 	tenant, b, err := w.still(tx)
 	if err != nil {
-		return err
+		return "", err
 	}
-	created, err := tenant.CreateVariant(&meta.Variant{
-		SHA256: b.SHA256, Preset: v.Preset, Ext: v.Ext, MediaType: v.MediaType, Width: v.Width, Height: v.Height,
+	row := meta.Variant{
+		SHA256: b.SHA256, Preset: v.Preset, Ext: v.Ext, KeyTag: storage.VariantTag(v.SHA256), MediaType: v.MediaType, Width: v.Width, Height: v.Height,
 		Size: v.Size, Digest: v.SHA256, CreatedAt: meta.Now(),
-	})
+	}
+	created, err := tenant.CreateVariant(&row)
 	if err != nil {
-		return fmt.Errorf("create the variant: %w", err)
+		return "", fmt.Errorf("create the variant: %w", err)
+	}
+	if !created {
+		there, err := tenant.Variant(b.SHA256, v.Preset)
+		return there.Key(), err
 	}
 	share = max(share, b.MediaProgress)
 	// By compare-and-set: a verdict that takes the blob out of the clean zone meanwhile makes this fail.
 	if err := tenant.SetMedia(b.SHA256, b.Revision, storage.MediaRunning, share, nil); err != nil {
-		return fmt.Errorf("write the progress: %w", err)
+		return "", fmt.Errorf("write the progress: %w", err)
 	}
 	if err := tenant.RecordForBlob(b.SHA256, storage.EventVariantReady, map[string]any{
 		"preset": v.Preset, "media_type": v.MediaType, "width": v.Width, "height": v.Height, "size": v.Size, "progress": share,
 	}); err != nil {
-		return err
+		return "", err
 	}
-	if !created {
-		return nil
-	}
-	return w.ledger.Charge(tx, b.TenantID, v.Size)
+	return row.Key(), w.ledger.Charge(tx, b.TenantID, v.Size)
 }

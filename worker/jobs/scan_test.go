@@ -178,7 +178,7 @@ func passOnce(t *testing.T, b *bench, content []byte) (asset, digest string) {
 		return nil
 	})
 	for _, preset := range []string{"w320", "w640"} {
-		key := storage.VariantKey(b.tenant, digest, preset, "webp")
+		key := storage.VariantKey(b.tenant, digest, preset, "", "webp")
 		require.NoError(t, b.zones.Clean.Put(context.Background(), key, bytes.NewReader([]byte("webp")), 4, blob.PutOptions{}))
 	}
 	b.requireExactLedger(t)

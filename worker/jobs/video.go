@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"gatehouse/quota"
 	"gatehouse/storage"
 	"gatehouse/storage/meta"
 	"gatehouse/worker/tools/ffmpeg"
@@ -120,6 +121,8 @@ func (v *video) makePoster(ctx context.Context, w *making, film *ffmpeg.Video, f
 
 // transcode makes and stores one variant, which takes the job from one share of its progress to another.
 func (v *video) transcode(ctx context.Context, w *making, film *ffmpeg.Video, p ffmpeg.Preset, from, upTo float64) error {
+	// What was copied would still be the sender's own bytes: where no original is served, nothing is.
+	p.Encode = w.plan.Serve == quota.ServeVariantsOnly
 	out, err := film.Transcode(ctx, p, func(share float64) { w.run.Progress(from + share*(upTo-from)) })
 	if err != nil {
 		return w.trouble("transcode", err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -121,7 +122,7 @@ func TestVideoJobIsTakenUpFromAnyPoint(t *testing.T) {
 				b.inTx(t, func(tx *meta.Tx) error { return tx.Retry(r.Lease, meta.Now(), "died", false) })
 			},
 			func(t *testing.T, digest string) { // an object without its row
-				key := storage.VariantKey(b.tenant, digest, "h264", "mp4")
+				key := storage.VariantKey(b.tenant, digest, "h264", "00112233aabb", "mp4")
 				require.NoError(t, b.zones.Clean.Put(context.Background(), key, bytes.NewReader([]byte("half")), 4, blob.PutOptions{}))
 			},
 			func(t *testing.T, digest string) { // the poster is there, and its object with it
@@ -140,6 +141,7 @@ func TestVideoJobIsTakenUpFromAnyPoint(t *testing.T) {
 			require.Equal(t, []string{"h264", "poster", "small"}, b.presetsOf(t, digest))
 			require.Equal(t, storage.MediaDone, b.blob(t, digest).MediaStatus)
 			require.NotEmpty(t, b.blob(t, digest).ThumbHash)
+			b.sweepOrphan(t, digest)
 			b.requireExactLedger(t)
 		}
 	})
@@ -242,4 +244,29 @@ func (a *awayBucket) Put(ctx context.Context, key string, r io.Reader, size int6
 		return fmt.Errorf("put %s: %w", key, blob.ErrUnavailable)
 	}
 	return a.Bucket.Put(ctx, key, r, size, o)
+}
+
+// Where originals are withheld, their streams are not copied into a variant either.
+func TestVariantsOnlyCopiesNothing(t *testing.T) {
+	b := newBench(t, metatest.SQLite(t), func() *blob.Zones {
+		zones, err := blob.Open(context.Background(), blob.Config{Driver: blob.DriverDisk, Root: t.TempDir()})
+		require.NoError(t, err)
+		return zones
+	}())
+	b.withVideos(t, ffmpeg.Limits{})
+	content := clip(t, mediatest.Plain)
+	profile := func(content []byte, spec quota.Spec) string {
+		b.plan(t, spec)
+		_, digest := b.cleanVideo(t, content)
+		require.NoError(t, b.attempt(t, storage.TaskVideo, digest))
+		v, err := b.db.Tenant(context.Background(), b.tenant).Variant(digest, "h264")
+		require.NoError(t, err)
+		file := filepath.Join(t.TempDir(), "h264.mp4")
+		require.NoError(t, os.WriteFile(file, b.read(t, storage.ZoneClean, v.Key()), 0o600))
+		return mediatest.Probe(t, file).Of("video")[0].Profile
+	}
+	spec := quota.Spec{Transcoding: true, VideoPresets: []string{"h264"}}
+	require.NotEqual(t, "High", profile(content, spec), "the clip is copied as it is")
+	spec.Serve = quota.ServeVariantsOnly
+	require.Equal(t, "High", profile(append(bytes.Clone(content), 0, 0, 0, 8, 'f', 'r', 'e', 'e'), spec), "and here it is encoded")
 }
