@@ -21,7 +21,9 @@
 //
 // # What comes out
 //
-// plan.go decides from the probe: copy the streams that are web-ready already, encode the others. filters.go writes
+// plan.go decides from the probe: copy the streams that are web-ready already, encode the others. Before a picture is
+// copied honest.go reads all of it: a copy must not hold what is not shown, or change its size on the way. In doubt
+// it is encoded. filters.go writes
 // the chain from picture to picture: deinterlace, fewer frames, scale to square pixels and even sides, turn
 // upright, tone-map, 8-bit. graph.go builds the arguments with ffmpeg-go, of which nothing but GetArgs is used: no
 // text of a user gets into the graph, and the process is ours. A result is probed and checked (output.go)

@@ -79,7 +79,7 @@ func (p plan) copyPicture(o graph.KwArgs) {
 	o["c:v"] = "copy"
 	if p.preset.Codec == H265 {
 		o["tag:v"] = "hvc1"
-		o["bsf:v"] = "filter_units=remove_types=35|38-40|41-63" // delimiters, filler, SEI, reserved and private units
+		o["bsf:v"] = "filter_units=pass_types=0-9|16-21|32-34" // slices and parameter sets; the rest is messages, reserved or private
 		return
 	}
 	o["tag:v"] = "avc1"

@@ -47,8 +47,12 @@ func (v *Video) accept(p plan, made media) error {
 	case made.duration > v.r.cfg.Limits.MaxDuration:
 		return &Unplayable{storage.ReasonVideoTooLong, made.duration.String()}
 	}
+	short := max(maxMissing, v.media.used*3/100)
+	if p.copyVideo && made.duration-v.media.used > short {
+		return wrong("%v and not %v", made.duration, v.media.used)
+	}
 	// A cut-off upload gives a shorter result, and half a video is not published as if it were all.
-	if missing := v.media.used - made.duration; missing > max(maxMissing, v.media.used*3/100) {
+	if missing := v.media.used - made.duration; missing > short {
 		return &Unplayable{storage.ReasonVideoDamaged, fmt.Sprintf("%v of %v could not be decoded", missing, v.media.used)}
 	}
 	return nil

@@ -45,6 +45,15 @@ func (v *Video) Transcode(ctx context.Context, p Preset, progressed func(share f
 	report := &progress{total: v.media.duration, tell: progressed, upTo: encodeShare}
 	plan := v.media.plan(p)
 	if plan.copyVideo {
+		copyable, err := v.honest(ctx)
+		if err != nil {
+			return Output{}, fmt.Errorf("transcode: %w", err)
+		}
+		if !copyable {
+			plan = plan.encoded()
+		}
+	}
+	if plan.copyVideo {
 		report.upTo = copyShare
 	}
 	out, err := v.make(ctx, plan, report)

@@ -32,6 +32,8 @@ type Video struct {
 	media  media
 	// made counts the files made, for their names.
 	made int
+	// copyable is the answer of honest, once it is checked.
+	checked, copyable bool
 }
 
 // inputName is the upload in the folder.
