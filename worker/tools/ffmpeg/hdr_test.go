@@ -81,6 +81,17 @@ func TestNoDuration(t *testing.T) {
 	require.InDelta(t, 1, m.Duration.Seconds(), 0.1)
 }
 
+// TestLateClock has files whose times do not begin at 0, as parts of a long recording.
+func TestLateClock(t *testing.T) {
+	r := runner(t, Config{})
+	for _, name := range []string{"in.mkv", "in.mp4"} {
+		v := open(t, r, clip(t, name, lavfi+"testsrc2=s=320x180:r=30:d=2"+x264+"-output_ts_offset 9000"))
+		require.InDelta(t, 2, v.Facts().Duration.Seconds(), 0.1, name)
+		require.InDelta(t, 2, transcode(t, v, full).Duration.Seconds(), 0.1, name)
+		require.InDelta(t, 2, transcode(t, v, small).Duration.Seconds(), 0.1, name)
+	}
+}
+
 // TestTrimmed has a beginning that its editor has hidden and not removed; a chapter and a caption go as well.
 func TestTrimmed(t *testing.T) {
 	long := clip(t, "long.mp4", lavfi+"testsrc2=s=320x180:r=30:d=3 -g 90"+x264)

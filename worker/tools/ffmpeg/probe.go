@@ -19,7 +19,7 @@ const streamReport = 16 << 10
 const probeTimeout = 30 * time.Second
 
 // asked are the facts that ffprobe is asked for. No free texts: titles and the like stay where they are.
-const asked = "format=duration,nb_streams" +
+const asked = "format=start_time,duration,nb_streams" +
 	":stream=index,codec_type,codec_name,profile,level,codec_tag_string,width,height,sample_aspect_ratio,pix_fmt,field_order," +
 	"color_range,color_space,color_transfer,color_primaries,avg_frame_rate,r_frame_rate,duration,bit_rate," +
 	"sample_rate,channels,channel_layout" +
@@ -55,8 +55,9 @@ func (r *Runner) probe(ctx context.Context, in input, size int64) (media, error)
 		return media{}, &Unplayable{storage.ReasonVideoDamaged, fmt.Sprintf("ffprobe's answer: %v", err)}
 	}
 	m.container, m.size = in.container, size
-	if m.duration == 0 && m.video != nil {
-		// Recorders that write as they go leave the duration out: look for the last frame.
+	if (m.duration == 0 || m.late) && m.video != nil {
+		// Recorders that write as they go leave the duration out, and where clocks do not begin at 0 some containers
+		// have the end for the duration: look for the last frame.
 		tracks := []int{m.video.index}
 		if m.audio != nil {
 			tracks = append(tracks, m.audio.index)

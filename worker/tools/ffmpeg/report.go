@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -16,6 +17,8 @@ type media struct {
 	// is exact: a track's does not count the delay of reordered pictures.
 	duration, used time.Duration
 	streams        int
+	// late is whether the file's clock begins so late that its duration may count from 0.
+	late bool
 	// video is nil when there is none.
 	video *videoTrack
 	// audio is nil when there is none.
@@ -68,6 +71,7 @@ type report struct {
 	} `json:"packets"`
 	Streams []reportStream `json:"streams"`
 	Format  struct {
+		Start    string `json:"start_time"`
 		Duration string `json:"duration"`
 		Streams  int    `json:"nb_streams"`
 	} `json:"format"`
@@ -145,6 +149,8 @@ func parseReport(text []byte) (media, error) {
 		return media{}, err
 	}
 	m.setDurations(whole)
+	start, err := strconv.ParseFloat(p.Format.Start, 64)
+	m.late = err == nil && start > maxMissing.Seconds()
 	for _, packet := range p.Packets {
 		if m.video != nil && packet.Stream == m.video.index {
 			m.video.whole = strings.Contains(packet.Flags, "K") && !strings.Contains(packet.Flags, "D")
