@@ -140,6 +140,16 @@ var attempts = map[string]func(target) error{
 	"/dev/shm":        func(target) error { return create("/dev/shm/gatehouse-breach") },
 	"big locked pipe": func(target) error { _, err := unix.FcntlInt(0, unix.F_SETPIPE_SZ, 1<<20); return err },
 
+	// memory of the kernel
+	"lock":                 lock(unix.F_SETLK),
+	"lock and wait":        lock(unix.F_SETLKW),
+	"look for locks":       lock(unix.F_GETLK),
+	"lock a description":   lock(unix.F_OFD_SETLK),
+	"lock it and wait":     lock(unix.F_OFD_SETLKW),
+	"look for locks on it": lock(unix.F_OFD_GETLK),
+	"flock":                func(target) error { return unix.Flock(0, unix.LOCK_SH) },
+	"lease":                func(target) error { _, err := unix.FcntlInt(0, unix.F_SETLEASE, unix.F_RDLCK); return err },
+
 	// changing files
 	"create":         func(t target) error { return create(filepath.Join(t.Folder, "new")) },
 	"create in /tmp": func(target) error { return create("/tmp/gatehouse-breach") },
@@ -265,6 +275,18 @@ func mmap(flags uintptr) func(target) error {
 	}
 }
 
+// lock tries it on a file that may be read.
+func lock(command int) func(target) error {
+	return func(t target) error {
+		f, err := os.Open(t.Input)
+		if err != nil {
+			panic(err)
+		}
+		defer f.Close()
+		return unix.FcntlFlock(f.Fd(), command, &unix.Flock_t{Type: unix.F_RDLCK, Len: 1})
+	}
+}
+
 // refused are the errors of walls. Others would mean that the kernel went further than the wall.
 func refused(err error) bool {
 	return errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) || errors.Is(err, unix.ENOSYS)
@@ -337,7 +359,8 @@ func newTarget(t *testing.T) (target, string) {
 	require.NoError(t, err)
 	t.Cleanup(func() { u.Close() })
 	aim.UDP = u.LocalAddr().String()
-	for _, possible := range []string{"read the secret", "read parent's environ", "tcp", "tcp6", "udp", "unix", "abstract", "memfd", "kill parent"} {
+	for _, possible := range []string{"read the secret", "read parent's environ", "tcp", "tcp6", "udp", "unix", "abstract", "memfd", "kill parent",
+		"lock", "look for locks", "lock a description"} {
 		require.NoError(t, attempts[possible](aim), possible)
 	}
 	return aim, secret

@@ -73,9 +73,8 @@ func conditions(pid int) []condition {
 		{"prctl", noneOf(0, unix.PR_SET_NAME, unix.PR_GET_NAME, unix.PR_SET_VMA)},
 		// asking whether a descriptor is a terminal, and how much can be read
 		{"ioctl", noneOf(1, unix.TCGETS, unix.TIOCGWINSZ, unix.TIOCINQ)},
-		// not F_SETOWN, which has signals sent to others
-		{"fcntl", noneOf(1, unix.F_DUPFD, unix.F_DUPFD_CLOEXEC, unix.F_GETFD, unix.F_SETFD, unix.F_GETFL, unix.F_SETFL,
-			unix.F_GETLK, unix.F_SETLK)},
+		// not F_SETOWN, which has signals sent to others, and no locks: each takes memory of the kernel that no limit counts
+		{"fcntl", noneOf(1, unix.F_DUPFD, unix.F_DUPFD_CLOEXEC, unix.F_GETFD, unix.F_SETFD, unix.F_GETFL, unix.F_SETFL)},
 		// its own limits, read only
 		{"prlimit64", noneOf(0, 0, uint64(pid))},
 		{"prlimit64", noneOf(2, 0)},
