@@ -38,9 +38,6 @@ func (v videoTrack) picture(to frameSize, maxFPS int) []filter {
 	if v.interlaced() {
 		add("bwdif", "mode=send_frame", "parity=auto", "deint=interlaced")
 	}
-	if rate := v.constantRate(maxFPS); rate != "" {
-		add("fps", "fps="+rate)
-	}
 	stored := to
 	if v.turn.sideways() {
 		stored = frameSize{to.height, to.width}
@@ -58,6 +55,9 @@ func (v videoTrack) picture(to frameSize, maxFPS int) []filter {
 	add("setsar", "sar=1")
 	add("format", "pix_fmts=yuv420p")
 	add("setparams", c.tags()...)
+	if rate := v.constantRate(maxFPS); rate != "" {
+		add("fps", "fps="+rate) // last: it doubles frames, and no other filter should work on the copies
+	}
 	return chain
 }
 
@@ -66,6 +66,13 @@ const fpsSlack = 1.01
 
 // steady is the share of its own rate that a track must keep to count as constant; phones drop some frames.
 const steady = 0.95
+
+// A film of a few frames with hours between them must not become hours of encoding: frames are doubled to at most
+// maxDoubled times as many as there are, or to sparseRate a second, which holds a still picture at little cost.
+const (
+	maxDoubled = 10
+	sparseRate = 5
+)
 
 // constantRate is the rate to which frames are dropped and doubled, "" for none. Recordings of screens have frames
 // only when something moves: with a constant rate their last picture stays as long as it did, which no encoder
@@ -79,6 +86,8 @@ func (v videoTrack) constantRate(maxFPS int) string {
 		return strconv.Itoa(maxFPS)
 	case v.fps == 0 || v.fps >= steady*v.peak:
 		return ""
+	case v.fps*maxDoubled < min(v.peak, float64(maxFPS)/2):
+		return strconv.Itoa(min(maxFPS, max(sparseRate, int(v.fps*maxDoubled))))
 	case v.peak <= limit:
 		return strconv.FormatFloat(v.peak, 'f', 3, 64)
 	case v.fps <= float64(maxFPS)/2:

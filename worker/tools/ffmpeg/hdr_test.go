@@ -72,6 +72,15 @@ func TestScreenRecording(t *testing.T) {
 	}
 }
 
+// TestLongGap has a film of a few frames that lasts for minutes: it must not cost as much as one that moves.
+func TestLongGap(t *testing.T) {
+	in := clip(t, "in.mp4", lavfi+"testsrc2=s=64x64:r=30:d=0.4 -vf setpts=if(eq(N\\,11)\\,300/TB\\,PTS) -fps_mode vfr -c:v libx264 -preset ultrafast -pix_fmt yuv444p")
+	v := open(t, runner(t, Config{}), in)
+	m := transcode(t, v, small)
+	require.InDelta(t, v.Facts().Duration.Seconds(), m.Duration.Seconds(), 1)
+	require.LessOrEqual(t, m.fps(t), sparseRate+0.1)
+}
+
 // TestNoDuration has what browsers' recorders write: WebM without a duration.
 func TestNoDuration(t *testing.T) {
 	in := clip(t, "in.webm", lavfi+"testsrc2=s=320x180:d=1"+tone+"-c:v libvpx -deadline realtime -cpu-used 8 -b:v 1M -c:a libopus -live 1")
