@@ -29,6 +29,11 @@
 // text of a user gets into the graph, and the process is ours. A result is probed and checked (output.go)
 // before it is believed. When a copy fails that check, the streams are encoded after all.
 //
+// # How long
+//
+// One run of ffmpeg has Limits.Timeout by the clock and Limits.CPU of the processor. It is killed earlier when it makes
+// nothing more of the video for two minutes, or longer for frames larger than 1920 x 1080 (stall.go).
+//
 // # Errors
 //
 // errors.Is(err, ErrUnplayable): the file is at fault and trying again is useless; the *Unplayable in the chain has

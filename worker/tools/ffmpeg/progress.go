@@ -3,6 +3,7 @@ package ffmpeg
 import (
 	"bytes"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -27,7 +28,13 @@ type progress struct {
 	share float64
 	// at is the time of the last frame written.
 	at time.Duration
+	// moved, which may be nil, is told when a count of what is done has changed; counts has the last ones.
+	moved  func()
+	counts [3]string
 }
+
+// counted are the lines that change as long as ffmpeg gets on.
+var counted = [len(progress{}.counts)]string{"frame=", "out_time_us=", "total_size="}
 
 // Write never fails.
 func (p *progress) Write(b []byte) (int, error) {
@@ -48,6 +55,7 @@ func (p *progress) Write(b []byte) (int, error) {
 
 // read takes one line. Before the first frame the time is N/A or negative.
 func (p *progress) read(line []byte) {
+	p.count(string(bytes.TrimSpace(line)))
 	value, ok := bytes.CutPrefix(bytes.TrimSpace(line), []byte("out_time_us="))
 	if !ok {
 		return
@@ -61,6 +69,17 @@ func (p *progress) read(line []byte) {
 		return
 	}
 	p.advance(p.upTo * min(1, float64(p.at)/float64(p.total)))
+}
+
+func (p *progress) count(line string) {
+	for i, name := range counted {
+		if strings.HasPrefix(line, name) && line != p.counts[i] {
+			p.counts[i] = line
+			if p.moved != nil {
+				p.moved()
+			}
+		}
+	}
 }
 
 // again begins anew, with a run up to another share.

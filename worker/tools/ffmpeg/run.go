@@ -36,6 +36,9 @@ type job struct {
 	read         string // the file it may read
 	write        string // the file it may write; "" for none
 	timeout, cpu time.Duration
+	// progress, if it is not nil, is stdout's: a child that does not get on for stall is killed.
+	progress *progress
+	stall    time.Duration
 }
 
 // run waits for a free slot, which no limit counts, and runs the job in the sandbox.
@@ -48,6 +51,11 @@ func (r *Runner) run(ctx context.Context, j job) error {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, cmp.Or(j.timeout, r.cfg.Limits.Timeout), errTimeout)
 	defer cancel()
+	if j.progress != nil {
+		watched, stop := j.progress.watch(ctx, j.stall)
+		defer stop()
+		ctx = watched
+	}
 	rules := sandbox.Rules{
 		Limits:  sandbox.Limits{CPU: cmp.Or(j.cpu, r.cfg.Limits.CPU), MemoryBytes: r.cfg.Limits.MemoryBytes},
 		Read:    []string{j.read},
@@ -86,8 +94,10 @@ func explain(err error, stderr string) error {
 	if !ok {
 		return err
 	}
-	if errors.Is(err, errTimeout) {
-		return &Unplayable{storage.ReasonVideoTooSlow, errTimeout.Error()}
+	for _, limit := range []error{errTimeout, errStalled} {
+		if errors.Is(err, limit) {
+			return &Unplayable{storage.ReasonVideoTooSlow, limit.Error()}
+		}
 	}
 	detail := fmt.Sprintf("%v; last: %s", ended, lastLine(stderr))
 	if strings.Contains(stderr, saysStreams) { // which ffmpeg then calls a lack of memory

@@ -86,7 +86,10 @@ func (v *Video) make(ctx context.Context, p plan, report *progress) (out Output,
 	if err != nil {
 		return Output{}, err
 	}
-	if err := v.r.run(ctx, job{program: v.r.cfg.FFmpeg, args: args, stdout: report, read: v.in.path, write: path}); err != nil {
+	if err := v.r.run(ctx, job{
+		program: v.r.cfg.FFmpeg, args: args, stdout: report, read: v.in.path, write: path,
+		progress: report, stall: v.media.video.stall(),
+	}); err != nil {
 		return Output{}, err
 	}
 	made, err := v.r.inspect(ctx, f, path)
