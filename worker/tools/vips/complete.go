@@ -9,13 +9,17 @@ import (
 // errCutOff refuses a picture whose end is missing.
 var errCutOff = errors.New("the picture ends too early")
 
-// The JPEG markers that the walk knows (ITU-T T.81, table B.1).
+// The JPEG markers that the walks know (ITU-T T.81, table B.1).
 const (
-	jpegTEM  = 0x01
-	jpegRST0 = 0xd0
-	jpegRST7 = 0xd7
-	jpegSOI  = 0xd8
-	jpegEOI  = 0xd9
+	jpegTEM   = 0x01
+	jpegSOF0  = 0xc0
+	jpegRST0  = 0xd0
+	jpegRST7  = 0xd7
+	jpegSOI   = 0xd8
+	jpegEOI   = 0xd9
+	jpegAPP0  = 0xe0
+	jpegAPP15 = 0xef
+	jpegCOM   = 0xfe
 )
 
 // jpegComplete walks a JPEG's markers and is nil when it finds the end marker. libvips pads what is missing with

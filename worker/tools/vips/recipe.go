@@ -48,10 +48,14 @@ func open(picture []byte, maxPixels int64, maxFrames int) (source, error) {
 	if !slices.Contains(accepted, format) {
 		return source{}, errFormat
 	}
-	if format == bimg.JPEG {
+	switch format {
+	case bimg.JPEG:
 		if err := jpegComplete(picture); err != nil {
 			return source{}, err
 		}
+		picture = leanJPEG(picture)
+	case bimg.PNG:
+		picture = leanPNG(picture)
 	}
 	meta, err := bimg.Metadata(picture)
 	if err != nil {
