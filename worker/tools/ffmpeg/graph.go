@@ -79,11 +79,11 @@ func (p plan) copyPicture(o graph.KwArgs) {
 	o["c:v"] = "copy"
 	if p.preset.Codec == H265 {
 		o["tag:v"] = "hvc1"
-		o["bsf:v"] = "filter_units=pass_types=0-9|16-21|32-34" // slices and parameter sets; the rest is messages, reserved or private
+		o["bsf:v"] = "filter_units=pass_types=0-9|16-21|32-34" // slices and parameter sets: no messages, nor delimiters, filler, reserved (10-15, 22-31, 41-47) and private types
 		return
 	}
 	o["tag:v"] = "avc1"
-	o["bsf:v"] = "filter_units=pass_types=1-5|7-8" // slices and parameter sets: no SEI, no private units
+	o["bsf:v"] = "filter_units=pass_types=1-5|7-8" // slices and parameter sets: no messages, nor delimiters, filler, reserved and private types
 }
 
 func (p plan) encodePicture(o graph.KwArgs, threads int) {
@@ -110,7 +110,7 @@ func (p plan) encodePicture(o graph.KwArgs, threads int) {
 }
 
 // sound takes the sound as it is or encodes it as AAC with at most two channels. A copy keeps what AAC carries in fill
-// elements, where encoders write their names: no filter of ffmpeg takes them out.
+// elements, where encoders write their names: no filter of ffmpeg takes them out. Who cannot have that sets Encode.
 func (p plan) sound(s *graph.Stream, a audioTrack, o graph.KwArgs) *graph.Stream {
 	o["tag:a"] = "mp4a"
 	if p.copyAudio {

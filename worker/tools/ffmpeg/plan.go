@@ -20,7 +20,7 @@ func (m media) plan(p Preset) plan {
 		preset:    p,
 		size:      fit(width, height, p.LongEdge, p.ShortEdge),
 		copyVideo: m.copyVideo(p),
-		copyAudio: m.audio == nil || m.audio.webReady(),
+		copyAudio: m.audio == nil || m.audio.webReady() && m.video.whole, // what cuts the picture cuts the sound
 		maxFPS:    float64(p.MaxFPS) * fpsSlack,
 	}
 	if p.Encode {
