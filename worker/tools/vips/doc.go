@@ -14,6 +14,9 @@
 // (wire.go): the picture, for reading only, and one empty file in memory for each output. Decoded pictures stay in
 // memory, because a child can create no file.
 //
+// The memory of outputs is no process's own, so no limit counts it. A child that was taken over can keep those of
+// earlier jobs until it ends: at most as many as it may have descriptors (40, wire.go), each of 64 MiB at most.
+//
 // Starting a child costs more than a small picture, so they are used again (pool.go), without becoming a way from
 // one picture to another tenant's: a child serves one owner until it ends, and it ends after the first job with any
 // trouble, after Jobs pictures, after Idle without one, and when another owner needs its place. Nothing is kept

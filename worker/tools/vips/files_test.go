@@ -3,6 +3,7 @@ package vips
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"testing"
@@ -49,4 +50,19 @@ func TestSpoolLosesItsName(t *testing.T) {
 	require.NoError(t, err)
 	_, err = unnamed(dir + "/missing")
 	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
+// The bound of descriptors has room for the largest job, and for as many as Go and libvips have open between jobs.
+func TestDescriptors(t *testing.T) {
+	var most []Preset
+	for i := range maxPresets {
+		most = append(most, Preset{fmt.Sprint("w", i), 20 + i, 85, 2, FormatWebP})
+	}
+	r := runner(t, Config{})
+	for range 2 {
+		webps(t, r, asPNG(t, corners(400, 300)), most...)
+	}
+	open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", r.pool.idle[0].process.Pid()))
+	require.NoError(t, err)
+	require.LessOrEqual(t, 2*(len(open)-4)+5+maxPresets, maxFiles)
 }

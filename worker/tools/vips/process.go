@@ -43,6 +43,7 @@ func (c Config) rules() sandbox.Rules {
 			CPU:         time.Duration(c.cpuSeconds()) * time.Duration(c.Jobs) * time.Second,
 			MemoryBytes: c.MemoryBytes,
 			FileBytes:   maxOutputBytes,
+			Files:       maxFiles,
 		},
 		Require: c.Require,
 	}

@@ -19,6 +19,10 @@ const (
 	maxMessage = 16 << 10
 	// maxPresets bounds the descriptors of a job.
 	maxPresets = 16
+	// maxFiles is how many descriptors a child may have: 0 to 2, the socket, the picture, the outputs, and what Go
+	// and libvips open for themselves, four of them between jobs. A child that was taken over can keep
+	// outputs of earlier jobs, whose memory no limit of a process counts: this bounds how many.
+	maxFiles = 5 + maxPresets + 19
 )
 
 // job is what the parent asks for. Its descriptors are the picture, then one output for each of Outputs.
