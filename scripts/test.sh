@@ -5,6 +5,6 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 mapfile -t packages < <(go list ./... | grep -Ev '/e2e(/|$)')
-go test -race -count=1 -timeout=15m "${packages[@]}"
+go test -race -count=1 -timeout=40m "${packages[@]}"
 # One package at a time: some of them restart and kill the services they share.
-go test -race -count=1 -timeout=15m -p=1 ./e2e/...
+go test -race -count=1 -timeout=30m -p=1 ./e2e/...

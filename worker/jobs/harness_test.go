@@ -53,6 +53,13 @@ func onEach(t *testing.T, test func(t *testing.T, b *bench)) {
 	})
 }
 
+// onSQLite runs the test on one database: for what is about files and processes, and takes its time.
+func onSQLite(t *testing.T, test func(t *testing.T, b *bench)) {
+	zones, err := blob.Open(context.Background(), blob.Config{Driver: blob.DriverDisk, Root: t.TempDir()})
+	require.NoError(t, err)
+	test(t, newBench(t, metatest.SQLite(t), zones))
+}
+
 func newBench(t *testing.T, db *meta.DB, zones *blob.Zones) *bench {
 	t.Cleanup(func() { require.NoError(t, zones.Close()) })
 	b := &bench{

@@ -17,7 +17,6 @@ import (
 	"gatehouse/storage"
 	"gatehouse/storage/blob"
 	"gatehouse/storage/meta"
-	"gatehouse/storage/meta/metatest"
 	"gatehouse/worker/jobs"
 	"gatehouse/worker/mediatest"
 	"gatehouse/worker/tools/ffmpeg"
@@ -99,7 +98,7 @@ func TestVideoGetsItsPosterFirstThenTheVariantsOfItsPlan(t *testing.T) {
 }
 
 func TestVideosWithoutTranscodingInThePlanAreLeftAlone(t *testing.T) {
-	onEach(t, func(t *testing.T, b *bench) {
+	onSQLite(t, func(t *testing.T, b *bench) {
 		b.withVideos(t, ffmpeg.Limits{})
 		b.plan(t, quota.Spec{VideoPresets: []string{"h264"}})
 		_, digest := b.cleanVideo(t, clip(t, mediatest.Plain))
@@ -111,7 +110,7 @@ func TestVideosWithoutTranscodingInThePlanAreLeftAlone(t *testing.T) {
 
 // A worker dies at each point of the job; the next one ends it, and nothing is charged or told twice.
 func TestVideoJobIsTakenUpFromAnyPoint(t *testing.T) {
-	onEach(t, func(t *testing.T, b *bench) {
+	onSQLite(t, func(t *testing.T, b *bench) {
 		b.withVideos(t, ffmpeg.Limits{})
 		content := clip(t, mediatest.Plain)
 		for i, crash := range []func(t *testing.T, digest string){
@@ -148,7 +147,7 @@ func TestVideoJobIsTakenUpFromAnyPoint(t *testing.T) {
 }
 
 func TestUnplayableVideoFailsWithASentence(t *testing.T) {
-	onEach(t, func(t *testing.T, b *bench) {
+	onSQLite(t, func(t *testing.T, b *bench) {
 		b.withVideos(t, ffmpeg.Limits{MaxDuration: time.Second})
 		for _, x := range []struct {
 			content []byte
@@ -171,7 +170,7 @@ func TestUnplayableVideoFailsWithASentence(t *testing.T) {
 
 // A video that is deleted while it is transcoded: the process ends, and nothing is published.
 func TestVideoJobStopsWhenNobodyWantsTheVariants(t *testing.T) {
-	onEach(t, func(t *testing.T, b *bench) {
+	onSQLite(t, func(t *testing.T, b *bench) {
 		b.withVideos(t, ffmpeg.Limits{})
 		content, err := os.ReadFile(mediatest.Long(t, 60, 50).Path)
 		require.NoError(t, err)
@@ -192,7 +191,7 @@ func TestVideoJobStopsWhenNobodyWantsTheVariants(t *testing.T) {
 }
 
 func TestPlanThatNamesNoPresetOfThisWorkerIsTold(t *testing.T) {
-	onEach(t, func(t *testing.T, b *bench) {
+	onSQLite(t, func(t *testing.T, b *bench) {
 		b.withVideos(t, ffmpeg.Limits{})
 		b.plan(t, quota.Spec{Transcoding: true, VideoPresets: []string{"av1"}, ImagePresets: []string{"huge"}})
 		_, film := b.cleanVideo(t, clip(t, mediatest.Plain))
@@ -213,22 +212,19 @@ func TestPlanThatNamesNoPresetOfThisWorkerIsTold(t *testing.T) {
 
 // A store that is away while a variant is to be stored: the work waits and is not done again.
 func TestVariantWaitsForAStoreThatIsAway(t *testing.T) {
-	b := newBench(t, metatest.SQLite(t), func() *blob.Zones {
-		zones, err := blob.Open(context.Background(), blob.Config{Driver: blob.DriverDisk, Root: t.TempDir()})
+	onSQLite(t, func(t *testing.T, b *bench) {
+		b.withVideos(t, ffmpeg.Limits{})
+		_, digest := b.cleanVideo(t, clip(t, mediatest.Plain))
+		away := &awayBucket{Bucket: b.zones.Clean, failures: 2}
+		b.zones.Clean = away
+		require.NoError(t, b.attempt(t, storage.TaskVideo, digest))
+		require.Zero(t, away.failures)
+		require.Equal(t, []string{"h264", "poster", "small"}, b.presetsOf(t, digest))
+		task, err := b.db.Tenant(context.Background(), b.tenant).TasksAbout(digest)
 		require.NoError(t, err)
-		return zones
-	}())
-	b.withVideos(t, ffmpeg.Limits{})
-	_, digest := b.cleanVideo(t, clip(t, mediatest.Plain))
-	away := &awayBucket{Bucket: b.zones.Clean, failures: 2}
-	b.zones.Clean = away
-	require.NoError(t, b.attempt(t, storage.TaskVideo, digest))
-	require.Zero(t, away.failures)
-	require.Equal(t, []string{"h264", "poster", "small"}, b.presetsOf(t, digest))
-	task, err := b.db.Tenant(context.Background(), b.tenant).TasksAbout(digest)
-	require.NoError(t, err)
-	require.Equal(t, 1, task[0].Attempts)
-	b.requireExactLedger(t)
+		require.Equal(t, 1, task[0].Attempts)
+		b.requireExactLedger(t)
+	})
 }
 
 // awayBucket is a real bucket that is away for the next puts.
@@ -248,25 +244,22 @@ func (a *awayBucket) Put(ctx context.Context, key string, r io.Reader, size int6
 
 // Where originals are withheld, their streams are not copied into a variant either.
 func TestVariantsOnlyCopiesNothing(t *testing.T) {
-	b := newBench(t, metatest.SQLite(t), func() *blob.Zones {
-		zones, err := blob.Open(context.Background(), blob.Config{Driver: blob.DriverDisk, Root: t.TempDir()})
-		require.NoError(t, err)
-		return zones
-	}())
-	b.withVideos(t, ffmpeg.Limits{})
-	content := clip(t, mediatest.Plain)
-	profile := func(content []byte, spec quota.Spec) string {
-		b.plan(t, spec)
-		_, digest := b.cleanVideo(t, content)
-		require.NoError(t, b.attempt(t, storage.TaskVideo, digest))
-		v, err := b.db.Tenant(context.Background(), b.tenant).Variant(digest, "h264")
-		require.NoError(t, err)
-		file := filepath.Join(t.TempDir(), "h264.mp4")
-		require.NoError(t, os.WriteFile(file, b.read(t, storage.ZoneClean, v.Key()), 0o600))
-		return mediatest.Probe(t, file).Of("video")[0].Profile
-	}
-	spec := quota.Spec{Transcoding: true, VideoPresets: []string{"h264"}}
-	require.NotEqual(t, "High", profile(content, spec), "the clip is copied as it is")
-	spec.Serve = quota.ServeVariantsOnly
-	require.Equal(t, "High", profile(append(bytes.Clone(content), 0, 0, 0, 8, 'f', 'r', 'e', 'e'), spec), "and here it is encoded")
+	onSQLite(t, func(t *testing.T, b *bench) {
+		b.withVideos(t, ffmpeg.Limits{})
+		content := clip(t, mediatest.Plain)
+		profile := func(content []byte, spec quota.Spec) string {
+			b.plan(t, spec)
+			_, digest := b.cleanVideo(t, content)
+			require.NoError(t, b.attempt(t, storage.TaskVideo, digest))
+			v, err := b.db.Tenant(context.Background(), b.tenant).Variant(digest, "h264")
+			require.NoError(t, err)
+			file := filepath.Join(t.TempDir(), "h264.mp4")
+			require.NoError(t, os.WriteFile(file, b.read(t, storage.ZoneClean, v.Key()), 0o600))
+			return mediatest.Probe(t, file).Of("video")[0].Profile
+		}
+		spec := quota.Spec{Transcoding: true, VideoPresets: []string{"h264"}}
+		require.NotEqual(t, "High", profile(content, spec), "the clip is copied as it is")
+		spec.Serve = quota.ServeVariantsOnly
+		require.Equal(t, "High", profile(append(bytes.Clone(content), 0, 0, 0, 8, 'f', 'r', 'e', 'e'), spec), "and here it is encoded")
+	})
 }
