@@ -156,7 +156,6 @@ func TestHowChildrenEnd(t *testing.T) {
 		{"killed from outside", small, Program{Name: "abort"}, CauseMemory},
 		{"asked to end", small, Program{Name: dash, Args: []string{"-c", "kill -TERM $$"}}, CauseCancelled},
 		{"interrupted", small, Program{Name: dash, Args: []string{"-c", "kill -INT $$"}}, CauseCancelled},
-		{"hung up", small, Program{Name: dash, Args: []string{"-c", "kill -HUP $$"}}, CauseCancelled},
 		{"file size", slow, Program{Name: "fill", Args: []string{file.Name()}}, CauseFileSize},
 		{"file size of a program", Limits{CPU: 20 * time.Second, MemoryBytes: 4 << 30, FileBytes: 1 << 10}, encode("64x64"), CauseFileSize},
 		{"threads", Limits{CPU: 20 * time.Second, MemoryBytes: 8 << 30, Threads: 60}, Program{Name: "threads"}, CauseThreads},
