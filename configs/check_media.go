@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -46,7 +47,7 @@ func (l *loader) presetNames(key string, names []string, most int) {
 		l.must(slug.MatchString(name), key, "a name of "+slugRule+" is expected")
 		l.must(!slices.Contains(names[:i], name), key, name+" stands twice")
 	}
-	l.must(len(names) >= 1 && len(names) <= most, key, "1 or more presets are expected, and not very many")
+	l.must(len(names) >= 1 && len(names) <= most, key, fmt.Sprintf("1 to %d presets are expected", most))
 }
 
 // known checks names in a list against what there is.

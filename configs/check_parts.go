@@ -122,7 +122,7 @@ func (l *loader) checkPlans(c *Config) {
 		}
 		l.oneOf(key+".duplicates", plan.Duplicates, DuplicatesLink, DuplicatesReject)
 		l.must(plan.Serve == "" || plan.Serve == ServeAll || plan.Serve == ServeVariantsOnly, key+".serve",
-			"all (or nothing) or variants_only is expected")
+			"all or variants_only is expected")
 		l.known(key+".image_presets", plan.ImagePresets, imagePresetNames(c))
 		l.known(key+".video_presets", plan.VideoPresets, videoPresetNames(c))
 		l.must(plan.Serve != ServeVariantsOnly || plan.Transcoding || !slices.Contains(plan.Categories, "video"), key+".serve",

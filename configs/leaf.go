@@ -166,7 +166,7 @@ func cutPreset(s, usual string) (name string, edge int, kind string, err error) 
 	size, kind, _ := strings.Cut(rest, "/")
 	edge, aerr := strconv.Atoi(strings.TrimSpace(size))
 	if !ok || aerr != nil {
-		return "", 0, "", errors.New("a preset is expected as name=long_edge: w640=640, or w640=640/" + usual)
+		return "", 0, "", errors.New("a preset is expected as name=long_edge or name=long_edge/kind: small=640, or small=640/" + usual)
 	}
 	return strings.TrimSpace(name), edge, cmp.Or(strings.TrimSpace(kind), usual), nil
 }
