@@ -44,7 +44,13 @@ func (v *Video) accept(p plan, made media) error {
 		return wrong("%.2f frames a second", made.video.fps)
 	case audio == 1 && (made.audio.codec != "aac" || made.audio.channels > 2):
 		return wrong("sound %s with %d channels", made.audio.codec, made.audio.channels)
-	case made.duration > v.r.cfg.Limits.MaxDuration:
+	}
+	return v.acceptLength(p, made)
+}
+
+// acceptLength compares how long a result is with what the source plays.
+func (v *Video) acceptLength(p plan, made media) error {
+	if made.duration > v.r.cfg.Limits.MaxDuration {
 		return &Unplayable{storage.ReasonVideoTooLong, made.duration.String()}
 	}
 	short := max(maxMissing, v.media.used*3/100)
