@@ -43,13 +43,13 @@ func transcode(c *console) row {
 		if v, err := tenant.Asset(a.ID); err != nil || rig.Ready(v) {
 			c.Fatalf("the video is done before its transcode was seen: %v %s", err, v.Media.Error)
 		}
-		time.Sleep(2 * time.Millisecond)
+		time.Sleep(20 * time.Millisecond)
 		if seen := r.Workers[0].Tree().Command("ffmpeg"); slices.Contains(seen, "libx264") {
 			command, began = seen, time.Now()
 		}
 	}
 	for r.Workers[0].Tree().Running("ffmpeg") {
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(200 * time.Millisecond) // to look costs processor time, which ffmpeg would lack
 	}
 	ours := time.Since(began)
 	awaitDone(c, tenant, a.ID)
