@@ -56,7 +56,7 @@ func addMedia(cfg *configs.Config, d *jobs.Deps, log *slog.Logger) error {
 		Quality: cfg.Images.Quality, Effort: cfg.Images.Effort,
 	}
 	v := cfg.Videos
-	d.Films, err = ffmpeg.NewRunner(ffmpeg.Config{
+	d.Videos, err = ffmpeg.NewRunner(ffmpeg.Config{
 		TempDir: cfg.WorkDir(), Concurrency: cfg.Tasks.Lanes.Video.Concurrency, Threads: v.Threads, Require: cfg.Sandbox.Required, Log: log,
 		Limits: ffmpeg.Limits{
 			MaxBytes: cfg.LargestUpload(), MaxDuration: v.MaxDuration, MaxPixels: v.MaxPixels, MaxStreams: v.MaxStreams,
@@ -69,15 +69,15 @@ func addMedia(cfg *configs.Config, d *jobs.Deps, log *slog.Logger) error {
 	}
 	for _, p := range v.Presets {
 		preset := ffmpeg.Preset{Name: p.Name, LongEdge: p.LongEdge, Codec: ffmpeg.Codec(cmp.Or(p.Codec, configs.CodecH264))}
-		if !d.Films.CanEncode(preset.Codec) {
+		if !d.Videos.CanEncode(preset.Codec) {
 			log.Warn("this ffmpeg cannot encode a preset of videos; it is left out", "preset", p.Name, "codec", preset.Codec)
 			continue
 		}
-		d.FilmPresets = append(d.FilmPresets, preset)
+		d.VideoPresets = append(d.VideoPresets, preset)
 	}
 	// Twice what the tool itself may take: the transfer from and to the store comes on top.
 	d.ImageTimeout = 2 * cfg.Images.Timeout
 	// Copy and probe, poster, and for each preset a copy that may turn out wrong and the encode that follows.
-	d.FilmTimeout = cfg.Images.Timeout + v.Timeout*time.Duration(2+2*len(v.Presets))
+	d.VideoTimeout = cfg.Images.Timeout + v.Timeout*time.Duration(2+2*len(v.Presets))
 	return nil
 }

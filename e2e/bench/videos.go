@@ -20,7 +20,7 @@ func benchVideos(c *console) []row {
 }
 
 // transcode compares ffmpeg in its sandbox with the same command, taken from the running child, run by hand. What the
-// task adds around it (copy, probes, poster, a look at the result) is told beside it: it does not grow with the length.
+// task adds around it (copy, probes, poster, a look at the result) is told beside it.
 func transcode(c *console) row {
 	clip := mediatest.Long(c, max(10, int(60*c.share)), max(10, int(60*c.share)))
 	content, err := os.ReadFile(clip.Path)

@@ -172,7 +172,7 @@ func (in *Intake) link(ctx context.Context, up Upload, c *Candidate, digest stri
 				return fmt.Errorf("enqueue rescan: %w", err)
 			}
 		}
-		if err := in.resumeMedia(tx, b); err != nil {
+		if err := resumeMedia(tx, b); err != nil {
 			return err
 		}
 		done = true
@@ -314,31 +314,6 @@ func (in *Intake) currentDatabase(ctx context.Context) (string, error) {
 // database, or there is none and its task may have died. An open scan task makes the request a no-op.
 func stale(b meta.Blob, current string) bool {
 	return b.ScanStatus == storage.ScanPending || (current != "" && b.ScanDatabase != current)
-}
-
-// resumeMedia queues the variants of a clean blob that are still to be made: their job stopped when the last asset on
-// the blob was deleted, or failed for a reason that is not the file's. A task that is open makes this a no-op.
-func (in *Intake) resumeMedia(tx *meta.Tx, b meta.Blob) error {
-	kind, ok := storage.MediaTask(b.Category)
-	if !ok || b.ScanStatus != storage.ScanClean {
-		return nil
-	}
-	switch b.MediaStatus {
-	case storage.MediaPending, storage.MediaRunning:
-	case storage.MediaFailed:
-		if !storage.MediaMayRetry(b.MediaReason) {
-			return nil
-		}
-		if err := tx.Tenant(b.TenantID).SetMedia(b.SHA256, b.Revision, storage.MediaPending, 0, nil); err != nil {
-			return fmt.Errorf("make the variants anew: %w", err)
-		}
-	default:
-		return nil
-	}
-	if _, err := tx.Enqueue(meta.BlobTask(kind, b.TenantID, b.SHA256)); err != nil {
-		return fmt.Errorf("enqueue the variants: %w", err)
-	}
-	return nil
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

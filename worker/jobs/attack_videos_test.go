@@ -277,7 +277,7 @@ func TestVideosOverALimitAreRefused(t *testing.T) {
 				t.Parallel()
 				b := b.ofFilmTenant(t)
 				b.useFilms(t, ffmpeg.Config{Threads: 1, Limits: row.limits})
-				b.deps.FilmPresets = []ffmpeg.Preset{{Name: smallFilm.Name, Codec: ffmpeg.H264, LongEdge: 1920, Speed: "slow"}}
+				b.deps.VideoPresets = []ffmpeg.Preset{{Name: smallFilm.Name, Codec: ffmpeg.H264, LongEdge: 1920, Speed: "slow"}}
 				asset, digest := b.cleanVideo(t, clip(t, row.kind))
 				err := b.attempt(t, storage.TaskVideo, digest)
 				require.True(t, jobs.IsPermanent(err), "%v", err)
@@ -303,7 +303,7 @@ func TestVideoWhoseProcessIsKilled(t *testing.T) {
 			work := t.TempDir()
 			films, err := ffmpeg.NewRunner(ffmpeg.Config{TempDir: work, Threads: 1, Require: true})
 			require.NoError(t, err)
-			b.deps.Films = films
+			b.deps.Videos = films
 			content, err := os.ReadFile(mediatest.Long(t, 60, 50).Path)
 			require.NoError(t, err)
 			asset, digest := b.cleanVideo(t, content)

@@ -21,19 +21,19 @@ type Deps struct {
 	Ledger     quota.Ledger
 	Scanner    *clamd.Scanner
 	Pictures   *vips.Runner
-	Films      *ffmpeg.Runner
+	Videos     *ffmpeg.Runner
 	Reconciler *reconcile.Reconciler
-	// Presets are the variants of a picture, FilmPresets those of a video, of which a plan may leave some out; Poster is
+	// Presets are the variants of a picture, VideoPresets those of a video, of which a plan may leave some out; Poster is
 	// the still picture of every video, and its Name is storage.PresetPoster.
-	Presets     []vips.Preset
-	FilmPresets []ffmpeg.Preset
-	Poster      vips.Preset
+	Presets      []vips.Preset
+	VideoPresets []ffmpeg.Preset
+	Poster       vips.Preset
 	// ScanTimeout bounds one scan, the transfer from the store included.
 	ScanTimeout time.Duration
 	// ImageTimeout bounds making and storing all variants of one picture, the wait for a decoder included.
 	ImageTimeout time.Duration
-	// FilmTimeout is the same for one video: its poster and all of its variants, one after another.
-	FilmTimeout time.Duration
+	// VideoTimeout is the same for one video: its poster and all of its variants, one after another.
+	VideoTimeout time.Duration
 	// SweepEvery is how often the sweeper runs (10 min).
 	SweepEvery time.Duration
 }
@@ -50,12 +50,12 @@ func List(d Deps) []Job {
 	makes := media{db: d.DB, zones: d.Zones, ledger: d.Ledger}
 	image := &image{media: makes, runner: d.Pictures, presets: d.Presets}
 	makes.patience = videoPatience
-	video := &video{media: makes, films: d.Films, presets: d.FilmPresets, posters: d.Pictures, poster: d.Poster}
+	video := &video{media: makes, runner: d.Videos, presets: d.VideoPresets, posters: d.Pictures, poster: d.Poster}
 	sweep := &sweep{reconciler: d.Reconciler}
 	return []Job{
 		{Kind: storage.TaskScan, Timeout: d.ScanTimeout, Run: scan.run, Dead: scan.dead},
 		{Kind: storage.TaskImage, Timeout: d.ImageTimeout, Run: image.run, Dead: image.dead},
-		{Kind: storage.TaskVideo, Timeout: d.FilmTimeout, Run: video.run, Dead: video.dead},
+		{Kind: storage.TaskVideo, Timeout: d.VideoTimeout, Run: video.run, Dead: video.dead},
 		{Kind: storage.TaskSweep, Timeout: sweepTimeout, Run: sweep.run},
 	}
 }

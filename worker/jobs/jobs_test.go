@@ -18,7 +18,7 @@ func TestEveryKindHasOneJob(t *testing.T) {
 		storage.TaskVideo: storage.LaneVideo,
 	}
 	seen := map[storage.TaskKind]bool{}
-	for _, j := range jobs.List(jobs.Deps{ScanTimeout: time.Minute, ImageTimeout: time.Minute, FilmTimeout: time.Minute}) {
+	for _, j := range jobs.List(jobs.Deps{ScanTimeout: time.Minute, ImageTimeout: time.Minute, VideoTimeout: time.Minute}) {
 		require.False(t, seen[j.Kind], "two jobs for %s", j.Kind)
 		seen[j.Kind] = true
 		require.Equal(t, lanes[j.Kind], storage.LaneOf(j.Kind), "lane of %s", j.Kind)

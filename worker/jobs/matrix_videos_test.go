@@ -30,7 +30,7 @@ func filmBench(t *testing.T, c ffmpeg.Config, presets ...ffmpeg.Preset) *bench {
 	t.Helper()
 	b := pictureBench(t, vips.Config{Concurrency: 2, Threads: 1})
 	b.useFilms(t, c)
-	b.deps.FilmPresets, b.deps.FilmTimeout = presets, 5*time.Minute
+	b.deps.VideoPresets, b.deps.VideoTimeout = presets, 5*time.Minute
 	b.deps.Poster = vips.Preset{Name: storage.PresetPoster, LongEdge: 1280, Quality: 85, Effort: 2}
 	return b.withFilmPlan(t)
 }
@@ -47,14 +47,14 @@ func (b *bench) useFilms(t *testing.T, c ffmpeg.Config) {
 		require.NoError(t, err)
 		require.Empty(t, left, "files that were left behind")
 	})
-	b.deps.Films = films
+	b.deps.Videos = films
 }
 
 // withFilmPlan has the bench's tenant get all presets for films.
 func (b *bench) withFilmPlan(t *testing.T) *bench {
 	t.Helper()
 	s := quota.Spec{Transcoding: true}
-	for _, p := range b.deps.FilmPresets {
+	for _, p := range b.deps.VideoPresets {
 		s.VideoPresets = append(s.VideoPresets, p.Name)
 	}
 	b.plan(t, s)
@@ -127,7 +127,7 @@ func TestMatrixOfVideosOnPostgres(t *testing.T) {
 	zones, err := blob.Open(context.Background(), blob.Config{Driver: blob.DriverDisk, Root: t.TempDir()})
 	require.NoError(t, err)
 	b := newBench(t, db, zones).withVideos(t, ffmpeg.Limits{})
-	b.deps.FilmPresets = []ffmpeg.Preset{webH264}
+	b.deps.VideoPresets = []ffmpeg.Preset{webH264}
 	c := mediatest.Video(t, mediatest.OddSize)
 	b.checkWebFilm(t, c, webH264, b.checkFilm(t, c))
 	b.requireExactLedger(t)
@@ -166,7 +166,7 @@ func (b *bench) checkFilm(t *testing.T, c mediatest.Clip) (digest string) {
 	if !c.HDR { // whose spots are rough
 		looksLikePlaceholder(t, row, mediatest.File{Width: c.Width, Height: c.Height, Spots: c.Spots})
 	}
-	require.Len(t, b.variants(t, digest), 1+len(b.deps.FilmPresets))
+	require.Len(t, b.variants(t, digest), 1+len(b.deps.VideoPresets))
 	b.checkStill(t, c, digest)
 	return digest
 }

@@ -17,8 +17,8 @@ import (
 // stored.
 //
 // Such a job may be run again from any point: a variant counts when its row is there and its object has the row's
-// size. Objects come first, so a variant that a crash left without a row is put once more, under the same key, and
-// charged once, together with its row.
+// size. Objects come first, each under a key of its own bytes: what a crash left without a row is made once more and
+// charged once, together with its row, and what was left lies about for the sweeper unless the bytes are the same.
 type media struct {
 	db     *meta.DB
 	zones  *blob.Zones
@@ -158,7 +158,7 @@ func (w *making) attend(ctx context.Context, stop context.CancelCauseFunc) {
 // progress tells how far the job is, never backwards.
 func (w *making) progress(ctx context.Context, share float64) error {
 	return w.run.InTx(ctx, func(tx *meta.Tx) error {
-		tenant, b, err := w.still(tx)
+		tenant, b, err := w.stillWanted(tx)
 		if err != nil || b.MediaProgress >= share {
 			return err
 		}
@@ -166,8 +166,8 @@ func (w *making) progress(ctx context.Context, share float64) error {
 	})
 }
 
-// still reads the blob anew; errUnwanted when no variants may be made of it any more.
-func (w *making) still(tx *meta.Tx) (meta.Tenant, meta.Blob, error) {
+// stillWanted reads the blob anew; errUnwanted when no variants may be made of it any more.
+func (w *making) stillWanted(tx *meta.Tx) (meta.Tenant, meta.Blob, error) {
 	tenant := tx.Tenant(w.blob.TenantID)
 	b, err := tenant.Blob(w.blob.SHA256)
 	switch {

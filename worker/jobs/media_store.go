@@ -68,7 +68,7 @@ func (w *making) takeBack(ctx context.Context, v meta.Variant) error {
 // facts writes what was found out about the picture or video itself.
 func (w *making) facts(ctx context.Context, f storage.MediaFacts) error {
 	return w.run.InTx(ctx, func(tx *meta.Tx) error {
-		tenant, b, err := w.still(tx)
+		tenant, b, err := w.stillWanted(tx)
 		if err != nil {
 			return err
 		}
@@ -91,7 +91,7 @@ func (w *making) store(ctx context.Context, v variant, share float64) error {
 		return w.zones.Clean.Put(ctx, key, v.File, v.Size, blob.PutOptions{ContentType: v.MediaType})
 	})
 	if err != nil {
-		return w.given("put a variant", err)
+		return w.notStored("put a variant", err)
 	}
 	published := key
 	err = w.patiently(ctx, func() error {
@@ -102,7 +102,7 @@ func (w *making) store(ctx context.Context, v variant, share float64) error {
 	})
 	full := storage.CodeOf(err) == storage.CodeQuotaExceeded
 	if full || errors.Is(err, errUnwanted) || err == nil && published != key {
-		// It will get no row, and this job is the only one that may put it: no need to leave it to the sweeper.
+		// It will get no row, and no other attempt has this lease: no need to leave it to the sweeper.
 		if derr := w.zones.Clean.Delete(context.WithoutCancel(ctx), key); derr != nil {
 			w.run.Log.Warn("delete a variant that got no row; the sweeper will", "key", key, "error", derr)
 		}
@@ -111,7 +111,7 @@ func (w *making) store(ctx context.Context, v variant, share float64) error {
 	case full:
 		return Permanent(err)
 	case err != nil:
-		return w.given("register a variant", err)
+		return w.notStored("register a variant", err)
 	}
 	w.run.Progress(share)
 	return nil
@@ -147,9 +147,9 @@ func away(err error) bool {
 // errGivenUp counts as a failed attempt, unlike the error of whatever is away.
 var errGivenUp = errors.New("it stayed away for too long")
 
-// given is the outcome of an attempt whose variant could not be stored: one that was dear to make is not made again and
+// notStored is the outcome of an attempt whose variant could not be stored: one that was dear to make is not made again and
 // again without an end.
-func (w *making) given(what string, err error) error {
+func (w *making) notStored(what string, err error) error {
 	if away(err) && w.patience > 0 {
 		return fmt.Errorf("%s: %w: %s", what, errGivenUp, err.Error())
 	}
@@ -159,7 +159,7 @@ func (w *making) given(what string, err error) error {
 // register writes the row of a variant and returns the key of the object that counts: another one when an attempt before
 // has published this preset already.
 func (w *making) register(tx *meta.Tx, v variant, share float64) (key string, err error) {
-	tenant, b, err := w.still(tx)
+	tenant, b, err := w.stillWanted(tx)
 	if err != nil {
 		return "", err
 	}

@@ -21,7 +21,7 @@ const posterShare = 0.02
 // that then goes the way of every picture, so that it has the same quality, colour and placeholder.
 type video struct {
 	media
-	films   *ffmpeg.Runner
+	runner  *ffmpeg.Runner
 	posters *vips.Runner
 	presets []ffmpeg.Preset
 	poster  vips.Preset
@@ -90,7 +90,7 @@ func (v *video) open(ctx context.Context, w *making) (*ffmpeg.Video, error) {
 	if err != nil {
 		return nil, err
 	}
-	film, err := v.films.Open(ctx, original)
+	film, err := v.runner.Open(ctx, original)
 	if cerr := original.Close(); err == nil && cerr != nil {
 		err = errors.Join(fmt.Errorf("close the video: %w", cerr), film.Close())
 	}

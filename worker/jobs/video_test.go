@@ -29,8 +29,8 @@ func (b *bench) withVideos(t testing.TB, limits ffmpeg.Limits) *bench {
 	b.withPictures(t)
 	films, err := ffmpeg.NewRunner(ffmpeg.Config{TempDir: t.TempDir(), Limits: limits, Require: true})
 	require.NoError(t, err)
-	b.deps.Films, b.deps.FilmTimeout = films, 5*time.Minute
-	b.deps.FilmPresets = []ffmpeg.Preset{
+	b.deps.Videos, b.deps.VideoTimeout = films, 5*time.Minute
+	b.deps.VideoPresets = []ffmpeg.Preset{
 		{Name: "h264", Codec: ffmpeg.H264, LongEdge: 1920}, {Name: "small", Codec: ffmpeg.H264, LongEdge: 320},
 		{Name: "h265", Codec: ffmpeg.H265, LongEdge: 1920},
 	}
@@ -125,7 +125,7 @@ func TestVideoJobIsTakenUpFromAnyPoint(t *testing.T) {
 				require.NoError(t, b.zones.Clean.Put(context.Background(), key, bytes.NewReader([]byte("half")), 4, blob.PutOptions{}))
 			},
 			func(t *testing.T, digest string) { // the poster is there, and its object with it
-				b.deps.FilmPresets = b.deps.FilmPresets[:1]
+				b.deps.VideoPresets = b.deps.VideoPresets[:1]
 				r := b.claim(t, storage.TaskVideo, digest)
 				_, err := b.job(t, storage.TaskVideo).Run(context.Background(), r)
 				require.NoError(t, err)

@@ -82,7 +82,6 @@ const (
 	saysStreams = "exceeds max_streams"
 	saysCodec   = "not on whitelist"
 	saysNoSpace = "No space left on device"
-	saysSignal  = "received signal 24" // SIGXCPU, on which ffmpeg ends its output in peace
 )
 
 // explain turns the end of a child into an error: the video's fault, or ours.
@@ -119,8 +118,6 @@ func explain(err error, stderr string) error {
 		switch {
 		case strings.Contains(stderr, saysNoSpace):
 			return fmt.Errorf("%w: %s", errNoSpace, detail)
-		case strings.Contains(stderr, saysSignal):
-			return &Unplayable{storage.ReasonVideoTooSlow, detail}
 		case ended.Code == exitAsked:
 			return fmt.Errorf("%w: %s", errAsked, detail)
 		}

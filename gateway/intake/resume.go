@@ -1,0 +1,33 @@
+package intake
+
+import (
+	"fmt"
+
+	"gatehouse/storage"
+	"gatehouse/storage/meta"
+)
+
+// resumeMedia queues the variants of a clean blob that are still to be made: their job stopped when the last asset on
+// the blob was deleted, or failed for a reason that is not the file's. A task that is open makes this a no-op.
+func resumeMedia(tx *meta.Tx, b meta.Blob) error {
+	kind, ok := storage.MediaTask(b.Category)
+	if !ok || b.ScanStatus != storage.ScanClean {
+		return nil
+	}
+	switch b.MediaStatus {
+	case storage.MediaPending, storage.MediaRunning:
+	case storage.MediaFailed:
+		if !storage.MediaMayRetry(b.MediaReason) {
+			return nil
+		}
+		if err := tx.Tenant(b.TenantID).SetMedia(b.SHA256, b.Revision, storage.MediaPending, 0, nil); err != nil {
+			return fmt.Errorf("make the variants anew: %w", err)
+		}
+	default:
+		return nil
+	}
+	if _, err := tx.Enqueue(meta.BlobTask(kind, b.TenantID, b.SHA256)); err != nil {
+		return fmt.Errorf("enqueue the variants: %w", err)
+	}
+	return nil
+}
