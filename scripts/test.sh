@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Runs every test with the race detector: first each package beside its services, then the two real programs
-# end to end. Called inside scripts/with-services.sh.
+# Runs every test with the race detector, but for those of little memory: first each package beside its services,
+# then the two real programs end to end. Called inside scripts/with-services.sh.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 mapfile -t packages < <(go list ./... | grep -Ev '/e2e(/|$)')
 go test -race -count=1 -timeout=40m "${packages[@]}"
+# The race detector's own memory would count against what these allow.
+go test -count=1 -timeout=10m -run='^TestMemory' ./worker/tools/...
 # One package at a time: some of them restart and kill the services they share.
 go test -race -count=1 -timeout=30m -p=1 ./e2e/...

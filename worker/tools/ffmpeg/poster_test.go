@@ -51,15 +51,6 @@ func TestPosterOfWhatIsTooDear(t *testing.T) {
 	require.Equal(t, image.Pt(1920, 1080), poster(t, v).Bounds().Size())
 }
 
-// TestPosterOfWhatNeedsMemory has frames of which not even a few fit beside each other.
-func TestPosterOfWhatNeedsMemory(t *testing.T) {
-	in := clip(t, "in.mp4", lavfi+"color=black:s=8192x4320:r=60:d=0.1 -g 1"+x264)
-	v := open(t, runner(t, Config{Threads: 4, Limits: Limits{MemoryBytes: 350 << 20}}), in)
-	_, err := v.look(t.Context(), v.r.cfg.Limits.looks(v.media.duration)[0])
-	require.ErrorIs(t, err, ErrUnplayable)
-	require.Equal(t, image.Pt(1920, 1012), poster(t, v).Bounds().Size())
-}
-
 // TestPosterOfNothing has a header that promises frames, and none.
 func TestPosterOfNothing(t *testing.T) {
 	in := clip(t, "in.mp4", lavfi+"testsrc2=s=320x180:r=30:d=2"+x264)

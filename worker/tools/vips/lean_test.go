@@ -3,7 +3,6 @@ package vips
 import (
 	"bytes"
 	"compress/zlib"
-	"context"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -28,19 +27,6 @@ func withChunks(picture, chunk []byte, n int) []byte {
 // manySegments adds to a JPEG what libjpeg would need minutes to list.
 func manySegments(jpg []byte) []byte {
 	return append(append(jpg[:2:2], bytes.Repeat([]byte{0xff, 0xff, 0xe1, 0, 3, 'x'}, 1_000_000)...), jpg[2:]...)
-}
-
-// Metadata that would take gigabytes or minutes does not get that far: the limits are those of a small picture.
-func TestMetadataBombs(t *testing.T) {
-	r := runner(t, Config{MemoryBytes: 300 << 20})
-	for name, picture := range map[string][]byte{"PNG": textBomb(t), "JPEG": manySegments(asJPEG(t, corners(300, 300)))} {
-		t.Run(name, func(t *testing.T) {
-			out, err := r.WebPs(context.Background(), Picture{Bytes: bytes.NewReader(picture)}, small)
-			require.NoError(t, err)
-			looks(t, decode(t, out[0]), 20, 20, red)
-			require.NoError(t, CloseAll(out))
-		})
-	}
 }
 
 func TestLeanPNG(t *testing.T) {

@@ -396,18 +396,6 @@ func TestReaderFails(t *testing.T) {
 	require.Equal(t, storage.ReasonPictureTooCostly.Slug, reason(t, err))
 }
 
-func TestResourceLimits(t *testing.T) {
-	photo := asPNG(t, image.NewGray(image.Rect(0, 0, 9000, 9000)))
-	run := func(change func(*Config)) error {
-		c := Config{}
-		change(&c)
-		_, err := runner(t, c).WebPs(context.Background(), Picture{Bytes: bytes.NewReader(photo)},
-			[]Preset{{"whole", 9000, 85, 0, FormatWebP}})
-		return err
-	}
-	require.ErrorIs(t, run(func(c *Config) { c.MemoryBytes = 300 << 20 }), ErrUndecodable)
-}
-
 func TestManyAtOnce(t *testing.T) {
 	r := runner(t, Config{Concurrency: 8})
 	picture := asJPEG(t, corners(1000, 700))
