@@ -9,6 +9,10 @@ const (
 	TaskImage TaskKind = "image"
 	TaskVideo TaskKind = "video"
 	TaskSweep TaskKind = "sweep"
+	// TaskReconcile has a run's id as its subject; TaskPurge is about one tenant.
+	TaskReconcile TaskKind = "reconcile"
+	TaskSnapshot  TaskKind = "snapshot"
+	TaskPurge     TaskKind = "purge_tenant"
 )
 
 // Lane is a queue of its own with its own workers, so that slow work never holds up fast work.
@@ -31,6 +35,10 @@ var lanes = map[TaskKind]Lane{
 	TaskImage: LaneImage,
 	TaskVideo: LaneVideo,
 	TaskSweep: LaneHousekeeping,
+
+	TaskReconcile: LaneHousekeeping,
+	TaskSnapshot:  LaneHousekeeping,
+	TaskPurge:     LaneHousekeeping,
 }
 
 // LaneOf is the lane of a kind of task. A kind without a row in the table goes to housekeeping, where it is in

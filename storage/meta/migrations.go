@@ -23,6 +23,9 @@ var migrations = []migration{
 	{"0001_initial", initialUp, initialDown},
 	{"0002_audit_append_only", auditTriggersUp, auditTriggersDown},
 	{"0003_media_facts", mediaFactsUp, mediaFactsDown},
+	{"0004_tenant_life", tenantLifeUp, tenantLifeDown},
+	{"0005_reconcile", reconcileUp, reconcileDown},
+	{"0006_alerts", alertsUp, alertsDown},
 }
 
 // typeNames maps the braces of a statement to a database's own words.

@@ -22,8 +22,21 @@ type TenantRow struct {
 	QuotaOverride *int64
 	UsedBytes     int64
 	ReservedBytes int64
-	CreatedAt     Stamp `gorm:"autoCreateTime:false"`
-	UpdatedAt     Stamp `gorm:"autoUpdateTime:false"`
+	// UsedFiles counts its assets that are not deleted, ReservedFiles its open reservations.
+	UsedFiles     int64
+	ReservedFiles int64
+	// Overrides are the tenant's own refinements of its plan, as JSON (quota.Spec); empty means none.
+	Overrides string
+	// StateReason says why the tenant is in its state; RestoreState is where a restored one returns to.
+	StateReason  string
+	RestoreState string
+	// DeleteAfter is when a tenant that is pending deletion is purged.
+	DeleteAfter Stamp
+	// RateCount uploads have begun in the minute RateMinute, counted from the Unix epoch.
+	RateMinute int64
+	RateCount  int64
+	CreatedAt  Stamp `gorm:"autoCreateTime:false"`
+	UpdatedAt  Stamp `gorm:"autoUpdateTime:false"`
 }
 
 // The states of a tenant that this version knows; suspended tenants may read and delete, not upload.
@@ -92,6 +105,12 @@ type Blob struct {
 	// MediaError is the English sentence of why there are no variants, MediaReason the slug of it.
 	MediaError  string
 	MediaReason string
+
+	// Damage says what the reconciliation found wrong with the bytes, since DamagedAt; VerifiedAt is when they were last
+	// read and had the right digest.
+	Damage     storage.Damage
+	DamagedAt  Stamp
+	VerifiedAt Stamp
 
 	// What the media job has found out (storage.MediaFacts).
 	DominantColor string
