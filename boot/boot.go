@@ -62,7 +62,7 @@ func Zones(ctx context.Context, cfg *configs.Config) (*blob.Zones, error) {
 		Driver: cfg.Store.Driver, Root: cfg.StoreRoot(),
 		Endpoint: s3.Endpoint, Region: s3.Region, AccessKey: s3.AccessKey.Reveal(), SecretKey: s3.SecretKey.Reveal(),
 		UseTLS: s3.UseTLS, PathStyle: s3.PathStyle, QuarantineBucket: s3.QuarantineBucket, CleanBucket: s3.CleanBucket,
-		Timeout: s3.Timeout, Retries: retries,
+		SnapshotBucket: s3.SnapshotBucket, Timeout: s3.Timeout, Retries: retries,
 	})
 }
 

@@ -49,6 +49,9 @@ func (l *loader) checkS3(s S3) {
 	l.must(bucket.MatchString(s.CleanBucket), "store.s3.clean_bucket", rule)
 	l.must(s.CleanBucket != s.QuarantineBucket, "store.s3.clean_bucket",
 		"another bucket than store.s3.quarantine_bucket is expected")
+	l.must(bucket.MatchString(s.SnapshotBucket), "store.s3.snapshot_bucket", rule)
+	l.must(s.SnapshotBucket != s.QuarantineBucket && s.SnapshotBucket != s.CleanBucket, "store.s3.snapshot_bucket",
+		"another bucket than store.s3.quarantine_bucket and store.s3.clean_bucket is expected")
 }
 
 func isDatabaseURL(s string) bool {

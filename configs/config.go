@@ -81,6 +81,7 @@ type S3 struct {
 	PathStyle        bool          `yaml:"path_style"`
 	QuarantineBucket string        `yaml:"quarantine_bucket"`
 	CleanBucket      string        `yaml:"clean_bucket"`
+	SnapshotBucket   string        `yaml:"snapshot_bucket"`
 	Timeout          time.Duration `yaml:"timeout"`
 	Retries          int           `yaml:"retries"`
 }

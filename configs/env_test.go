@@ -26,6 +26,7 @@ var otherValue = map[string]string{
 	"store.s3.access_key":        "id",
 	"store.s3.secret_key":        "key",
 	"store.s3.quarantine_bucket": "q-bucket",
+	"store.s3.snapshot_bucket":   "s-bucket",
 	"store.s3.clean_bucket":      "c-bucket",
 	"broker.url":                 "amqp://u:p@mq:5672/",
 	"broker.prefix":              "other",

@@ -64,6 +64,7 @@ func Distributed(t testing.TB, o Options) *Rig {
 		"GATEHOUSE_STORE_S3_USE_TLS":           "false",
 		"GATEHOUSE_STORE_S3_QUARANTINE_BUCKET": "q-" + suffix,
 		"GATEHOUSE_STORE_S3_CLEAN_BUCKET":      "c-" + suffix,
+		"GATEHOUSE_STORE_S3_SNAPSHOT_BUCKET":   "s-" + suffix,
 		"GATEHOUSE_BROKER_URL":                 services.AMQPURL(t),
 		"GATEHOUSE_SCANNER_ADDRESS":            "unix://" + services.ClamdSocket(t),
 		"GATEHOUSE_SCANNER_DATABASE_DIR":       services.ClamdDatabase(t),

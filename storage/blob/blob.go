@@ -67,18 +67,22 @@ type Bucket interface {
 	// error the sequence ends.
 	List(ctx context.Context, prefix, after string) iter.Seq2[Info, error]
 
-	// CopyFrom copies key from another zone of the same store without moving the bytes through this process where
-	// the store can do so. Atomic and durable like Put.
-	CopyFrom(ctx context.Context, from Bucket, key string) error
+	// CopyFrom copies the object under fromKey of a zone of the same store, which may be this one, to key, without
+	// moving the bytes through this process where the store can do so. Atomic and durable like Put. A copy onto itself
+	// is refused with ErrKey.
+	CopyFrom(ctx context.Context, from Bucket, fromKey, key string) error
 
 	// Ready tells whether the zone can be reached and written to. It costs about one small put.
 	Ready(ctx context.Context) error
 }
 
-// Zones are the two places where blobs lie. Only the scan job moves a blob into Clean.
+// Zones are the two places where blobs lie, and a third one beside them. Only the scan job moves a blob into Clean.
 type Zones struct {
 	Quarantine Bucket
 	Clean      Bucket
+	// Snapshots holds exports of the database (package snapshot). It is no storage.Zone: no blob lies in it, and nothing
+	// of it is ever served.
+	Snapshots Bucket
 }
 
 // The drivers.
@@ -107,6 +111,7 @@ type Config struct {
 	// The buckets of the zones; made (private) when missing. Leave them unversioned: what is deleted must be gone.
 	QuarantineBucket string
 	CleanBucket      string
+	SnapshotBucket   string
 	// Timeout is how long one attempt may go without an answer; moving bytes adds a second for each MiB. Zero
 	// means 30 seconds.
 	Timeout time.Duration
@@ -125,7 +130,7 @@ func Open(ctx context.Context, c Config) (*Zones, error) {
 	return nil, fmt.Errorf("blob: unknown driver %q (known: %s, %s)", c.Driver, DriverDisk, DriverS3)
 }
 
-// Of returns the bucket of a zone, and nil for a zone that does not exist.
+// Of returns the bucket of a zone, and nil for a zone that does not exist: so never that of the snapshots.
 func (z *Zones) Of(zone storage.Zone) Bucket {
 	switch zone {
 	case storage.ZoneQuarantine:
@@ -142,7 +147,7 @@ func (z *Zones) Copy(ctx context.Context, from, to storage.Zone, key string) err
 	if src == nil || dst == nil {
 		return fmt.Errorf("blob: copy from zone %q to %q: no such zone", from, to)
 	}
-	if err := dst.CopyFrom(ctx, src, key); err != nil {
+	if err := dst.CopyFrom(ctx, src, key, key); err != nil {
 		return fmt.Errorf("copy from zone %s to %s: %w", from, to, err)
 	}
 	return nil
@@ -154,7 +159,10 @@ func (z *Zones) Promote(ctx context.Context, key string) error {
 	return z.Copy(ctx, storage.ZoneQuarantine, storage.ZoneClean, key)
 }
 
-// Ready tells whether both zones can be reached and written to.
+// snapshotZone is what the third zone is called in messages, and its folder on disk.
+const snapshotZone = "snapshots"
+
+// Ready tells whether all zones can be reached and written to.
 func (z *Zones) Ready(ctx context.Context) error {
 	if err := z.Quarantine.Ready(ctx); err != nil {
 		return fmt.Errorf("zone %s: %w", storage.ZoneQuarantine, err)
@@ -162,13 +170,16 @@ func (z *Zones) Ready(ctx context.Context) error {
 	if err := z.Clean.Ready(ctx); err != nil {
 		return fmt.Errorf("zone %s: %w", storage.ZoneClean, err)
 	}
+	if err := z.Snapshots.Ready(ctx); err != nil {
+		return fmt.Errorf("zone %s: %w", snapshotZone, err)
+	}
 	return nil
 }
 
 // Close releases descriptors and idle connections. Objects still open stay readable.
 func (z *Zones) Close() error {
 	var errs []error
-	for _, b := range []Bucket{z.Quarantine, z.Clean} {
+	for _, b := range []Bucket{z.Quarantine, z.Clean, z.Snapshots} {
 		if c, ok := b.(io.Closer); ok {
 			errs = append(errs, c.Close())
 		}

@@ -22,13 +22,14 @@ import (
 //	<root>/quarantine/.tmp/<random>            being written; never listed
 //	<root>/quarantine/<tenant>/<hh>/<sha256>   an object, mode 0600, folders 0700
 //	<root>/clean/...                           the same
+//	<root>/snapshots/<snapshot>/<part>         the same
 //
 // Delete leaves empty folders behind, on purpose: a tenant has 257 at most, every upload through quarantine would
 // make and sync them anew, and a folder that never goes away is what makes it sound to remember which ones are
 // durable (folders in disk_dir.go), also while other processes put.
 type disk struct {
 	zone    string   // the folder of the zone inside store
-	store   *os.Root // the folder above both zones, shared by them: links between them need it
+	store   *os.Root // the folder above all zones, shared by them: links between them need it
 	root    *os.Root // the zone itself
 	folders *folders
 }
@@ -55,10 +56,12 @@ func openDisk(c Config) (*Zones, error) {
 	}
 	quarantine := &disk{zone: string(storage.ZoneQuarantine), store: store}
 	clean := &disk{zone: string(storage.ZoneClean), store: store}
-	if err := errors.Join(quarantine.prepare(), clean.prepare()); err != nil {
-		return nil, errors.Join(fmt.Errorf("blob: open zones: %w", err), quarantine.Close(), clean.Close())
+	snapshots := &disk{zone: snapshotZone, store: store}
+	zones := &Zones{Quarantine: quarantine, Clean: clean, Snapshots: snapshots}
+	if err := errors.Join(quarantine.prepare(), clean.prepare(), snapshots.prepare()); err != nil {
+		return nil, errors.Join(fmt.Errorf("blob: open zones: %w", err), zones.Close())
 	}
-	return &Zones{Quarantine: quarantine, Clean: clean}, nil
+	return zones, nil
 }
 
 func (d *disk) prepare() error {
@@ -219,7 +222,7 @@ func (d *disk) Ready(ctx context.Context) error {
 
 // Close releases the folders; open objects stay readable.
 func (d *disk) Close() error {
-	err := d.store.Close() // closed by both zones: the second time does nothing
+	err := d.store.Close() // closed by every zone: only the first time does anything
 	if d.root != nil {
 		err = errors.Join(err, d.root.Close())
 	}

@@ -11,22 +11,22 @@ import (
 
 // CopyFrom gives the object a second name where the file system has hard links: objects are replaced, never
 // written to, so two zones can share one file. Else it copies the bytes.
-func (d *disk) CopyFrom(ctx context.Context, from Bucket, key string) error {
+func (d *disk) CopyFrom(ctx context.Context, from Bucket, fromKey, key string) error {
 	src, ok := from.(*disk)
 	if !ok || src.store != d.store {
-		return opError("copy", key, errOtherStore)
+		return opError("copy", fromKey, errOtherStore)
 	}
-	if err := errors.Join(CheckKey(key), ctx.Err()); err != nil {
-		return opError("copy", key, err)
+	if err := errors.Join(checkCopy(src == d, fromKey, key), ctx.Err()); err != nil {
+		return opError("copy", fromKey, err)
 	}
-	if _, err := src.stat(key); err != nil {
-		return opError("copy", key, err)
+	if _, err := src.stat(fromKey); err != nil {
+		return opError("copy", fromKey, err)
 	}
-	err := d.place(key, func(temp string) error { return d.link(src, key, temp) })
+	err := d.place(key, func(temp string) error { return d.link(src, fromKey, temp) })
 	if linkRefused(err) {
-		err = d.copyBytes(ctx, src, key)
+		err = d.copyBytes(ctx, src, fromKey, key)
 	}
-	return opError("copy", key, err)
+	return opError("copy", fromKey, err)
 }
 
 // link makes temp another name of the source's file, as young as the copy.
@@ -64,8 +64,8 @@ func linkRefused(err error) bool {
 	return false
 }
 
-func (d *disk) copyBytes(ctx context.Context, src *disk, key string) (err error) {
-	r, info, err := src.open(ctx, key, 0, -1)
+func (d *disk) copyBytes(ctx context.Context, src *disk, fromKey, key string) (err error) {
+	r, info, err := src.open(ctx, fromKey, 0, -1)
 	if err != nil {
 		return err
 	}

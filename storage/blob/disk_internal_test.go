@@ -46,11 +46,11 @@ func TestListPages(t *testing.T) {
 func TestCopyBytes(t *testing.T) {
 	q, c := openForTest(t)
 	require.NoError(t, q.Put(t.Context(), "t/k", strings.NewReader("content"), 7, PutOptions{}))
-	require.NoError(t, c.copyBytes(t.Context(), q, "t/k"))
-	data, err := c.root.ReadFile("t/k")
+	require.NoError(t, c.copyBytes(t.Context(), q, "t/k", "t/other"))
+	data, err := c.root.ReadFile("t/other")
 	require.NoError(t, err)
 	require.Equal(t, "content", string(data))
-	require.ErrorIs(t, c.copyBytes(t.Context(), q, "t/none"), ErrNotExist)
+	require.ErrorIs(t, c.copyBytes(t.Context(), q, "t/none", "t/none"), ErrNotExist)
 	require.True(t, linkRefused(fmt.Errorf("link: %w", syscall.EXDEV)))
 	require.False(t, linkRefused(syscall.ENOENT))
 }

@@ -151,7 +151,7 @@ func TestDiskLinks(t *testing.T) {
 				require.ErrorIs(t, err, blob.ErrNotExist)
 				_, err = b.Stat(t.Context(), k)
 				require.ErrorIs(t, err, blob.ErrNotExist)
-				require.ErrorIs(t, zones.Quarantine.CopyFrom(t.Context(), b, k), blob.ErrNotExist)
+				require.ErrorIs(t, zones.Quarantine.CopyFrom(t.Context(), b, k, k), blob.ErrNotExist)
 				require.NoError(t, b.Delete(t.Context(), k))
 			}
 			require.Equal(t, []string{"t/ab/own", "victim/ab/secret"}, keysOf(t, b, ""))
@@ -164,7 +164,7 @@ func TestDiskLinks(t *testing.T) {
 				require.Error(t, err)
 				require.Error(t, b.Put(t.Context(), "t/cd/new", strings.NewReader("x"), 1, blob.PutOptions{}))
 				require.Error(t, b.Delete(t.Context(), "t/cd/secret"))
-				require.Error(t, zones.Quarantine.CopyFrom(t.Context(), b, "t/cd/secret"))
+				require.Error(t, zones.Quarantine.CopyFrom(t.Context(), b, "t/cd/secret", "t/cd/secret"))
 				require.Empty(t, keysOf(t, b, "t/cd/"))
 			}
 			require.Equal(t, []string{"t/ab/file", "t/ab/own"}, keysOf(t, b, "t/"))
@@ -273,7 +273,7 @@ func TestDiskSharesBytes(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, os.SameFile(a, b))
 	other := openDisk(t, t.TempDir())
-	require.Error(t, other.Clean.CopyFrom(t.Context(), zones.Quarantine, "t/k"), "another store")
+	require.Error(t, other.Clean.CopyFrom(t.Context(), zones.Quarantine, "t/k", "t/k"), "another store")
 }
 
 // TestDiskFolderCleared: folders that an operator removes are made again.

@@ -1,6 +1,6 @@
 // Package blob keeps the bytes. It knows nothing of assets or tenants: it puts, reads, lists, copies and
-// deletes objects in two zones, quarantine and clean, and it is the same whether a zone is a folder on disk or
-// an S3 bucket.
+// deletes objects in two zones, quarantine and clean, and in a third one for snapshots of the database, and it is
+// the same whether a zone is a folder on disk or an S3 bucket.
 //
 //	zones, err := blob.Open(ctx, blob.Config{Driver: blob.DriverDisk, Root: "/var/lib/gatehouse/store"})
 //	err = zones.Quarantine.Put(ctx, key, spool, size, blob.PutOptions{})

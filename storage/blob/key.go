@@ -47,6 +47,20 @@ func checkPrefix(prefix string) error {
 	return CheckKey(folder)
 }
 
+// checkCopy checks what CopyFrom is given. S3 servers refuse a copy onto itself, so every driver does.
+func checkCopy(sameBucket bool, fromKey, key string) error {
+	if err := CheckKey(fromKey); err != nil {
+		return err
+	}
+	if err := CheckKey(key); err != nil {
+		return err
+	}
+	if sameBucket && fromKey == key {
+		return fmt.Errorf("%w: a copy onto itself", ErrKey)
+	}
+	return nil
+}
+
 // checkList checks what List is given.
 func checkList(prefix, after string) error {
 	if err := checkPrefix(prefix); err != nil || after == "" {

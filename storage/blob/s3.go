@@ -21,7 +21,7 @@ type s3 struct {
 	bucket string
 }
 
-// s3Store is what both zones share.
+// s3Store is what all zones share.
 type s3Store struct {
 	client  *minio.Core
 	pool    *http.Transport
@@ -50,8 +50,9 @@ func openS3(ctx context.Context, c Config) (*Zones, error) {
 	zones := &Zones{
 		Quarantine: &s3{s3Store: store, bucket: c.QuarantineBucket},
 		Clean:      &s3{s3Store: store, bucket: c.CleanBucket},
+		Snapshots:  &s3{s3Store: store, bucket: c.SnapshotBucket},
 	}
-	for _, bucket := range []string{c.QuarantineBucket, c.CleanBucket} {
+	for _, bucket := range []string{c.QuarantineBucket, c.CleanBucket, c.SnapshotBucket} {
 		if err := store.ensureBucket(ctx, bucket); err != nil {
 			return nil, errors.Join(fmt.Errorf("blob: bucket %s: %w", bucket, err), zones.Close())
 		}
@@ -63,8 +64,9 @@ func newS3Store(c Config) (*s3Store, error) {
 	switch {
 	case c.Endpoint == "" || strings.Contains(c.Endpoint, "/"):
 		return nil, fmt.Errorf("blob: endpoint %q must be host:port without a scheme", c.Endpoint)
-	case c.QuarantineBucket == "" || c.CleanBucket == "" || c.QuarantineBucket == c.CleanBucket:
-		return nil, errors.New("blob: the zones need two buckets of their own")
+	case c.QuarantineBucket == "" || c.CleanBucket == "" || c.SnapshotBucket == "" || c.QuarantineBucket == c.CleanBucket ||
+		c.SnapshotBucket == c.QuarantineBucket || c.SnapshotBucket == c.CleanBucket:
+		return nil, errors.New("blob: the zones need three buckets of their own")
 	case c.Timeout < 0:
 		return nil, errors.New("blob: the timeout is negative")
 	}
@@ -185,24 +187,24 @@ func (b *s3) Delete(ctx context.Context, key string) error {
 }
 
 // CopyFrom lets the server copy.
-func (b *s3) CopyFrom(ctx context.Context, from Bucket, key string) error {
+func (b *s3) CopyFrom(ctx context.Context, from Bucket, fromKey, key string) error {
 	src, ok := from.(*s3)
 	if !ok || src.s3Store != b.s3Store {
-		return opError("copy", key, errOtherStore)
+		return opError("copy", fromKey, errOtherStore)
 	}
-	if err := CheckKey(key); err != nil {
-		return opError("copy", key, err)
+	if err := checkCopy(src.bucket == b.bucket, fromKey, key); err != nil {
+		return opError("copy", fromKey, err)
 	}
-	o, err := src.stat(ctx, key) // its size is what the timeout goes by
+	o, err := src.stat(ctx, fromKey) // its size is what the timeout goes by
 	if err != nil {
-		return opError("copy", key, err)
+		return opError("copy", fromKey, err)
 	}
 	err = b.try(ctx, b.timeFor(o.Size), func(ctx context.Context) error {
 		_, err := b.client.Client.CopyObject(ctx, minio.CopyDestOptions{Bucket: b.bucket, Object: key},
-			minio.CopySrcOptions{Bucket: src.bucket, Object: key})
+			minio.CopySrcOptions{Bucket: src.bucket, Object: fromKey})
 		return err
 	})
-	return opError("copy", key, err)
+	return opError("copy", fromKey, err)
 }
 
 // s3Page is what S3 answers at most in one request.

@@ -353,6 +353,7 @@ func TestS3Config(t *testing.T) {
 		"a scheme":      func(c *blob.Config) { c.Endpoint = "http://" + c.Endpoint },
 		"one bucket":    func(c *blob.Config) { c.CleanBucket = c.QuarantineBucket },
 		"no bucket":     func(c *blob.Config) { c.CleanBucket = "" },
+		"shared bucket": func(c *blob.Config) { c.SnapshotBucket = c.CleanBucket },
 		"wrong secret":  func(c *blob.Config) { c.SecretKey = "wrong-secret" },
 		"wrong account": func(c *blob.Config) { c.AccessKey = "nobody" },
 		"timeout":       func(c *blob.Config) { c.Timeout = -1 },

@@ -33,6 +33,7 @@ func s3Config(server services.S3) blob.Config {
 	return blob.Config{
 		Driver: blob.DriverS3, Endpoint: server.Endpoint, AccessKey: server.AccessKey, SecretKey: server.SecretKey,
 		PathStyle: true, QuarantineBucket: name + "-quarantine", CleanBucket: name + "-clean",
+		SnapshotBucket: name + "-snapshots",
 	}
 }
 
@@ -63,7 +64,7 @@ func dropBuckets(t testing.TB, c blob.Config) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	mc := client(t, c)
-	for _, bucket := range []string{c.QuarantineBucket, c.CleanBucket} {
+	for _, bucket := range []string{c.QuarantineBucket, c.CleanBucket, c.SnapshotBucket} {
 		objects := mc.ListObjects(ctx, bucket, minio.ListObjectsOptions{Recursive: true})
 		for e := range mc.RemoveObjects(ctx, bucket, objects, minio.RemoveObjectsOptions{}) {
 			require.NoError(t, e.Err)

@@ -21,7 +21,7 @@ func s3Zones(t *testing.T, s services.S3) *blob.Zones {
 	name := "sweep-" + strings.ToLower(rand.Text())
 	zones, err := blob.Open(ctx, blob.Config{
 		Driver: blob.DriverS3, Endpoint: s.Endpoint, AccessKey: s.AccessKey, SecretKey: s.SecretKey, PathStyle: true,
-		QuarantineBucket: name + "-q", CleanBucket: name + "-c",
+		QuarantineBucket: name + "-q", CleanBucket: name + "-c", SnapshotBucket: name + "-s",
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() {
@@ -30,7 +30,7 @@ func s3Zones(t *testing.T, s services.S3) *blob.Zones {
 		for _, b := range []struct {
 			name string
 			zone blob.Bucket
-		}{{name + "-q", zones.Quarantine}, {name + "-c", zones.Clean}} {
+		}{{name + "-q", zones.Quarantine}, {name + "-c", zones.Clean}, {name + "-s", zones.Snapshots}} {
 			for info, err := range b.zone.List(ctx, "", "") {
 				require.NoError(t, err)
 				require.NoError(t, b.zone.Delete(ctx, info.Key))

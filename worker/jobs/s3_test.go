@@ -23,18 +23,18 @@ func buckets(t *testing.T, s services.S3) *blob.Zones {
 	name := "jobs-" + strings.ToLower(rand.Text())
 	zones, err := blob.Open(ctx, blob.Config{
 		Driver: blob.DriverS3, Endpoint: s.Endpoint, AccessKey: s.AccessKey, SecretKey: s.SecretKey, PathStyle: true,
-		QuarantineBucket: name + "-q", CleanBucket: name + "-c",
+		QuarantineBucket: name + "-q", CleanBucket: name + "-c", SnapshotBucket: name + "-s",
 	})
 	require.NoError(t, err)
 	client, err := minio.New(s.Endpoint, &minio.Options{Creds: credentials.NewStaticV4(s.AccessKey, s.SecretKey, "")})
 	require.NoError(t, err)
 	t.Cleanup(func() {
-		for _, bucket := range []string{name + "-q", name + "-c"} {
+		for _, bucket := range []string{name + "-q", name + "-c", name + "-s"} {
 			require.NoError(t, client.RemoveBucket(ctx, bucket))
 		}
 	})
 	t.Cleanup(func() {
-		for _, zone := range []blob.Bucket{zones.Quarantine, zones.Clean} {
+		for _, zone := range []blob.Bucket{zones.Quarantine, zones.Clean, zones.Snapshots} {
 			for info, err := range zone.List(ctx, "", "") {
 				require.NoError(t, err)
 				require.NoError(t, zone.Delete(ctx, info.Key))

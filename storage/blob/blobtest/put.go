@@ -196,7 +196,8 @@ func (s *suite) illegalKeys(t *testing.T) {
 		_, err = b.Stat(t.Context(), k)
 		require.ErrorIs(t, err, blob.ErrKey, "%q", k)
 		require.ErrorIs(t, b.Delete(t.Context(), k), blob.ErrKey, "%q", k)
-		require.ErrorIs(t, b.CopyFrom(t.Context(), s.zones.Quarantine, k), blob.ErrKey, "%q", k)
+		require.ErrorIs(t, b.CopyFrom(t.Context(), s.zones.Quarantine, k, "t/ab/k"), blob.ErrKey, "%q", k)
+		require.ErrorIs(t, b.CopyFrom(t.Context(), s.zones.Quarantine, "t/ab/k", k), blob.ErrKey, "%q", k)
 		if k != "" {
 			require.ErrorIs(t, listError(t, b, "", k), blob.ErrKey, "cursor %q", k)
 			require.ErrorIs(t, listError(t, b, k+"/", ""), blob.ErrKey, "prefix %q", k)

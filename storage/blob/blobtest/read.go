@@ -172,7 +172,7 @@ func (s *suite) readCancelled(t *testing.T) {
 	_, err = s.zones.Clean.Stat(ctx, k)
 	require.ErrorIs(t, err, context.Canceled)
 	require.ErrorIs(t, s.zones.Clean.Delete(ctx, k), context.Canceled)
-	require.ErrorIs(t, s.zones.Quarantine.CopyFrom(ctx, s.zones.Clean, k), context.Canceled)
+	require.ErrorIs(t, s.zones.Quarantine.CopyFrom(ctx, s.zones.Clean, k, k), context.Canceled)
 	var last error
 	for _, err := range s.zones.Clean.List(ctx, "", "") {
 		last = err

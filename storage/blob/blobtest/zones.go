@@ -20,6 +20,7 @@ import (
 
 func (s *suite) copyAndReady(t *testing.T) {
 	t.Run("copy", s.copy)
+	t.Run("copy to another key", s.copyToKey)
 	t.Run("a copy is young", s.copyIsYoung)
 	t.Run("ready", func(t *testing.T) {
 		before := collect(t, s.zones.Clean, "", "")
@@ -28,6 +29,8 @@ func (s *suite) copyAndReady(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		require.Error(t, s.zones.Ready(ctx))
+		require.NotContains(t, []blob.Bucket{s.zones.Of(storage.ZoneQuarantine), s.zones.Of(storage.ZoneClean)}, s.zones.Snapshots)
+		require.Nil(t, s.zones.Of("snapshots"), "no zone that a blob could lie in")
 	})
 }
 
@@ -59,6 +62,32 @@ func (s *suite) copy(t *testing.T) {
 	absent(t, s.zones.Clean, missing)
 	require.Error(t, s.zones.Copy(t.Context(), "attic", storage.ZoneClean, k))
 	require.Nil(t, s.zones.Of("attic"))
+}
+
+// copyToKey: sources and targets differ in key, in zone, in both, and not at all.
+func (s *suite) copyToKey(t *testing.T) {
+	ctx := t.Context()
+	from, to, data := key(), key(), noise(11, 70<<10)
+	put(t, s.zones.Clean, from, data)
+	for range 2 { // the second time over what is there
+		for _, target := range []blob.Bucket{s.zones.Clean, s.zones.Quarantine, s.zones.Snapshots} {
+			require.NoError(t, target.CopyFrom(ctx, s.zones.Clean, from, to))
+			require.True(t, bytes.Equal(data, get(t, target, to)))
+		}
+	}
+	absent(t, s.zones.Quarantine, from)
+	absent(t, s.zones.Snapshots, from)
+	require.NoError(t, s.zones.Clean.Delete(ctx, from))
+	require.True(t, bytes.Equal(data, get(t, s.zones.Clean, to)), "the copy stands alone")
+	require.Equal(t, []string{to}, collect(t, s.zones.Clean, to[:len(to)-64], ""))
+
+	require.ErrorIs(t, s.zones.Clean.CopyFrom(ctx, s.zones.Clean, to, to), blob.ErrKey, "onto itself")
+	require.True(t, bytes.Equal(data, get(t, s.zones.Clean, to)))
+	require.ErrorIs(t, s.zones.Clean.CopyFrom(ctx, s.zones.Clean, from, to), blob.ErrNotExist, "a missing source")
+	require.True(t, bytes.Equal(data, get(t, s.zones.Clean, to)), "what was there stays")
+	fresh := key()
+	require.ErrorIs(t, s.zones.Clean.CopyFrom(ctx, s.zones.Clean, from, fresh), blob.ErrNotExist)
+	absent(t, s.zones.Clean, fresh)
 }
 
 // copyIsYoung: a sweeper that spares the young must spare a copy whose row is not committed yet, however old the
