@@ -37,4 +37,9 @@ func (db *DB) Hold(ctx context.Context, n NewTask, holder string, lease time.Dur
 }
 
 // dedupeKey is what two tasks for the same thing share.
-func dedupeKey(n NewTask) string { return string(n.Kind) + ":" + n.TenantID + ":" + n.Subject }
+func dedupeKey(n NewTask) string {
+	if n.Alone {
+		return string(n.Kind)
+	}
+	return string(n.Kind) + ":" + n.TenantID + ":" + n.Subject
+}

@@ -1,8 +1,8 @@
 package meta
 
 // reconcileUp adds the runs of the reconciliation and what they found, and to blobs what they found out.
-func reconcileUp(Dialect) []string {
-	return []string{
+func reconcileUp(d Dialect) []string {
+	out := []string{
 		`ALTER TABLE blobs ADD COLUMN damage varchar(16) NOT NULL DEFAULT ''`,
 		`ALTER TABLE blobs ADD COLUMN damaged_at bigint NOT NULL DEFAULT 0`,
 		`ALTER TABLE blobs ADD COLUMN verified_at bigint NOT NULL DEFAULT 0`,
@@ -18,6 +18,7 @@ func reconcileUp(Dialect) []string {
 			cursor_at varchar(255) NOT NULL DEFAULT '',
 			tenants {text} NOT NULL,
 			objects bigint NOT NULL DEFAULT 0,
+			foreign_objects bigint NOT NULL DEFAULT 0,
 			row_count bigint NOT NULL DEFAULT 0,
 			findings bigint NOT NULL DEFAULT 0,
 			planned bigint NOT NULL DEFAULT 0,
@@ -60,6 +61,13 @@ func reconcileUp(Dialect) []string {
 			checked_at bigint NOT NULL
 		){table}`,
 	}
+	if d == Postgres {
+		// The comparison pages rows in the byte order of keys, whatever the collation of the database; the others are so anyway.
+		out = append(out,
+			`CREATE INDEX blobs_bytes ON blobs (tenant_id COLLATE "C", sha256 COLLATE "C")`,
+			`CREATE INDEX variants_bytes ON variants (tenant_id COLLATE "C", sha256 COLLATE "C", preset COLLATE "C")`)
+	}
+	return out
 }
 
 func reconcileDown(d Dialect) []string {
@@ -67,9 +75,13 @@ func reconcileDown(d Dialect) []string {
 	if d == MySQL {
 		on = " ON blobs"
 	}
-	return []string{
-		"DROP TABLE reconcile_marks", "DROP TABLE reconcile_findings", "DROP TABLE reconcile_runs",
-		"DROP INDEX blobs_verified" + on, "DROP INDEX blobs_damaged" + on,
-		"ALTER TABLE blobs DROP COLUMN verified_at", "ALTER TABLE blobs DROP COLUMN damaged_at", "ALTER TABLE blobs DROP COLUMN damage",
+	var out []string
+	if d == Postgres {
+		out = append(out, "DROP INDEX variants_bytes", "DROP INDEX blobs_bytes")
 	}
+	return append(out,
+		"DROP TABLE reconcile_marks", "DROP TABLE reconcile_findings", "DROP TABLE reconcile_runs",
+		"DROP INDEX blobs_verified"+on, "DROP INDEX blobs_damaged"+on,
+		"ALTER TABLE blobs DROP COLUMN verified_at", "ALTER TABLE blobs DROP COLUMN damaged_at", "ALTER TABLE blobs DROP COLUMN damage",
+	)
 }

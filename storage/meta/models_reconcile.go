@@ -1,6 +1,13 @@
 package meta
 
-import "gatehouse/storage"
+import (
+	"errors"
+
+	"gatehouse/storage"
+)
+
+// ErrRunMoved says that a run is no longer in the state that it was in: somebody cancelled or confirmed it.
+var ErrRunMoved = errors.New("the run has been moved on by somebody else")
 
 // ReconcileRun is one comparison of records and store, from its request to its end.
 type ReconcileRun struct {
@@ -16,14 +23,16 @@ type ReconcileRun struct {
 	// Tenants is a JSON list of the tenants a run is confined to; "[]" means all.
 	Tenants string
 	// Objects and RowCount are how many were compared; Planned is how many findings a repair is planned for.
-	Objects       int64
-	RowCount      int64
-	Findings      int64
-	Planned       int64
-	Repaired      int64
-	Failed        int64
-	Verified      int64
-	VerifiedBytes int64
+	Objects  int64
+	RowCount int64
+	// ForeignObjects are those whose key is none of ours; they are left alone.
+	ForeignObjects int64
+	Findings       int64
+	Planned        int64
+	Repaired       int64
+	Failed         int64
+	Verified       int64
+	VerifiedBytes  int64
 	// Problem says why the run is held or has failed.
 	Problem     string
 	ConfirmedBy string

@@ -22,7 +22,9 @@ type NewTask struct {
 	Subject  string
 	// Unique holds back a second open task of the same kind and subject.
 	Unique bool
-	RunAt  Stamp
+	// Alone holds back a second open task of the same kind, whatever its subject.
+	Alone bool
+	RunAt Stamp
 }
 
 // BlobTask is the task of that kind about a blob: one is open at a time.
@@ -30,7 +32,7 @@ func BlobTask(kind storage.TaskKind, tenantID, sha256 string) NewTask {
 	return NewTask{Kind: kind, TenantID: tenantID, Subject: sha256, Unique: true}
 }
 
-// Enqueue writes the task row in the transaction of the state change that asks for it. With Unique it reports
+// Enqueue writes the task row in the transaction of the state change that asks for it. With Unique or Alone it reports
 // false when such a task is open already.
 func (tx *Tx) Enqueue(n NewTask) (bool, error) {
 	now := Now()
@@ -38,7 +40,7 @@ func (tx *Tx) Enqueue(n NewTask) (bool, error) {
 		ID: NewID(), Kind: n.Kind, Lane: storage.LaneOf(n.Kind), TenantID: n.TenantID, Subject: n.Subject,
 		State: storage.TaskQueued, RunAt: max(n.RunAt, now), CreatedAt: now, UpdatedAt: now,
 	}
-	if !n.Unique {
+	if !n.Unique && !n.Alone {
 		return true, tx.g.Create(&t).Error
 	}
 	key := dedupeKey(n)

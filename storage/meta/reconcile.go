@@ -1,0 +1,121 @@
+package meta
+
+import (
+	"context"
+
+	"gorm.io/gorm"
+
+	"gatehouse/storage"
+)
+
+// CreateRun inserts a run.
+func (tx *Tx) CreateRun(r *ReconcileRun) error { return tx.g.Create(r).Error }
+
+// SaveRun writes a run as it is now, if its state is still `from`; ErrRunMoved otherwise: somebody cancelled it.
+func (tx *Tx) SaveRun(r *ReconcileRun, from string) error {
+	r.UpdatedAt = Now()
+	u := tx.g.Model(&ReconcileRun{}).Where("id = ? AND state = ?", r.ID, from).Select("*").Updates(r)
+	if u.Error == nil && u.RowsAffected == 0 {
+		return ErrRunMoved
+	}
+	return u.Error
+}
+
+// Run reads a run inside a transaction.
+func (tx *Tx) Run(id string) (ReconcileRun, error) {
+	var r ReconcileRun
+	err := tx.g.Take(&r, "id = ?", id).Error
+	return r, notFound(err)
+}
+
+// RunBy reads a run.
+func (db *DB) RunBy(ctx context.Context, id string) (ReconcileRun, error) {
+	var r ReconcileRun
+	err := db.g.WithContext(ctx).Take(&r, "id = ?", id).Error
+	return r, notFound(err)
+}
+
+// Runs lists the runs of a kind ("" is any) in one of the states (none is any), newest first.
+func (db *DB) Runs(ctx context.Context, kind string, limit int, states ...string) ([]ReconcileRun, error) {
+	return runs(db.g.WithContext(ctx), kind, limit, states)
+}
+
+// Runs is DB.Runs inside a transaction.
+func (tx *Tx) Runs(kind string, limit int, states ...string) ([]ReconcileRun, error) {
+	return runs(tx.g, kind, limit, states)
+}
+
+func runs(g *gorm.DB, kind string, limit int, states []string) ([]ReconcileRun, error) {
+	if kind != "" {
+		g = g.Where("kind = ?", kind)
+	}
+	if len(states) > 0 {
+		g = g.Where("state IN ?", states)
+	}
+	var out []ReconcileRun
+	return out, g.Order("id DESC").Limit(limit).Find(&out).Error
+}
+
+// AddFindings writes what a run found.
+func (tx *Tx) AddFindings(list []ReconcileFinding) error {
+	if len(list) == 0 {
+		return nil
+	}
+	return tx.g.CreateInBatches(list, 100).Error
+}
+
+// HasFinding reports whether a run has that finding already.
+func (tx *Tx) HasFinding(f ReconcileFinding) (bool, error) {
+	var n int64
+	err := tx.g.Model(&ReconcileFinding{}).
+		Where("run_id = ? AND tenant_id = ? AND sha256 = ? AND kind = ? AND zone = ? AND object_key = ?",
+			f.RunID, f.TenantID, f.SHA256, f.Kind, f.Zone, f.ObjectKey).Count(&n).Error
+	return n > 0, err
+}
+
+// EndFinding writes what became of an open finding; it reports false when it is not open any more.
+func (tx *Tx) EndFinding(id, state, problem string) (bool, error) {
+	r := tx.g.Model(&ReconcileFinding{}).Where("id = ? AND state = ?", id, FindingOpen).
+		Updates(map[string]any{"state": state, "problem": problem, "ended_at": Now()})
+	return r.RowsAffected == 1, r.Error
+}
+
+// FindingFilter narrows a list; zero fields do not.
+type FindingFilter struct {
+	Kind  storage.DriftKind
+	State string
+	// Planned leaves out findings that no repair is planned for.
+	Planned bool
+}
+
+// Findings lists a run's findings in the order in which they were found, those after the given id.
+func (db *DB) Findings(ctx context.Context, runID string, f FindingFilter, after string, limit int) ([]ReconcileFinding, error) {
+	q := db.g.WithContext(ctx).Where("run_id = ? AND id > ?", runID, after)
+	if f.Kind != "" {
+		q = q.Where("kind = ?", f.Kind)
+	}
+	if f.State != "" {
+		q = q.Where("state = ?", f.State)
+	}
+	if f.Planned {
+		q = q.Where("repair <> ''")
+	}
+	var out []ReconcileFinding
+	return out, q.Order("id").Limit(limit).Find(&out).Error
+}
+
+// FindingCount is how many findings of a kind a run has in a state.
+type FindingCount struct {
+	Kind   storage.DriftKind
+	Repair storage.Repair
+	State  string
+	Count  int64
+}
+
+// FindingCounts counts a run's findings.
+func (db *DB) FindingCounts(ctx context.Context, runID string) ([]FindingCount, error) {
+	var out []FindingCount
+	err := db.g.WithContext(ctx).Model(&ReconcileFinding{}).Where("run_id = ?", runID).
+		Select("kind, repair, state, COUNT(*) AS count").Group("kind, repair, state").Order("kind, repair, state").Scan(&out).Error
+	return out, err
+}
