@@ -18,7 +18,7 @@ type TenantRow struct {
 	ID            string `gorm:"primaryKey"`
 	Name          string
 	Plan          string
-	State         string
+	State         storage.TenantState
 	QuotaOverride *int64
 	UsedBytes     int64
 	ReservedBytes int64
@@ -27,9 +27,10 @@ type TenantRow struct {
 	ReservedFiles int64
 	// Overrides are the tenant's own refinements of its plan, as JSON (quota.Spec); empty means none.
 	Overrides string
-	// StateReason says why the tenant is in its state; RestoreState is where a restored one returns to.
+	// StateReason says why the tenant is in its state. RestoreState is where one that is pending deletion may return to;
+	// it is empty once its purge has begun.
 	StateReason  string
-	RestoreState string
+	RestoreState storage.TenantState
 	// DeleteAfter is when a tenant that is pending deletion is purged.
 	DeleteAfter Stamp
 	// RateCount uploads have begun in the minute RateMinute, counted from the Unix epoch.
@@ -39,10 +40,10 @@ type TenantRow struct {
 	UpdatedAt  Stamp `gorm:"autoUpdateTime:false"`
 }
 
-// The states of a tenant that this version knows; suspended tenants may read and delete, not upload.
+// The two states of a tenant whose content is served.
 const (
-	TenantActive    = "active"
-	TenantSuspended = "suspended"
+	TenantActive    = storage.TenantActive
+	TenantSuspended = storage.TenantSuspended
 )
 
 // TableName names the table.

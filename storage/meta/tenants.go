@@ -16,16 +16,17 @@ type Identity struct {
 	RevokedAt Stamp
 	TenantID  string
 	Tenant    string
-	State     string
+	State     storage.TenantState
 	Plan      string
 	PlanSpec  string
+	Overrides string
 }
 
 // KeyByHash finds an API key, revoked and expired ones included, by the SHA-256 of its secret.
 func (db *DB) KeyByHash(ctx context.Context, hash string) (Identity, error) {
 	var id Identity
 	r := db.g.WithContext(ctx).Raw(`SELECT k.id AS key_id, k.scopes, k.expires_at, k.revoked_at,
-			t.id AS tenant_id, t.name AS tenant, t.state, t.plan, p.spec AS plan_spec
+			t.id AS tenant_id, t.name AS tenant, t.state, t.plan, p.spec AS plan_spec, t.overrides
 		FROM api_keys k JOIN tenants t ON t.id = k.tenant_id JOIN plans p ON p.name = t.plan
 		WHERE k.hash = ?`, hash).Scan(&id)
 	if r.Error != nil {
@@ -72,15 +73,6 @@ func (db *DB) TenantByName(ctx context.Context, name string) (TenantRow, error) 
 	return t, notFound(err)
 }
 
-// SetTenantState suspends or resumes a tenant.
-func (tx *Tx) SetTenantState(id, state string) error {
-	r := tx.g.Model(&TenantRow{}).Where("id = ?", id).Updates(map[string]any{"state": state, "updated_at": Now()})
-	if r.Error == nil && r.RowsAffected == 0 {
-		return storage.ErrNotFound
-	}
-	return r.Error
-}
-
 // TenantIDs lists the ids of all tenants after the given one, in order, at most limit.
 func (db *DB) TenantIDs(ctx context.Context, after string, limit int) ([]string, error) {
 	var out []string
@@ -123,20 +115,39 @@ func (t Tenant) Plan() (Plan, error) {
 	return p, notFound(err)
 }
 
+// Specs reads what holds for the tenant now: the spec of its plan and its own overrides, both as JSON (quota.SpecOf).
+func (t Tenant) Specs() (plan, overrides string, err error) {
+	var row struct{ Spec, Overrides string }
+	r := t.g.Raw(`SELECT p.spec, t.overrides FROM tenants t JOIN plans p ON p.name = t.plan WHERE t.id = ?`, t.id).Scan(&row)
+	if r.Error == nil && r.RowsAffected == 0 {
+		return "", "", storage.ErrNotFound
+	}
+	return row.Spec, row.Overrides, r.Error
+}
+
 // Quota reads the quota that holds now: the tenant's own, else its plan's.
 func (t Tenant) Quota() (Quota, error) {
 	var q Quota
 	r := t.g.Raw(`SELECT COALESCE(t.quota_override, p.storage_bytes) AS quota, t.used_bytes AS used,
-		t.reserved_bytes AS reserved FROM tenants t JOIN plans p ON p.name = t.plan WHERE t.id = ?`, t.id).Scan(&q)
+		t.reserved_bytes AS reserved, t.used_files, t.reserved_files, t.state, t.rate_minute, t.rate_count,
+		`+t.dialect.Epoch()+` AS at FROM tenants t JOIN plans p ON p.name = t.plan WHERE t.id = ?`, t.id).Scan(&q)
 	if r.Error == nil && r.RowsAffected == 0 {
 		return q, storage.ErrNotFound
 	}
 	return q, r.Error
 }
 
-// Quota is a tenant's ledger at one instant, in bytes.
+// Quota is a tenant's ledger at one instant, in bytes and in files.
 type Quota struct {
-	Quota    int64
-	Used     int64
-	Reserved int64
+	Quota         int64
+	Used          int64
+	Reserved      int64
+	UsedFiles     int64
+	ReservedFiles int64
+	State         string
+	// RateCount uploads have begun in the minute RateMinute; At is the instant by the same clock, in seconds since the
+	// Unix epoch.
+	RateMinute int64
+	RateCount  int64
+	At         int64
 }

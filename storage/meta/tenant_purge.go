@@ -1,0 +1,134 @@
+package meta
+
+import (
+	"context"
+	"fmt"
+
+	"gorm.io/gorm"
+
+	"gatehouse/storage"
+)
+
+// PurgeDue lists the tenants whose cooling-off is over.
+func (db *DB) PurgeDue(ctx context.Context, now Stamp, limit int) ([]TenantRow, error) {
+	var out []TenantRow
+	err := db.g.WithContext(ctx).Where("state = ? AND delete_after <= ?", storage.TenantPendingDelete, now).
+		Order("delete_after").Limit(limit).Find(&out).Error
+	return out, err
+}
+
+// PurgeTask is the task that purges a tenant: one is open at a time.
+func PurgeTask(tenantID string) NewTask {
+	return NewTask{Kind: storage.TaskPurge, TenantID: tenantID, Unique: true}
+}
+
+// BeginPurge takes the way back from a tenant whose cooling-off is over, and with its quota the room for every upload.
+// It reports false when the tenant is not to be purged: restored, deleted anew, or purged already.
+func (tx *Tx) BeginPurge(id string) (bool, error) {
+	now := Now()
+	r := tx.g.Model(&TenantRow{}).Where("id = ? AND state = ? AND delete_after <= ?", id, storage.TenantPendingDelete, now).
+		Updates(map[string]any{"restore_state": "", "quota_override": 0, "updated_at": now})
+	return r.RowsAffected == 1, r.Error
+}
+
+// CancelAll cancels every open task of the tenant but its purge, and returns how many of them were running: their
+// workers notice at the next heartbeat.
+func (t Tenant) CancelAll() (running int64, err error) {
+	open := t.rows(&Task{}).Where("kind <> ? AND state IN ?", storage.TaskPurge, []storage.TaskState{storage.TaskQueued, storage.TaskRunning})
+	if err := open.Session(&gorm.Session{}).Where("state = ?", storage.TaskRunning).Count(&running).Error; err != nil {
+		return 0, err
+	}
+	now := Now()
+	return running, open.Session(&gorm.Session{}).
+		Updates(map[string]any{"state": storage.TaskCancelled, "dedupe_key": nil, "updated_at": now, "finished_at": now}).Error
+}
+
+// wiped is THE list of the tables that a purge empties of a tenant, with the column that tells its rows apart. The
+// reservations come first: without one no upload can write its rows. What is about the tenant and not in the list
+// stays: the audit log, the alerts, the row of the tenant, and the task of the purge itself.
+var wiped = []struct{ table, column string }{
+	{"reservations", "id"},
+	{"idempotency_keys", "idem_key"},
+	{"variants", "sha256"},
+	{"assets", "id"},
+	{"blobs", "sha256"},
+	{"events", "id"},
+	{"tasks", "id"},
+	{"api_keys", "id"},
+	{"reconcile_findings", "id"},
+	{"reconcile_marks", "tenant_id"},
+}
+
+// WipedTables names the tables that a purge empties of a tenant, in the order to do it.
+func WipedTables() []string {
+	var out []string
+	for _, w := range wiped {
+		out = append(out, w.table)
+	}
+	return out
+}
+
+// Wipe deletes about limit rows of the tenant from one of WipedTables and returns how many; at 0 there is none left.
+func (t Tenant) Wipe(table string, limit int) (int64, error) {
+	for _, w := range wiped {
+		if w.table != table {
+			continue
+		}
+		// The keys are read first: not every database deletes with a limit.
+		var keys []any
+		if err := t.wipeable(table).Limit(limit).Pluck(w.column, &keys).Error; err != nil || len(keys) == 0 {
+			return 0, err
+		}
+		r := t.wipeable(table).Where(w.column+" IN ?", keys).Delete(nil)
+		return r.RowsAffected, r.Error
+	}
+	return 0, fmt.Errorf("a purge does not empty the table %s", table)
+}
+
+func (t Tenant) wipeable(table string) *gorm.DB {
+	q := t.g.Table(table).Where("tenant_id = ?", t.id)
+	if table == "tasks" {
+		q = q.Where("kind <> ?", storage.TaskPurge)
+	}
+	return q
+}
+
+// Holdings counts the tenant's rows, by table; a table without any is absent.
+func (t Tenant) Holdings() (map[string]int64, error) {
+	out := map[string]int64{}
+	for _, w := range wiped {
+		var n int64
+		if err := t.wipeable(w.table).Count(&n).Error; err != nil {
+			return nil, err
+		}
+		if n > 0 {
+			out[w.table] = n
+		}
+	}
+	return out, nil
+}
+
+// BuryTenant ends the purge of a tenant: what is left is its row, under another name. It belongs into a transaction that
+// makes sure afterwards that nothing is left. ErrChanged as with MoveTenant.
+func (tx *Tx) BuryTenant(before TenantRow, name string) error {
+	return tx.MoveTenant(before, storage.TenantDeleted, before.StateReason, map[string]any{
+		"name": name, "overrides": "", "quota_override": 0, "used_bytes": 0, "reserved_bytes": 0, "used_files": 0,
+		"reserved_files": 0, "rate_minute": 0, "rate_count": 0,
+	})
+}
+
+// FailTenant ends a provisioning that was taken back, under another name. ErrChanged as with MoveTenant.
+func (tx *Tx) FailTenant(before TenantRow, name string) error {
+	return tx.MoveTenant(before, storage.TenantFailed, before.StateReason, map[string]any{"name": name})
+}
+
+// RemoveKeys deletes all API keys of the tenant, for one that never came to be.
+func (t Tenant) RemoveKeys() error { return t.rows(&APIKey{}).Delete(&APIKey{}).Error }
+
+// PutFact tells a single value in the transaction of what it is about; an empty one is taken back.
+func (tx *Tx) PutFact(name, value string) error {
+	if err := tx.g.Delete(&Fact{}, "name = ?", name).Error; err != nil || value == "" {
+		return err
+	}
+	return tx.g.Create(&Fact{Name: name, Value: value, UpdatedAt: Now()}).Error
+}
