@@ -19,6 +19,7 @@ const (
 	CodeNotFound            Code = "NOT_FOUND"
 	CodeMethodNotAllowed    Code = "METHOD_NOT_ALLOWED"
 	CodeAssetQuarantined    Code = "ASSET_QUARANTINED"
+	CodeAssetDamaged        Code = "ASSET_DAMAGED"
 	CodeDuplicateFile       Code = "DUPLICATE_FILE"
 	CodeConflict            Code = "CONFLICT"
 	CodeAssetRejected       Code = "ASSET_REJECTED"

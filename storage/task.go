@@ -73,4 +73,6 @@ const (
 	EventVariantReady EventKind = "variant_ready"
 	EventMedia        EventKind = "media"
 	EventDeleted      EventKind = "deleted"
+	// EventDamaged: the stored bytes were found to be missing or wrong. The scan that finds them in order again ends it.
+	EventDamaged EventKind = "damaged"
 )

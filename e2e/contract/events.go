@@ -9,7 +9,7 @@ import (
 )
 
 // eventKinds are the kinds that the document's table of events lists.
-var eventKinds = []string{"accepted", "scanned", "variant_ready", "media", "deleted", "end"}
+var eventKinds = []string{"accepted", "scanned", "variant_ready", "media", "damaged", "deleted", "end"}
 
 // watch checks an event stream while the test reads it.
 func (x *transport) watch(path string, body io.ReadCloser) io.ReadCloser {

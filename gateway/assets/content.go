@@ -86,15 +86,19 @@ func (a *API) serveFrom(c *fiber.Ctx, tenant meta.Tenant, id, preset string, pub
 	return content.Serve(c, o)
 }
 
-// readable refuses what is not, or not yet, available.
+// readable refuses what is not, or not yet, available, and what is known to be damaged.
 func readable(v meta.AssetView) error {
-	if v.State == storage.AssetAvailable && v.Blob.Zone == storage.ZoneClean && v.Blob.ScanStatus == storage.ScanClean {
-		return nil
-	}
-	if v.State == storage.AssetRejected {
+	switch {
+	case v.State == storage.AssetRejected:
 		return storage.Refuse(storage.CodeAssetRejected, storage.Details{
 			"scan_status": string(v.Blob.ScanStatus), "signature": v.Blob.ScanSignature,
 		})
+	case v.Blob.Damage != "":
+		return storage.Refuse(storage.CodeAssetDamaged, storage.Details{
+			"damage": string(v.Blob.Damage), "scan_status": string(v.Blob.ScanStatus),
+		})
+	case v.State == storage.AssetAvailable && v.Blob.Zone == storage.ZoneClean && v.Blob.ScanStatus == storage.ScanClean:
+		return nil
 	}
 	return storage.Refuse(storage.CodeAssetQuarantined, storage.Details{"scan_status": string(v.Blob.ScanStatus)})
 }

@@ -18,9 +18,11 @@ type Asset struct {
 	State     storage.AssetState `json:"state"`
 	Scan      Scan               `json:"scan"`
 	Media     Media              `json:"media"`
-	Duplicate bool               `json:"duplicate"`
-	CreatedAt time.Time          `json:"created_at"`
-	UpdatedAt time.Time          `json:"updated_at"`
+	// Damage says what is wrong with the stored bytes; null when nothing is.
+	Damage    *storage.Damage `json:"damage"`
+	Duplicate bool            `json:"duplicate"`
+	CreatedAt time.Time       `json:"created_at"`
+	UpdatedAt time.Time       `json:"updated_at"`
 }
 
 // Scan says why the asset is in its state.
@@ -64,7 +66,7 @@ type Variant struct {
 func viewOf(v meta.AssetView, l storage.Locale) Asset {
 	out := Asset{
 		ID: v.ID, Name: v.Name, Category: v.Category, MediaType: v.MediaType, Size: v.Size, SHA256: v.SHA256,
-		State: v.State, Duplicate: v.Duplicate, CreatedAt: v.CreatedAt.Time(), UpdatedAt: max(v.UpdatedAt, v.Blob.UpdatedAt).Time(),
+		State: v.State, Damage: optional(v.Blob.Damage), Duplicate: v.Duplicate, CreatedAt: v.CreatedAt.Time(), UpdatedAt: max(v.UpdatedAt, v.Blob.UpdatedAt).Time(),
 		Scan: Scan{
 			Status: v.Blob.ScanStatus, Signature: optional(v.Blob.ScanSignature),
 			Engine: optional(v.Blob.ScanEngine), Database: optional(v.Blob.ScanDatabase),

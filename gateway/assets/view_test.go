@@ -73,3 +73,21 @@ func TestViewOfAnEventSaysWhyInTheCallersLanguage(t *testing.T) {
 		})
 	}
 }
+
+func TestDamagedAssetIsSeenAndNotServed(t *testing.T) {
+	v := meta.AssetView{
+		Asset: meta.Asset{State: storage.AssetAvailable},
+		Blob:  meta.Blob{Zone: storage.ZoneClean, ScanStatus: storage.ScanClean, MediaStatus: storage.MediaNone},
+	}
+	require.NoError(t, readable(v))
+	require.Nil(t, viewOf(v, storage.LocaleEnglish).Damage)
+
+	v.Blob.Damage = storage.DamageDigest
+	require.Equal(t, storage.DamageDigest, *viewOf(v, storage.LocaleEnglish).Damage)
+	for _, state := range []storage.AssetState{storage.AssetAvailable, storage.AssetQuarantined} {
+		v.State = state
+		require.Equal(t, storage.CodeAssetDamaged, storage.CodeOf(readable(v)))
+	}
+	v.State = storage.AssetRejected
+	require.Equal(t, storage.CodeAssetRejected, storage.CodeOf(readable(v)), "to send it again would heal nothing")
+}

@@ -51,6 +51,11 @@ var answers = map[storage.Code]answer{
 		"The file has not been scanned yet. Please try again shortly.[ {reason}]",
 		"文件尚未完成安全扫描，请稍后再试。[{reason}]",
 	},
+	storage.CodeAssetDamaged: {
+		http.StatusConflict,
+		"The stored file is damaged and cannot be read; upload the same file again and it heals.[ {reason}]",
+		"存储的文件已损坏，无法读取；重新上传同一文件即可修复。[{reason}]",
+	},
 	storage.CodeDuplicateFile: {
 		http.StatusConflict,
 		"This file has been uploaded before.[ {reason}]",

@@ -78,7 +78,7 @@ func TestStatuses(t *testing.T) {
 		403: {storage.CodeForbidden, storage.CodeTenantSuspended, storage.CodePlanForbids},
 		404: {storage.CodeNotFound},
 		405: {storage.CodeMethodNotAllowed},
-		409: {storage.CodeAssetQuarantined, storage.CodeDuplicateFile, storage.CodeConflict},
+		409: {storage.CodeAssetQuarantined, storage.CodeAssetDamaged, storage.CodeDuplicateFile, storage.CodeConflict},
 		410: {storage.CodeAssetRejected},
 		411: {storage.CodeLengthRequired},
 		413: {storage.CodeFileTooLarge},

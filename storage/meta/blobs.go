@@ -3,6 +3,7 @@ package meta
 import (
 	"errors"
 	"fmt"
+	"maps"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -80,13 +81,16 @@ func (t Tenant) dropReference(sha256 string, now Stamp) error {
 	return r.Error
 }
 
-// SetVerdict writes a verdict, and the zone and media status it leads to, by compare-and-set on the revision.
+// SetVerdict writes a verdict, and the zone and media status it leads to, by compare-and-set on the revision. One about
+// the blob's very bytes ends its damage.
 func (t Tenant) SetVerdict(sha256 string, revision int64, v storage.Verdict, zone storage.Zone, media storage.MediaStatus) error {
-	return t.changeBlob(sha256, revision, media, map[string]any{
+	set := map[string]any{
 		"zone": zone, "scan_status": v.Status, "scan_signature": v.Signature, "scan_engine": v.Engine,
 		"scan_database": v.Database, "scan_bytes": v.BytesScanned, "scan_digest": v.Digest,
 		"scanned_at": StampOf(v.ScannedAt),
-	})
+	}
+	maps.Copy(set, evidence(sha256, v))
+	return t.changeBlob(sha256, revision, media, set)
 }
 
 // SetMedia moves a blob's media status by compare-and-set, where the table of moves allows it. problem is why there

@@ -38,9 +38,13 @@ func abandonedSince(g *gorm.DB, cutoff Stamp) *gorm.DB {
 // BeginSweep claims a blob for one sweeper, by the rule of Sweepable; from then on nothing links to it. It reports
 // false when somebody linked to it or another sweeper claimed it in between. Whoever claims it must be done with
 // its objects long before the claim counts as abandoned.
+//
+// The assets themselves are asked too: a count of references that went wrong must not cost a file.
 func (tx *Tx) BeginSweep(tenantID, sha256 string, unreferenced, abandoned Stamp) (bool, error) {
 	r := tx.g.Model(&Blob{}).Where("tenant_id = ? AND sha256 = ?", tenantID, sha256).
 		Where(tx.g.Where(unreferencedSince(tx.g, unreferenced)).Or(abandonedSince(tx.g, abandoned))).
+		Where("NOT EXISTS (?)", tx.g.Model(&Asset{}).Select("1").
+			Where("assets.tenant_id = blobs.tenant_id AND assets.sha256 = blobs.sha256 AND assets.state <> ?", storage.AssetDeleted)).
 		Updates(map[string]any{"sweeping": true, "revision": revisionUp, "updated_at": Now()})
 	return r.RowsAffected == 1, r.Error
 }
