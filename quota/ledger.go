@@ -2,6 +2,7 @@ package quota
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -16,59 +17,93 @@ type Ledger struct {
 	TTL time.Duration
 }
 
-// Reservation is quota held for bytes on their way. Its owner settles or releases it; one that does neither
-// loses it when it expires.
+// take adds bytes to one of the two columns if the quota has room for them.
+const take = `UPDATE tenants SET %s = %s + ?, updated_at = ? WHERE id = ? AND ` + enoughBytes
+
+// Reservation is quota held for an upload on its way: its bytes, and one file. Its owner settles or releases it; one
+// that does neither loses it when it expires.
 type Reservation struct {
 	ID       string
 	TenantID string
 	Bytes    int64
+	// Repeat is Limits.Repeat: the file has no room of its own.
+	Repeat bool
 }
 
-// take is THE conditional update: it adds bytes to one of the two columns if the quota has room for them.
-const take = `UPDATE tenants SET %s = %s + ?, updated_at = ? WHERE id = ? AND used_bytes + reserved_bytes + ? <=
-	COALESCE(quota_override, (SELECT storage_bytes FROM plans WHERE plans.name = tenants.plan))`
+// reserveRounds bounds how often a reservation is tried that found no room, although there was some when it looked why.
+const reserveRounds = 5
 
-// Reserve holds bytes for a tenant, or refuses with QUOTA_EXCEEDED and the numbers.
-func (l Ledger) Reserve(ctx context.Context, tenantID string, bytes int64) (Reservation, error) {
+// Reserve holds bytes and one file for a tenant, in one conditional update that checks everything: it refuses with
+// QUOTA_EXCEEDED, RATE_LIMITED or TENANT_SUSPENDED and the numbers.
+func (l Ledger) Reserve(ctx context.Context, tenantID string, bytes int64, limits Limits) (Reservation, error) {
 	if bytes < 0 {
 		return Reservation{}, fmt.Errorf("reserve %d bytes: negative", bytes)
 	}
-	r := Reservation{ID: meta.NewID(), TenantID: tenantID, Bytes: bytes}
+	r := Reservation{ID: meta.NewID(), TenantID: tenantID, Bytes: bytes, Repeat: limits.Repeat}
+	reserve := l.reserveInTx
 	if l.DB.Dialect() == meta.Postgres {
-		return r, l.reserveAtOnce(ctx, r)
+		reserve = l.reserveAtOnce
 	}
+	for range reserveRounds {
+		held, err := reserve(ctx, r, limits)
+		if err != nil {
+			return r, fmt.Errorf("reserve: %w", err)
+		}
+		if held {
+			return r, nil
+		}
+		q, err := l.DB.Tenant(ctx, tenantID).Quota()
+		if err != nil {
+			return r, fmt.Errorf("read why there is no room: %w", err)
+		}
+		if err := limits.Refuse(q, bytes); err != nil {
+			return r, err
+		}
+		// Somebody gave something back in between.
+	}
+	return r, storage.Refuse(storage.CodeUnavailable, nil).CausedBy(fmt.Errorf("no room in %d rounds, and each time there was", reserveRounds))
+}
+
+// errNoRoom ends the transaction of a reservation that found none.
+var errNoRoom = errors.New("no room")
+
+// reserveInTx is one round of Reserve; it reports whether there was room.
+func (l Ledger) reserveInTx(ctx context.Context, r Reservation, limits Limits) (bool, error) {
+	minute := minuteOf(l.DB.Dialect())
+	where, args := limits.room(minute, r.Bytes)
 	err := l.DB.InTx(ctx, func(tx *meta.Tx) error {
 		now := meta.Now()
 		// The row of the reservation comes first: the tenant's row, which all uploads of the tenant contend
 		// for, is locked for the shortest time.
-		err := tx.Create(&meta.Reservation{ID: r.ID, TenantID: tenantID, Bytes: bytes, ExpiresAt: now.Add(l.TTL), CreatedAt: now})
+		err := tx.Create(&meta.Reservation{ID: r.ID, TenantID: r.TenantID, Bytes: r.Bytes, ExpiresAt: now.Add(l.TTL), CreatedAt: now})
 		if err != nil {
-			return fmt.Errorf("reserve: %w", err)
+			return err
 		}
-		return l.add(tx, "reserved_bytes", tenantID, bytes)
+		n, err := tx.Exec(`UPDATE tenants SET `+countUpload(minute)+` WHERE id = ? AND `+where, append([]any{r.Bytes, now, r.TenantID}, args...)...)
+		if err == nil && n == 0 {
+			return errNoRoom
+		}
+		return err
 	})
-	return r, err
+	if errors.Is(err, errNoRoom) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
-// reserveAtOnce is Reserve in one statement: one round trip instead of four, on the path of every upload. It does
+// reserveAtOnce is reserveInTx in one statement: one round trip instead of four, on the path of every upload. It does
 // not wait for the disk either. A reservation that a crash of the server forgets was forgotten together with the
-// tenant's sum, and its upload cannot settle: it is asked to try again.
-func (l Ledger) reserveAtOnce(ctx context.Context, r Reservation) error {
+// tenant's sums, and its upload cannot settle: it is asked to try again. The minute is read once, so that the window
+// and its count cannot be of two different ones.
+func (l Ledger) reserveAtOnce(ctx context.Context, r Reservation, limits Limits) (bool, error) {
 	now := meta.Now()
-	n, err := l.DB.Exec(ctx, `WITH hasty AS (SELECT set_config('synchronous_commit', 'off', true)),
-		room AS (UPDATE tenants SET reserved_bytes = reserved_bytes + ?, updated_at = ? FROM hasty
-			WHERE id = ? AND used_bytes + reserved_bytes + ? <=
-				COALESCE(quota_override, (SELECT storage_bytes FROM plans WHERE plans.name = tenants.plan))
-			RETURNING id)
-		INSERT INTO reservations (id, tenant_id, bytes, expires_at, created_at) SELECT ?, id, ?, ?, ? FROM room`,
-		r.Bytes, now, r.TenantID, r.Bytes, r.ID, r.Bytes, now.Add(l.TTL), now)
-	if err != nil {
-		return fmt.Errorf("reserve: %w", err)
-	}
-	if n == 1 {
-		return nil
-	}
-	return exceeded(l.DB.Tenant(ctx, r.TenantID), r.Bytes)
+	where, room := limits.room("hasty.minute", r.Bytes)
+	args := append([]any{r.Bytes, now, r.TenantID}, room...)
+	args = append(args, r.ID, r.Bytes, now.Add(l.TTL), now)
+	n, err := l.DB.Exec(ctx, `WITH hasty AS (SELECT set_config('synchronous_commit', 'off', true), `+minuteOf(meta.Postgres)+` AS minute),
+		room AS (UPDATE tenants SET `+countUpload("hasty.minute")+` FROM hasty WHERE id = ? AND `+where+` RETURNING id)
+		INSERT INTO reservations (id, tenant_id, bytes, expires_at, created_at) SELECT ?, id, ?, ?, ? FROM room`, args...)
+	return n == 1, err
 }
 
 // Grow makes a reservation larger, for an upload that turned out larger than it was declared.
@@ -107,11 +142,24 @@ func (l Ledger) Renew(ctx context.Context, r Reservation) error {
 	})
 }
 
-// Settle turns a reservation into used bytes (actual, at most what was reserved) in the transaction that
-// stores the rows. Actual zero releases it. Call it last: it locks the tenant's row until the commit.
+// The SETs that take off; their parameters are the bytes, twice. A ledger that has drifted below what is taken off must
+// not hold up the deletion or the upload that does it: the reconciliation sets it to the truth.
+const (
+	unuse     = `used_bytes = CASE WHEN used_bytes > ? THEN used_bytes - ? ELSE 0 END`
+	unreserve = `reserved_bytes = CASE WHEN reserved_bytes > ? THEN reserved_bytes - ? ELSE 0 END,
+		reserved_files = CASE WHEN reserved_files > 0 THEN reserved_files - 1 ELSE 0 END`
+)
+
+// Settle turns the reservation of an upload into used bytes (actual, at most what was reserved; zero for an asset on
+// bytes that are there) and one used file, in the transaction that stores the rows. Call it last: it locks the tenant's
+// row until the commit. A tenant that is to be deleted takes nothing in any more.
 func (l Ledger) Settle(tx *meta.Tx, r Reservation, actual int64) error {
 	if actual > r.Bytes {
 		return fmt.Errorf("settle %d bytes over a reservation of %d", actual, r.Bytes)
+	}
+	if r.Repeat {
+		// What it repeats is gone meanwhile: as a new upload it needs room.
+		return storage.Refuse(storage.CodeUnavailable, nil).CausedBy(errors.New("a repeated upload cannot settle"))
 	}
 	// The row decides how much was held: a caller who does not know of its own Grow (the answer to the commit was
 	// lost) settles nothing, and the row expires with its true size.
@@ -122,25 +170,31 @@ func (l Ledger) Settle(tx *meta.Tx, r Reservation, actual int64) error {
 	if n == 0 {
 		return errExpired
 	}
-	_, err = tx.Exec(`UPDATE tenants SET used_bytes = used_bytes + ?, reserved_bytes = reserved_bytes - ?, updated_at = ? WHERE id = ?`,
-		actual, r.Bytes, meta.Now(), r.TenantID)
+	n, err = tx.Exec(`UPDATE tenants SET used_bytes = used_bytes + ?, used_files = used_files + 1, `+unreserve+`, updated_at = ?
+		WHERE id = ? AND state IN (?, ?)`, actual, r.Bytes, r.Bytes, meta.Now(), r.TenantID, meta.TenantActive, meta.TenantSuspended)
 	if err != nil {
 		return fmt.Errorf("settle: %w", err)
+	}
+	if n == 0 {
+		return storage.Refuse(storage.CodeTenantSuspended, nil)
 	}
 	return nil
 }
 
 // Release gives a reservation back. One that is gone already is no error: then it was settled or expired.
 func (l Ledger) Release(ctx context.Context, r Reservation) error {
-	return l.DB.InTx(ctx, func(tx *meta.Tx) error { return l.drop(tx, r) })
+	return l.DB.InTx(ctx, func(tx *meta.Tx) error {
+		n, err := tx.Exec(`DELETE FROM reservations WHERE id = ? AND bytes = ?`, r.ID, r.Bytes)
+		if err != nil || n == 0 {
+			return err
+		}
+		return giveBack(tx, r.TenantID, r.Bytes)
+	})
 }
 
-func (l Ledger) drop(tx *meta.Tx, r Reservation) error {
-	n, err := tx.Exec(`DELETE FROM reservations WHERE id = ? AND bytes = ?`, r.ID, r.Bytes)
-	if err != nil || n == 0 {
-		return err
-	}
-	_, err = tx.Exec(`UPDATE tenants SET reserved_bytes = reserved_bytes - ?, updated_at = ? WHERE id = ?`, r.Bytes, meta.Now(), r.TenantID)
+// giveBack takes one reservation that was deleted off its tenant.
+func giveBack(tx *meta.Tx, tenantID string, bytes int64) error {
+	_, err := tx.Exec(`UPDATE tenants SET `+unreserve+`, updated_at = ? WHERE id = ?`, bytes, bytes, meta.Now(), tenantID)
 	return err
 }
 
@@ -155,7 +209,7 @@ func (l Ledger) Refund(tx *meta.Tx, tenantID string, bytes int64) error {
 	if bytes == 0 {
 		return nil
 	}
-	_, err := tx.Exec(`UPDATE tenants SET used_bytes = used_bytes - ?, updated_at = ? WHERE id = ?`, bytes, meta.Now(), tenantID)
+	_, err := tx.Exec(`UPDATE tenants SET `+unuse+`, updated_at = ? WHERE id = ?`, bytes, bytes, meta.Now(), tenantID)
 	return err
 }
 
@@ -178,8 +232,7 @@ func (l Ledger) ExpireAbandoned(ctx context.Context, limit int) (int, error) {
 			if n == 0 {
 				continue
 			}
-			_, err = tx.Exec(`UPDATE tenants SET reserved_bytes = reserved_bytes - ?, updated_at = ? WHERE id = ?`, row.Bytes, now, row.TenantID)
-			if err != nil {
+			if err := giveBack(tx, row.TenantID, row.Bytes); err != nil {
 				return err
 			}
 			dropped++
@@ -189,7 +242,7 @@ func (l Ledger) ExpireAbandoned(ctx context.Context, limit int) (int, error) {
 	return dropped, err
 }
 
-// add runs the conditional update on one column and turns a miss into the refusal.
+// add runs take on one column and turns a miss into the refusal.
 func (l Ledger) add(tx *meta.Tx, column, tenantID string, bytes int64) error {
 	n, err := tx.Exec(fmt.Sprintf(take, column, column), bytes, meta.Now(), tenantID, bytes)
 	if err != nil {
@@ -198,16 +251,35 @@ func (l Ledger) add(tx *meta.Tx, column, tenantID string, bytes int64) error {
 	if n == 1 {
 		return nil
 	}
-	return exceeded(tx.Tenant(tenantID), bytes)
-}
-
-// exceeded is the refusal with the numbers of this moment.
-func exceeded(tenant meta.Tenant, bytes int64) error {
-	q, err := tenant.Quota()
+	q, err := tx.Tenant(tenantID).Quota()
 	if err != nil {
 		return err
 	}
-	return storage.Refuse(storage.CodeQuotaExceeded, storage.Details{
-		"quota": q.Quota, "used": q.Used, "reserved": q.Reserved, "needed": bytes,
-	})
+	if q.Used+q.Reserved+bytes <= q.Quota {
+		return meta.ErrChanged // somebody gave something back in between
+	}
+	return tooFewBytes(q, bytes)
+}
+
+// Correct sets a tenant's ledger to what its rows add up to, and returns what it was and is. It locks the tenant's row
+// first and until the commit: everybody who changes rows changes this row in the same transaction, so none is counted
+// twice or lost. Nothing else may be locked before it in the transaction.
+func (l Ledger) Correct(tx *meta.Tx, tenantID string) (before, after meta.LedgerSums, err error) {
+	if _, err := tx.Exec(`UPDATE tenants SET updated_at = updated_at WHERE id = ?`, tenantID); err != nil {
+		return before, after, fmt.Errorf("lock the ledger: %w", err)
+	}
+	row, err := tx.Tenant(tenantID).Ledger()
+	if err != nil {
+		return before, after, err
+	}
+	before, after = row.Written, row.Truth
+	if before == after {
+		return before, after, nil
+	}
+	_, err = tx.Exec(`UPDATE tenants SET used_bytes = ?, reserved_bytes = ?, used_files = ?, reserved_files = ?, updated_at = ? WHERE id = ?`,
+		after.UsedBytes, after.ReservedBytes, after.UsedFiles, after.ReservedFiles, meta.Now(), tenantID)
+	if err != nil {
+		return before, after, fmt.Errorf("correct the ledger: %w", err)
+	}
+	return before, after, nil
 }

@@ -19,7 +19,7 @@ func ledgerOf(t *testing.T, db *meta.DB, tenant string) meta.Quota {
 	t.Helper()
 	q, err := db.Tenant(context.Background(), tenant).Quota()
 	require.NoError(t, err)
-	return q
+	return meta.Quota{Quota: q.Quota, Used: q.Used, Reserved: q.Reserved}
 }
 
 func TestReservationsNeverExceedTheQuotaAcrossTwoGateways(t *testing.T) {
@@ -32,7 +32,7 @@ func TestReservationsNeverExceedTheQuotaAcrossTwoGateways(t *testing.T) {
 		for i := range 64 {
 			wg.Go(func() {
 				l := gateways[i%2]
-				r, err := l.Reserve(ctx, tenant, 100)
+				r, err := l.Reserve(ctx, tenant, 100, quota.Limits{})
 				switch {
 				case err == nil:
 					if l.DB.InTx(ctx, func(tx *meta.Tx) error { return l.Settle(tx, r, 100) }) == nil {
@@ -56,7 +56,7 @@ func TestLedgerKeepsCountThroughEveryStep(t *testing.T) {
 		tenant := metatest.Tenant(t, db, 1000)
 		l := quota.Ledger{DB: db, TTL: time.Minute}
 
-		r, err := l.Reserve(ctx, tenant, 400)
+		r, err := l.Reserve(ctx, tenant, 400, quota.Limits{})
 		require.NoError(t, err)
 		require.NoError(t, l.Grow(ctx, &r, 900))
 		require.Equal(t, meta.Quota{Quota: 1000, Reserved: 900}, ledgerOf(t, db, tenant))
@@ -82,7 +82,7 @@ func TestLedgerHoldsWhenACallerDoesNotKnowOfItsOwnGrowth(t *testing.T) {
 		ctx := context.Background()
 		tenant := metatest.Tenant(t, db, 1000)
 		l := quota.Ledger{DB: db, TTL: -time.Second}
-		r, err := l.Reserve(ctx, tenant, 100)
+		r, err := l.Reserve(ctx, tenant, 100, quota.Limits{})
 		require.NoError(t, err)
 		grown := r
 		require.NoError(t, l.Grow(ctx, &grown, 300))
@@ -102,9 +102,9 @@ func TestAbandonedReservationsExpireAndRenewedOnesDoNot(t *testing.T) {
 		gone := quota.Ledger{DB: db, TTL: -time.Second}
 		alive := quota.Ledger{DB: db, TTL: time.Minute}
 
-		lost, err := gone.Reserve(ctx, tenant, 300)
+		lost, err := gone.Reserve(ctx, tenant, 300, quota.Limits{})
 		require.NoError(t, err)
-		kept, err := gone.Reserve(ctx, tenant, 200)
+		kept, err := gone.Reserve(ctx, tenant, 200, quota.Limits{})
 		require.NoError(t, err)
 		require.NoError(t, alive.Renew(ctx, kept))
 

@@ -32,7 +32,9 @@ type Intake struct {
 type Upload struct {
 	TenantID string
 	Policy   storage.Policy
-	Actor    audit.Actor
+	// Limits is what the plan asks of one more upload.
+	Limits quota.Limits
+	Actor  audit.Actor
 	// Name is the file name as the client sent it.
 	Name string
 	// DeclaredSize is the best that is known before the bytes arrive, -1 when nothing is; quota is reserved on it.
@@ -160,18 +162,18 @@ func (in *Intake) receive(ctx context.Context, up Upload, c *Candidate) (_ Recei
 func (in *Intake) reserve(ctx context.Context, up Upload) (quota.Reservation, error) {
 	ctx, cancel := context.WithTimeout(ctx, bookkeepingTime)
 	defer cancel()
-	bytes := max(up.DeclaredSize, 0)
+	bytes, limits := max(up.DeclaredSize, 0), up.Limits
 	if up.IdempotencyKey != "" {
 		// The repetition of an upload that was accepted needs no room: the answer to it was lost, that is all.
 		_, err := in.DB.Tenant(ctx, up.TenantID).Idempotent(up.IdempotencyKey)
 		switch {
 		case err == nil:
-			bytes = 0
+			bytes, limits.Repeat = 0, true
 		case !errors.Is(err, storage.ErrNotFound):
 			return quota.Reservation{}, err
 		}
 	}
-	return in.Ledger.Reserve(ctx, up.TenantID, bytes)
+	return in.Ledger.Reserve(ctx, up.TenantID, bytes, limits)
 }
 
 // storeTime bounds putting the object and writing the rows: two minutes, and a second for each MiB, which any

@@ -2,7 +2,6 @@ package meta
 
 import (
 	"encoding/json"
-	"fmt"
 	"strings"
 
 	"gatehouse/storage"
@@ -101,7 +100,7 @@ func (t Tenant) views(list []Asset) ([]AssetView, error) {
 	for _, a := range list {
 		b, ok := byDigest[a.SHA256]
 		if !ok {
-			return nil, fmt.Errorf("asset %s has no blob row", a.ID)
+			b = lost(a)
 		}
 		views = append(views, AssetView{Asset: a, Blob: b, Variants: variants[a.SHA256]})
 	}
@@ -121,7 +120,7 @@ func (t Tenant) FollowBlob(sha256 string, to storage.AssetState, kind storage.Ev
 }
 
 // DeleteAsset ends an asset: it becomes deleted by compare-and-set, its blob loses one reference, the event is
-// recorded. The blob itself is the sweeper's, after its grace time.
+// recorded, the tenant has one file less. The blob itself is the sweeper's, after its grace time.
 func (t Tenant) DeleteAsset(id string) (Asset, error) {
 	var a Asset
 	if err := t.rows(&Asset{}).Where("id = ? AND state <> ?", id, storage.AssetDeleted).Take(&a).Error; err != nil {
@@ -141,7 +140,11 @@ func (t Tenant) DeleteAsset(id string) (Asset, error) {
 	if r.RowsAffected == 0 {
 		return a, ErrChanged
 	}
-	return a, t.Record(id, storage.EventDeleted, nil)
+	if err := t.Record(id, storage.EventDeleted, nil); err != nil {
+		return a, err
+	}
+	// The tenant's row comes last: everything that the tenant does contends for it.
+	return a, t.countDeleted(now)
 }
 
 // UsageRow counts assets that are not deleted, and their bytes as the tenant sees them.

@@ -144,7 +144,7 @@ type Quota struct {
 	Reserved      int64
 	UsedFiles     int64
 	ReservedFiles int64
-	State         string
+	State         storage.TenantState
 	// RateCount uploads have begun in the minute RateMinute; At is the instant by the same clock, in seconds since the
 	// Unix epoch.
 	RateMinute int64

@@ -511,7 +511,7 @@ func TestLostWorkIsQueuedAgainAndDeadWorkIsNot(t *testing.T) {
 func TestAbandonedReservationsAndOldRowsAreForgotten(t *testing.T) {
 	onEach(t, func(t *testing.T, y *yard) {
 		gone := quota.Ledger{DB: y.db, TTL: -time.Second}
-		_, err := gone.Reserve(ctx, y.tenant, 100)
+		_, err := gone.Reserve(ctx, y.tenant, 100, quota.Limits{})
 		require.NoError(t, err)
 		require.Equal(t, Report{Reservations: 1}, y.sweep(t))
 		q, err := y.db.Tenant(ctx, y.tenant).Quota()

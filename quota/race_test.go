@@ -1,0 +1,187 @@
+package quota_test
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"gatehouse/quota"
+	"gatehouse/storage"
+	"gatehouse/storage/meta"
+	"gatehouse/storage/meta/metatest"
+)
+
+// freezeWindow puts the rate window where the clock cannot leave it while a test runs.
+func freezeWindow(t *testing.T, db *meta.DB, tenant string) {
+	t.Helper()
+	q, err := db.Tenant(context.Background(), tenant).Quota()
+	require.NoError(t, err)
+	set(t, db, `UPDATE tenants SET rate_minute = ?, rate_count = 0 WHERE id = ?`, q.At/60+3, tenant)
+}
+
+func set(t *testing.T, db *meta.DB, sql string, args ...any) {
+	t.Helper()
+	n, err := db.Exec(context.Background(), sql, args...)
+	require.NoError(t, err)
+	require.EqualValues(t, 1, n)
+}
+
+func settle(ctx context.Context, l quota.Ledger, r quota.Reservation, bytes int64) error {
+	return l.DB.InTx(ctx, func(tx *meta.Tx) error { return l.Settle(tx, r, bytes) })
+}
+
+// Whatever the limit is, a race for it through two programs is granted exactly as often as it allows.
+func TestRacesForEveryLimitAreNeverOneOverAndNeverOneShort(t *testing.T) {
+	const racers = 48
+	for name, x := range map[string]struct {
+		limits quota.Limits
+		bytes  int64
+		// hold keeps the reservation, else it is settled.
+		hold    bool
+		granted int64
+		code    storage.Code
+		reason  string
+	}{
+		"bytes":           {quota.Limits{}, 100, false, 10, storage.CodeQuotaExceeded, "quota_bytes"},
+		"files":           {quota.Limits{MaxFiles: 13}, 1, false, 13, storage.CodeQuotaExceeded, "quota_files"},
+		"files held":      {quota.Limits{MaxFiles: 13}, 1, true, 13, storage.CodeQuotaExceeded, "quota_files"},
+		"concurrency":     {quota.Limits{Concurrent: 7}, 1, true, 7, storage.CodeRateLimited, "uploads_concurrent"},
+		"rate":            {quota.Limits{UploadsPerMinute: 11}, 1, false, 11, storage.CodeRateLimited, "uploads_per_minute"},
+		"all, files bind": {quota.Limits{MaxFiles: 5, Concurrent: 40, UploadsPerMinute: 40}, 1, false, 5, storage.CodeQuotaExceeded, "quota_files"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			metatest.EachTwice(t, func(t *testing.T, one, two *meta.DB) {
+				ctx := context.Background()
+				tenant := metatest.Tenant(t, one, 1000)
+				freezeWindow(t, one, tenant)
+				gateways := []quota.Ledger{{DB: one, TTL: time.Minute}, {DB: two, TTL: time.Minute}}
+				var granted atomic.Int64
+				var wg sync.WaitGroup
+				for i := range racers {
+					wg.Go(func() {
+						l := gateways[i%2]
+						r, err := l.Reserve(ctx, tenant, x.bytes, x.limits)
+						if err != nil {
+							requireCode(t, err, x.code, x.reason)
+							return
+						}
+						granted.Add(1)
+						if !x.hold {
+							if err := settle(ctx, l, r, x.bytes); err != nil {
+								t.Errorf("settle: %v", err)
+							}
+						}
+					})
+				}
+				wg.Wait()
+				require.Equal(t, x.granted, granted.Load())
+				requireTruth(t, one, tenant)
+			})
+		})
+	}
+}
+
+// requireCode may be called from any goroutine.
+func requireCode(t *testing.T, err error, code storage.Code, reason string) *storage.Error {
+	t.Helper()
+	e, ok := err.(*storage.Error)
+	if !ok || e.Code != code || e.Reason == nil || e.Reason.Slug != reason {
+		t.Errorf("got %v, want %s (%s)", err, code, reason)
+		return &storage.Error{}
+	}
+	return e
+}
+
+// requireTruth asserts that the ledger is what the rows say; tests without asset rows compare what they can.
+func requireTruth(t *testing.T, db *meta.DB, tenant string) {
+	t.Helper()
+	row, err := db.Tenant(context.Background(), tenant).Ledger()
+	require.NoError(t, err)
+	require.Equal(t, row.Truth.ReservedBytes, row.Written.ReservedBytes)
+	require.Equal(t, row.Truth.ReservedFiles, row.Written.ReservedFiles)
+}
+
+func TestTheWindowOfTheRateMovesWithTheMinute(t *testing.T) {
+	metatest.Each(t, func(t *testing.T, db *meta.DB) {
+		ctx := context.Background()
+		tenant := metatest.Tenant(t, db, 1000)
+		l, limits := quota.Ledger{DB: db, TTL: time.Minute}, quota.Limits{UploadsPerMinute: 2}
+		freezeWindow(t, db, tenant)
+		for range 2 {
+			_, err := l.Reserve(ctx, tenant, 1, limits)
+			require.NoError(t, err)
+		}
+		_, err := l.Reserve(ctx, tenant, 1, limits)
+		e := requireCode(t, err, storage.CodeRateLimited, "uploads_per_minute")
+		require.EqualValues(t, 2, e.Details["limit"])
+		require.Equal(t, "minute", e.Details["window"])
+		require.Positive(t, e.Details["retry_after"])
+
+		_, err = l.Reserve(ctx, tenant, 1, quota.Limits{})
+		require.NoError(t, err, "a plan without the limit")
+		// The minute is over; or it is of a clock that was far ahead.
+		for _, minutes := range []int{-5, 30} {
+			set(t, db, `UPDATE tenants SET rate_minute = rate_minute + ?, rate_count = 2 WHERE id = ?`, minutes, tenant)
+			_, err = l.Reserve(ctx, tenant, 1, limits)
+			require.NoError(t, err)
+			q, err := db.Tenant(ctx, tenant).Quota()
+			require.NoError(t, err)
+			require.EqualValues(t, 1, q.RateCount, "a new window")
+			require.InDelta(t, q.At/60, q.RateMinute, 1)
+		}
+	})
+}
+
+func TestATenantThatIsNotActiveTakesNothingIn(t *testing.T) {
+	metatest.Each(t, func(t *testing.T, db *meta.DB) {
+		ctx := context.Background()
+		tenant := metatest.Tenant(t, db, 1000)
+		l := quota.Ledger{DB: db, TTL: time.Minute}
+		running, err := l.Reserve(ctx, tenant, 10, quota.Limits{})
+		require.NoError(t, err)
+		late, err := l.Reserve(ctx, tenant, 10, quota.Limits{})
+		require.NoError(t, err)
+		for _, state := range []string{"suspended", "pending_delete", "deleted", "failed", "provisioning"} {
+			set(t, db, `UPDATE tenants SET state = ? WHERE id = ?`, state, tenant)
+			_, err := l.Reserve(ctx, tenant, 1, quota.Limits{})
+			require.Equal(t, storage.CodeTenantSuspended, storage.CodeOf(err), state)
+			if state == "suspended" {
+				require.NoError(t, settle(ctx, l, running, 10), "what runs when the tenant is suspended may end")
+				continue
+			}
+			require.Equal(t, storage.CodeTenantSuspended, storage.CodeOf(settle(ctx, l, late, 10)), state)
+		}
+		require.NoError(t, l.Release(ctx, late))
+		require.Equal(t, meta.Quota{Quota: 1000, Used: 10}, ledgerOf(t, db, tenant))
+		requireTruth(t, db, tenant)
+	})
+}
+
+func TestARepeatedUploadNeedsNoRoomAndTakesNone(t *testing.T) {
+	metatest.Each(t, func(t *testing.T, db *meta.DB) {
+		ctx := context.Background()
+		tenant := metatest.Tenant(t, db, 10)
+		l := quota.Ledger{DB: db, TTL: time.Minute}
+		full := quota.Limits{MaxFiles: 1}
+		first, err := l.Reserve(ctx, tenant, 10, full)
+		require.NoError(t, err)
+		require.NoError(t, settle(ctx, l, first, 10))
+		set(t, db, `UPDATE plans SET storage_bytes = 5 WHERE name = ?`, "plan-"+tenant)
+		full.Repeat = true
+		again, err := l.Reserve(ctx, tenant, 0, full)
+		require.NoError(t, err)
+		require.Equal(t, storage.CodeUnavailable, storage.CodeOf(settle(ctx, l, again, 0)), "an asset more would be one over")
+		require.NoError(t, l.Release(ctx, again))
+		full.Repeat = false
+		set(t, db, `UPDATE plans SET storage_bytes = 100 WHERE name = ?`, "plan-"+tenant)
+		_, err = l.Reserve(ctx, tenant, 1, full)
+		e := requireCode(t, err, storage.CodeQuotaExceeded, "quota_files")
+		require.Equal(t, storage.Details{
+			"limit": "files", "quota": int64(1), "used": int64(1), "reserved": int64(0), "needed": int64(1), "reason": "quota_files",
+		}, e.Details)
+	})
+}
