@@ -1,0 +1,78 @@
+package meta
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+)
+
+// A program writes a sign of life every aliveEvery; after aliveFor without one it counts as dead: three may be late.
+const (
+	alivePrefix = "alive."
+	aliveEvery  = 10 * time.Second
+	aliveFor    = 35 * time.Second
+)
+
+// IsSignOfLife reports whether a fact is a program's sign of life.
+func (f Fact) IsSignOfLife() bool { return strings.HasPrefix(f.Name, alivePrefix) }
+
+// KeepAlive tells the other programs that this one works on the database, until stop is called. Program is "gateway"
+// or "worker".
+func (db *DB) KeepAlive(ctx context.Context, program string, log *slog.Logger) (stop func(), err error) {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	name := fmt.Sprintf("%s%s.%.35s/%d", alivePrefix, program, host, os.Getpid())
+	if err := db.SetFact(ctx, name, ""); err != nil {
+		return nil, fmt.Errorf("sign of life: %w", err)
+	}
+	// It lives as long as the program works, which is longer than ctx: running requests and jobs end after it.
+	beating, end := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(aliveEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-beating.Done():
+				return
+			case <-tick.C:
+			}
+			if err := db.SetFact(beating, name, ""); err != nil && beating.Err() == nil {
+				log.Warn("sign of life", "error", err)
+			}
+		}
+	}()
+	return func() {
+		end()
+		<-done
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), aliveEvery)
+		defer cancel()
+		if _, err := db.Exec(last, "DELETE FROM facts WHERE name = ?", name); err != nil {
+			log.Warn("take back the sign of life", "error", err)
+		}
+	}, nil
+}
+
+// Alive lists the programs that work on the database now, as <program>.<host>/<process id>. A database without tables
+// has none.
+func (db *DB) Alive(ctx context.Context) ([]string, error) {
+	var list []Fact
+	err := db.g.WithContext(ctx).Where("name LIKE ? AND updated_at > ?", alivePrefix+"%", Now().Add(-aliveFor)).Order("name").Find(&list).Error
+	if err != nil {
+		if _, empty := db.withoutSchema(ctx); empty {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("look for programs that are alive: %w", err)
+	}
+	out := make([]string, len(list))
+	for i, f := range list {
+		out[i] = strings.TrimPrefix(f.Name, alivePrefix)
+	}
+	return out, nil
+}
