@@ -64,6 +64,7 @@ var spans = map[string]span{
 	"plans.*.storage_bytes":                {1, 1 << 60},
 	"plans.*.max_bytes.*":                  {1, 1 << 50},
 	"quota.reservation_ttl":                {sec, century},
+	"tenants.cooling_off":                  {0, century},
 	"images.quality":                       {1, 100},
 	"images.effort":                        {0, 6},
 	"images.max_pixels":                    {1, 1 << 40},

@@ -19,6 +19,7 @@ type Config struct {
 	Categories map[string]Category `yaml:"categories"`
 	Plans      map[string]Plan     `yaml:"plans"`
 	Quota      Quota               `yaml:"quota"`
+	Tenants    Tenants             `yaml:"tenants"`
 	Images     Images              `yaml:"images"`
 	Videos     Videos              `yaml:"videos"`
 	Sandbox    Sandbox             `yaml:"sandbox"`
@@ -143,6 +144,11 @@ type PerCategory map[string]Bytes
 // Quota is the ledger's.
 type Quota struct {
 	ReservationTTL time.Duration `yaml:"reservation_ttl"`
+}
+
+// Tenants is about how they come and go.
+type Tenants struct {
+	CoolingOff time.Duration `yaml:"cooling_off"`
 }
 
 // Images is how pictures become variants.
