@@ -21,6 +21,7 @@ func alertsUp(Dialect) []string {
 		){table}`,
 		`CREATE UNIQUE INDEX alerts_open ON alerts (open_key)`,
 		`CREATE INDEX alerts_closed ON alerts (closed_at)`,
+		`CREATE INDEX alerts_subject ON alerts (rule, subject)`,
 
 		`CREATE TABLE notices (
 			id {id} PRIMARY KEY,
@@ -35,7 +36,17 @@ func alertsUp(Dialect) []string {
 			problem varchar(1000) NOT NULL DEFAULT ''
 		){table}`,
 		`CREATE INDEX notices_due ON notices (ended_at, channel, next_at)`,
+		`CREATE INDEX notices_alert ON notices (alert_id, channel)`,
+
+		// Refusals are the smaller part of the log; the rule about them asks for those of the last minutes.
+		`CREATE INDEX audit_log_result ON audit_log (result, at)`,
 	}
 }
 
-func alertsDown(Dialect) []string { return []string{"DROP TABLE notices", "DROP TABLE alerts"} }
+func alertsDown(d Dialect) []string {
+	on := ""
+	if d == MySQL {
+		on = " ON audit_log"
+	}
+	return []string{"DROP INDEX audit_log_result" + on, "DROP TABLE notices", "DROP TABLE alerts"}
+}

@@ -12,8 +12,9 @@ type Alert struct {
 	Severity string
 	Message  string
 	// Data is a small JSON object with the facts.
-	Data           string
-	OpenedAt       Stamp
+	Data     string
+	OpenedAt Stamp
+	// SeenAt is when its rule was last asked and still said so; SentAt when people were last told.
 	SeenAt         Stamp
 	SentAt         Stamp
 	AcknowledgedAt Stamp

@@ -2,12 +2,14 @@ package meta
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"time"
 )
 
-// factScanner is the name of the scanner's fact.
+// factScanner is the name of the scanner's fact; with a dot and a host behind it, of what the worker there sees.
 const factScanner = "scanner"
 
 // ScannerFact is what the workers last saw of the scanner, for gateways and operators.
@@ -22,6 +24,9 @@ type ScannerFact struct {
 	// TestSignatures: only the bundled test signatures are loaded; real malware is not found.
 	TestSignatures bool  `json:"test_signatures"`
 	CheckedAt      Stamp `json:"checked_at"`
+	// Host is where the worker runs that saw this; UnreadySince is when it first saw that its scanner is not ready.
+	Host         string `json:"host,omitempty"`
+	UnreadySince Stamp  `json:"unready_since,omitempty"`
 	// NextCheck is when the worker means to look again.
 	NextCheck Stamp `json:"next_check"`
 }
@@ -34,13 +39,39 @@ func (f ScannerFact) Silent(now time.Time) bool {
 	return now.Sub(max(f.NextCheck, f.CheckedAt).Time()) > scannerGrace
 }
 
-// SetScanner tells what was seen.
+// SetScanner tells what was seen, in general and of the scanner of this host's worker.
 func (db *DB) SetScanner(ctx context.Context, f ScannerFact) error {
 	raw, err := json.Marshal(f)
 	if err != nil {
 		return err
 	}
-	return db.SetFact(ctx, factScanner, string(raw))
+	if err := db.SetFact(ctx, factScanner, string(raw)); err != nil || f.Host == "" {
+		return err
+	}
+	sum := sha256.Sum256([]byte(f.Host)) // a host's name may be longer than that of a fact
+	return db.SetFact(ctx, factScanner+"."+hex.EncodeToString(sum[:16]), string(raw))
+}
+
+// Scanners reads what each host's worker saw last since `since`, by host.
+func (db *DB) Scanners(ctx context.Context, since Stamp) (map[string]ScannerFact, error) {
+	rows, err := db.FactsLike(ctx, factScanner+".", since)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]ScannerFact{}
+	for _, row := range rows {
+		var f ScannerFact
+		if err := json.Unmarshal([]byte(row.Value), &f); err != nil {
+			return nil, fmt.Errorf("scanner fact: %w", err)
+		}
+		out[f.Host] = f
+	}
+	return out, nil
+}
+
+// ForgetScanners removes the words of workers that have told nothing since `before`.
+func (db *DB) ForgetScanners(ctx context.Context, before Stamp) error {
+	return db.ForgetFacts(ctx, factScanner+".", before)
 }
 
 // Scanner reads what was seen last; storage.ErrNotFound when no worker has looked yet.

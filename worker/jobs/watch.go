@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -22,12 +23,18 @@ type ScannerWatch struct {
 	scanner *clamd.Scanner
 	every   time.Duration
 	log     *slog.Logger
-	last    atomic.Pointer[meta.ScannerFact]
+	// host names this worker's scanner among those of others; empty when the system does not say.
+	host string
+	last atomic.Pointer[meta.ScannerFact]
 }
 
 // NewScannerWatch makes a watch; nothing is looked at before Run.
 func NewScannerWatch(db *meta.DB, scanner *clamd.Scanner, every time.Duration, log *slog.Logger) *ScannerWatch {
-	return &ScannerWatch{db: db, scanner: scanner, every: every, log: log}
+	host, err := os.Hostname()
+	if err != nil {
+		log.Warn("the host has no name; what is wrong with its scanner is told without", "error", err)
+	}
+	return &ScannerWatch{db: db, scanner: scanner, every: every, log: log, host: host}
 }
 
 // Last is what this worker saw last of its scanner, whatever other workers say of theirs.
@@ -71,11 +78,15 @@ func (w *ScannerWatch) look(ctx context.Context, known meta.ScannerFact) meta.Sc
 	now := meta.Now()
 	f := meta.ScannerFact{
 		Ready: err == nil, Engine: status.Engine, Database: status.Database,
-		TestSignatures: status.TestSignaturesOnly, CheckedAt: now, NextCheck: now.Add(w.every),
+		TestSignatures: status.TestSignaturesOnly, CheckedAt: now, NextCheck: now.Add(w.every), Host: w.host,
 	}
 	if err != nil {
 		f.Engine, f.Database, f.TestSignatures = known.Engine, known.Database, known.TestSignatures
 		f.Problem = err.Error()
+		f.UnreadySince = now
+		if last := w.last.Load(); last != nil && !last.Ready {
+			f.UnreadySince = last.UnreadySince
+		}
 		f.NextCheck = now.Add(min(w.every, unreadyInterval)) // it may be starting: files wait for nothing else
 	}
 	return f

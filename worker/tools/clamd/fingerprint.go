@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // TestSignaturesPrefix opens the database fingerprint of a clamd that has nothing but the bundled test
@@ -64,4 +65,16 @@ func parseVersion(answer string) (version, error) {
 	}
 	v.database = "daily:" + database
 	return v, nil
+}
+
+// DatabaseDate is when the official signatures were made that a fingerprint names, for those that name any. clamd
+// bears no time zone; read as UTC it is right to a day, which is what the age of signatures is counted in.
+func DatabaseDate(database string) (time.Time, bool) {
+	version, named := strings.CutPrefix(database, "daily:")
+	_, date, dated := strings.Cut(version, "/")
+	if !named || !dated {
+		return time.Time{}, false
+	}
+	made, err := time.Parse(time.ANSIC, strings.TrimSpace(date))
+	return made, err == nil
 }

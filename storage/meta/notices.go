@@ -1,0 +1,108 @@
+package meta
+
+import (
+	"context"
+
+	"gorm.io/gorm"
+)
+
+// AddNotice queues a message about an alert for one channel, in the transaction of the alert's change.
+func (tx *Tx) AddNotice(n Notice) error { return tx.g.Create(&n).Error }
+
+// ChannelsTold lists the channels that have or will get a message about an alert.
+func (tx *Tx) ChannelsTold(alertID string) ([]string, error) {
+	var out []string
+	return out, tx.g.Model(&Notice{}).Distinct("channel").Where("alert_id = ?", alertID).Pluck("channel", &out).Error
+}
+
+// TakeNotices claims up to limit messages of a channel that are due, oldest first, until `until`: nobody else gets
+// them before. Messages about one alert keep their order: a later one waits for an earlier one.
+func (db *DB) TakeNotices(ctx context.Context, channel string, now, until Stamp, limit int) ([]Notice, error) {
+	var due []Notice
+	err := db.g.WithContext(ctx).Raw(`SELECT n.* FROM notices n WHERE n.ended_at = 0 AND n.channel = ? AND n.next_at <= ?
+		AND NOT EXISTS (SELECT 1 FROM notices e WHERE e.alert_id = n.alert_id AND e.channel = n.channel AND e.ended_at = 0 AND e.id < n.id)
+		ORDER BY n.id LIMIT ?`, channel, now, limit).Scan(&due).Error
+	if err != nil || len(due) == 0 {
+		return nil, err
+	}
+	var taken []Notice
+	err = db.InTx(ctx, func(tx *Tx) error {
+		taken = nil
+		for _, n := range due {
+			r := tx.g.Model(&Notice{}).Where("id = ? AND ended_at = 0 AND next_at = ?", n.ID, n.NextAt).
+				Updates(map[string]any{"next_at": until, "attempts": gorm.Expr("attempts + 1")})
+			if r.Error != nil {
+				return r.Error
+			}
+			if r.RowsAffected == 1 {
+				n.NextAt, n.Attempts = until, n.Attempts+1
+				taken = append(taken, n)
+			}
+		}
+		return nil
+	})
+	return taken, err
+}
+
+// EndNotices ends messages: as sent, or given up with the problem that says why.
+func (db *DB) EndNotices(ctx context.Context, ids []string, at Stamp, problem string) error {
+	return db.InTx(ctx, func(tx *Tx) error {
+		return tx.g.Model(&Notice{}).Where("id IN ? AND ended_at = 0", ids).
+			Updates(map[string]any{"ended_at": at, "problem": problem}).Error
+	})
+}
+
+// DelayNotices puts messages back that could not be sent; counted says whether that was an attempt.
+func (db *DB) DelayNotices(ctx context.Context, ids []string, next Stamp, counted bool) error {
+	set := map[string]any{"next_at": next}
+	if !counted {
+		set["attempts"] = gorm.Expr("attempts - 1")
+	}
+	return db.InTx(ctx, func(tx *Tx) error {
+		return tx.g.Model(&Notice{}).Where("id IN ? AND ended_at = 0", ids).Updates(set).Error
+	})
+}
+
+// EndNoticesBefore gives up every message that is older than `before` and that nobody has ended: those of channels
+// that are no longer configured.
+func (db *DB) EndNoticesBefore(ctx context.Context, before, at Stamp, problem string) (int64, error) {
+	var n int64
+	err := db.InTx(ctx, func(tx *Tx) error {
+		r := tx.g.Model(&Notice{}).Where("ended_at = 0 AND created_at < ?", before).Updates(map[string]any{"ended_at": at, "problem": problem})
+		n = r.RowsAffected
+		return r.Error
+	})
+	return n, err
+}
+
+// ChannelHealth is when a channel last sent something and last gave something up.
+type ChannelHealth struct {
+	Channel  string
+	SentAt   Stamp
+	FailedAt Stamp
+	// Failed is how many messages were given up since.
+	Failed int64
+}
+
+// ChannelsHealth looks at the messages that ended since `since`.
+func (db *DB) ChannelsHealth(ctx context.Context, since Stamp) ([]ChannelHealth, error) {
+	var out []ChannelHealth
+	err := db.g.WithContext(ctx).Raw(`SELECT channel, MAX(CASE WHEN problem = '' THEN ended_at ELSE 0 END) AS sent_at,
+			MAX(CASE WHEN problem <> '' THEN ended_at ELSE 0 END) AS failed_at,
+			SUM(CASE WHEN problem <> '' THEN 1 ELSE 0 END) AS failed
+		FROM notices WHERE ended_at >= ? GROUP BY channel ORDER BY channel`, since).Scan(&out).Error
+	return out, err
+}
+
+// LastProblem is why a channel gave a message up the last time.
+func (db *DB) LastProblem(ctx context.Context, channel string) (string, error) {
+	var n Notice
+	err := db.g.WithContext(ctx).Where("ended_at > 0 AND channel = ? AND problem <> ''", channel).Order("ended_at DESC").Limit(1).Find(&n).Error
+	return n.Problem, err
+}
+
+// NoticesOf lists the messages about an alert, oldest first.
+func (db *DB) NoticesOf(ctx context.Context, alertID string) ([]Notice, error) {
+	var out []Notice
+	return out, db.g.WithContext(ctx).Where("alert_id = ?", alertID).Order("id").Find(&out).Error
+}

@@ -1,0 +1,106 @@
+package alerts
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"gatehouse/storage/meta"
+)
+
+// diskFresh is how old a program's word about its disks may be: it tells them every five minutes.
+const diskFresh = 16 * time.Minute
+
+// diskUse tells of file systems that run full, one alert a host and mount, whoever uses them.
+func diskUse(ctx context.Context, look *Look) ([]Finding, error) {
+	facts, err := look.DB.Disks(ctx, look.Now.Add(-diskFresh))
+	if err != nil {
+		return nil, err
+	}
+	type place struct{ host, mount string }
+	worst, uses := map[place]Finding{}, map[place][]string{}
+	var order []place
+	for _, f := range facts {
+		for _, d := range f.Disks {
+			at := place{f.Host, d.Mount}
+			if !slices.Contains(order, at) {
+				order = append(order, at)
+			}
+			for _, use := range d.Uses {
+				if !slices.Contains(uses[at], use) {
+					uses[at] = append(uses[at], use)
+				}
+			}
+			found, fires := diskFinding(look.Limits, f.Host, d)
+			if have, ok := worst[at]; fires && (!ok || found.Severity.rank() > have.Severity.rank()) {
+				worst[at] = found
+			}
+		}
+	}
+	var out []Finding
+	for _, at := range order {
+		if f, ok := worst[at]; ok {
+			slices.Sort(uses[at])
+			f.Message += " It holds: " + strings.Join(uses[at], ", ") + "."
+			f.Facts["uses"] = uses[at]
+			out = append(out, f)
+		}
+	}
+	return out, nil
+}
+
+func diskFinding(limits Limits, host string, d meta.DiskUse) (Finding, bool) {
+	bytes, files := percent(d.Used, d.Free), percent(d.Files-d.FilesFree, d.FilesFree)
+	severity, fires := level(limits, max(bytes, files))
+	what := fmt.Sprintf("%d %% in use, %s of %s free", bytes, size(d.Free), size(d.Total))
+	if files > bytes {
+		what = fmt.Sprintf("%d %% of its inodes in use, %d free", files, d.FilesFree)
+	}
+	return Finding{
+		Subject: host + ":" + d.Mount, Severity: severity,
+		Message: fmt.Sprintf("The disk %s on %s runs full: %s.", d.Mount, host, what),
+		Facts: map[string]any{
+			"host": host, "mount": d.Mount, "path": d.Path, "percent": bytes, "inode_percent": files,
+			"total": d.Total, "used": d.Used, "free": d.Free,
+		},
+	}, fires
+}
+
+// percent is the part in use of what can be used, rounded up as df does.
+func percent(used, free int64) int {
+	if used <= 0 {
+		return 0
+	}
+	return int((float64(used)*100 + float64(used+free) - 1) / float64(used+free))
+}
+
+func level(limits Limits, percent int) (Severity, bool) {
+	if percent >= limits.DiskCritical {
+		return Critical, true
+	}
+	return Warning, percent >= limits.DiskWarning
+}
+
+// databaseSize tells of a database that grows towards the room it has; a database server's disk is not ours to look at.
+func databaseSize(ctx context.Context, look *Look) ([]Finding, error) {
+	most := look.Limits.DatabaseMaxBytes
+	if most <= 0 {
+		return nil, nil
+	}
+	n, err := look.DB.Size(ctx)
+	if err != nil {
+		return nil, err
+	}
+	part := percent(n, max(most-n, 0))
+	severity, fires := level(look.Limits, part)
+	if !fires {
+		return nil, nil
+	}
+	return []Finding{{
+		Subject: "size", Severity: severity,
+		Message: fmt.Sprintf("The database has %s, which is %d %% of the %s it may have (alerts.database_max_bytes).", size(n), part, size(most)),
+		Facts:   map[string]any{"bytes": n, "max_bytes": most, "percent": part},
+	}}, nil
+}
