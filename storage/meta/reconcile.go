@@ -82,8 +82,9 @@ func (tx *Tx) EndFinding(id, state, problem string) (bool, error) {
 
 // FindingFilter narrows a list; zero fields do not.
 type FindingFilter struct {
-	Kind  storage.DriftKind
-	State string
+	Kind   storage.DriftKind
+	Repair storage.Repair
+	State  string
 	// Planned leaves out findings that no repair is planned for.
 	Planned bool
 }
@@ -93,6 +94,9 @@ func (db *DB) Findings(ctx context.Context, runID string, f FindingFilter, after
 	q := db.g.WithContext(ctx).Where("run_id = ? AND id > ?", runID, after)
 	if f.Kind != "" {
 		q = q.Where("kind = ?", f.Kind)
+	}
+	if f.Repair != "" {
+		q = q.Where("repair = ?", f.Repair)
 	}
 	if f.State != "" {
 		q = q.Where("state = ?", f.State)
@@ -117,5 +121,13 @@ func (db *DB) FindingCounts(ctx context.Context, runID string) ([]FindingCount, 
 	var out []FindingCount
 	err := db.g.WithContext(ctx).Model(&ReconcileFinding{}).Where("run_id = ?", runID).
 		Select("kind, repair, state, COUNT(*) AS count").Group("kind, repair, state").Order("kind, repair, state").Scan(&out).Error
+	return out, err
+}
+
+// DriftedTenants lists the tenants of which a run has findings that something is to be done about.
+func (db *DB) DriftedTenants(ctx context.Context, runID string) ([]string, error) {
+	var out []string
+	err := db.g.WithContext(ctx).Model(&ReconcileFinding{}).Where("run_id = ? AND repair <> ''", runID).
+		Distinct("tenant_id").Pluck("tenant_id", &out).Error
 	return out, err
 }

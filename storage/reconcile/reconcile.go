@@ -33,6 +33,15 @@ type Config struct {
 	Settle time.Duration
 	// Takeover is the age at which another sweeper's claim counts as abandoned (1 min); see batchTime.
 	Takeover time.Duration
+	// A run that would touch more than BrakeMin findings (20), and more than BrakeShare of all objects and rows
+	// (0.01), is held.
+	BrakeMin   int
+	BrakeShare float64
+	// History is how long runs and their findings stay (90 days).
+	History time.Duration
+
+	// batch, when a test sets it, makes the batches of a run that small.
+	batch int
 }
 
 // How much is done at once. Uploads of bytes that are being swept wait for the whole batch, so it is small.
@@ -59,6 +68,9 @@ type Reconciler struct {
 func New(cfg Config, db *meta.DB, zones *blob.Zones, ledger quota.Ledger, log *slog.Logger) *Reconciler {
 	cfg.Settle = cmp.Or(cfg.Settle, 3*time.Second)
 	cfg.Takeover = cmp.Or(cfg.Takeover, time.Minute)
+	cfg.BrakeMin = cmp.Or(cfg.BrakeMin, 20)
+	cfg.BrakeShare = cmp.Or(cfg.BrakeShare, 0.01)
+	cfg.History = cmp.Or(cfg.History, 90*24*time.Hour)
 	return &Reconciler{cfg: cfg, db: db, zones: zones, ledger: ledger, log: log}
 }
 

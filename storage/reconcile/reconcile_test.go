@@ -36,11 +36,15 @@ var impatient = Config{
 
 func onEach(t *testing.T, test func(t *testing.T, y *yard)) {
 	metatest.Each(t, func(t *testing.T, db *meta.DB) {
-		zones, err := blob.Open(ctx, blob.Config{Driver: blob.DriverDisk, Root: t.TempDir()})
-		require.NoError(t, err)
-		t.Cleanup(func() { require.NoError(t, zones.Close()) })
-		test(t, newYard(t, db, zones))
+		test(t, newYard(t, db, diskZones(t)))
 	})
+}
+
+func diskZones(t *testing.T) *blob.Zones {
+	zones, err := blob.Open(ctx, blob.Config{Driver: blob.DriverDisk, Root: t.TempDir()})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, zones.Close()) })
+	return zones
 }
 
 func newYard(t *testing.T, db *meta.DB, zones *blob.Zones) *yard {

@@ -2,8 +2,13 @@ package reconcile
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"time"
 
+	"gatehouse/storage"
+	"gatehouse/storage/audit"
 	"gatehouse/storage/meta"
 )
 
@@ -21,4 +26,219 @@ func (r *Reconciler) inTx(ctx context.Context, guard Guard, fn func(*meta.Tx) er
 		}
 		return fn(tx)
 	})
+}
+
+// phase is a stretch of a run. Its name and the run's cursor are saved with what it found, so that a run that was
+// interrupted goes on where it was.
+type phase struct {
+	name string
+	// light says that runs of kind light have the phase too.
+	light bool
+	do    func(*work, context.Context) error
+}
+
+// phases is THE list of what a run does, in this order. Everything before the brake only reads.
+var phases = []phase{
+	{"choose", true, (*work).choose},
+	{"compare", true, (*work).compare},
+	{"rows", true, (*work).rows},
+	{"digests", false, (*work).digests},
+	{"brake", false, (*work).brake},
+	{phaseRepair, false, (*work).repairAll},
+}
+
+// phaseRepair is where a held run goes on when it is confirmed.
+const phaseRepair = "repair"
+
+// work is one attempt at a run.
+type work struct {
+	*Reconciler
+	guard    Guard
+	progress func(float64)
+	run      meta.ReconcileRun
+	saved    time.Time
+	// tenants are those the run is confined to, in order; nil is everything.
+	tenants []string
+	// marks are those of tenants that were compared from beginning to end.
+	marks map[string]string
+}
+
+// errEnough ends an attempt early: the run is held, or there is nothing to compare.
+var errEnough = errors.New("nothing more is to be done now")
+
+// Perform goes on with a run until it is done or held. A run that has ended already is no error: the worker that ended
+// it died before it could end the task. guard fences every transaction; progress, which may be nil, hears how far it is.
+func (r *Reconciler) Perform(ctx context.Context, id string, guard Guard, progress func(share float64)) (meta.ReconcileRun, error) {
+	run, err := r.db.RunBy(ctx, id)
+	if err != nil {
+		return run, fmt.Errorf("reconcile: read run %s: %w", id, err)
+	}
+	if progress == nil {
+		progress = func(float64) {}
+	}
+	w := &work{Reconciler: r, guard: guard, progress: progress, run: run, saved: time.Now(), marks: map[string]string{}}
+	if err := json.Unmarshal([]byte(run.Tenants), &w.tenants); err != nil {
+		return run, fmt.Errorf("reconcile: run %s: tenants: %w", id, err)
+	}
+	if len(w.tenants) == 0 {
+		w.tenants = nil
+	}
+	if run.State != meta.RunRunning && run.State != meta.RunConfirmed {
+		return run, nil
+	}
+	err = w.perform(ctx)
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	return w.run, err
+}
+
+func (w *work) perform(ctx context.Context) error {
+	if w.run.Phase == "" {
+		if err := w.enter(ctx, phases[0]); err != nil {
+			return err
+		}
+	}
+	begun := false
+	for _, p := range phases {
+		begun = begun || p.name == w.run.Phase
+		if !begun || w.run.Kind == meta.RunLight && !p.light {
+			continue
+		}
+		if p.name != w.run.Phase {
+			if err := w.enter(ctx, p); err != nil {
+				return err
+			}
+		}
+		if err := p.do(w, ctx); err != nil {
+			return fmt.Errorf("reconcile: %s: %w", p.name, err)
+		}
+	}
+	return w.end(ctx)
+}
+
+// enter begins a phase.
+func (w *work) enter(ctx context.Context, p phase) error {
+	next := w.run
+	next.Phase, next.CursorAt = p.name, ""
+	return w.save(ctx, next, nil)
+}
+
+// save writes findings and where the run is, in one transaction, and makes that the run's state.
+func (w *work) save(ctx context.Context, next meta.ReconcileRun, found []meta.ReconcileFinding, entries ...audit.Entry) error {
+	found = w.add(&next, found)
+	for _, f := range found {
+		entries = append(entries, audit.Entry{
+			Actor: audit.Worker, TenantID: f.TenantID, Action: "reconcile.finding", Target: next.ID, Result: audit.OK,
+			Data: map[string]any{"kind": f.Kind, "zone": f.Zone, "sha256": f.SHA256, "object": f.ObjectKey, "planned": f.Repair},
+		})
+	}
+	err := w.inTx(ctx, w.guard, func(tx *meta.Tx) error {
+		if err := tx.SaveRun(&next, w.run.State); err != nil {
+			return err
+		}
+		if err := tx.AddFindings(found); err != nil {
+			return err
+		}
+		for _, e := range entries {
+			if err := audit.Write(tx, e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("save the run: %w", err)
+	}
+	w.run, w.saved = next, time.Now()
+	return nil
+}
+
+// digests reads blobs again (verifyDigests). A digest is reported once, also when the attempt that reported it died
+// before it could note that it had read the blob.
+func (w *work) digests(ctx context.Context) error {
+	run := w.run
+	err := w.verifyDigests(ctx, w.guard, &run, func(f meta.ReconcileFinding) error {
+		f.RunID = w.run.ID
+		var have bool
+		err := w.inTx(ctx, w.guard, func(tx *meta.Tx) error {
+			var err error
+			have, err = tx.HasFinding(f)
+			return err
+		})
+		if err != nil || have {
+			return err
+		}
+		next := w.run
+		next.Verified, next.VerifiedBytes = run.Verified, run.VerifiedBytes
+		return w.save(ctx, next, []meta.ReconcileFinding{f})
+	})
+	if err != nil {
+		return err
+	}
+	next := w.run
+	next.Verified, next.VerifiedBytes = run.Verified, run.VerifiedBytes
+	return w.save(ctx, next, nil)
+}
+
+// brake holds a run that would touch suspiciously much.
+func (w *work) brake(ctx context.Context) error {
+	if w.run.State == meta.RunConfirmed {
+		return nil
+	}
+	limit := max(int64(w.cfg.BrakeMin), int64(w.cfg.BrakeShare*float64(w.run.Objects+w.run.RowCount)))
+	if w.run.Planned <= limit {
+		return nil
+	}
+	next := w.run
+	next.State = meta.RunHeld
+	next.Problem = fmt.Sprintf("The run would touch %d objects and rows, and the brake allows %d: the larger of %d and %.4g %% of the %d objects and %d rows that were compared. Nothing was changed.",
+		next.Planned, limit, w.cfg.BrakeMin, 100*w.cfg.BrakeShare, next.Objects, next.RowCount)
+	w.log.Error("reconciliation is held: look at its findings, then confirm or cancel it", "run", next.ID, "planned", next.Planned, "allowed", limit)
+	if err := w.save(ctx, next, nil, entry(audit.Worker, "reconcile.hold", next, map[string]any{"planned": next.Planned, "allowed": limit})); err != nil {
+		return err
+	}
+	return errEnough
+}
+
+// end ends a run well.
+func (w *work) end(ctx context.Context) error {
+	if w.run.Kind == meta.RunLight {
+		if err := w.noteMarks(ctx); err != nil {
+			return err
+		}
+	}
+	next := w.run
+	next.State, next.FinishedAt = meta.RunDone, meta.Now()
+	w.log.Info("reconciled", "run", next.ID, "kind", next.Kind, "objects", next.Objects, "rows", next.RowCount,
+		"findings", next.Findings, "repaired", next.Repaired, "failed", next.Failed, "foreign", next.ForeignObjects)
+	return w.save(ctx, next, nil, entry(audit.Worker, "reconcile.end", next, summary(next)))
+}
+
+func summary(r meta.ReconcileRun) map[string]any {
+	return map[string]any{
+		"kind": r.Kind, "objects": r.Objects, "rows": r.RowCount, "findings": r.Findings, "planned": r.Planned,
+		"repaired": r.Repaired, "failed": r.Failed, "foreign": r.ForeignObjects,
+	}
+}
+
+func entry(who audit.Actor, action string, run meta.ReconcileRun, data map[string]any) audit.Entry {
+	return audit.Entry{Actor: who, Action: action, Target: run.ID, Result: audit.OK, Data: data}
+}
+
+// Failed writes down that a run is given up, in the transaction that buries its task.
+func Failed(tx *meta.Tx, id string, cause error) error {
+	run, err := tx.Run(id)
+	if err != nil || run.State != meta.RunRunning && run.State != meta.RunConfirmed {
+		if errors.Is(err, storage.ErrNotFound) {
+			err = nil
+		}
+		return err
+	}
+	from := run.State
+	run.State, run.Problem, run.FinishedAt = meta.RunFailed, cause.Error(), meta.Now()
+	if err := tx.SaveRun(&run, from); err != nil {
+		return err
+	}
+	return audit.Write(tx, entry(audit.Worker, "reconcile.fail", run, map[string]any{"error": run.Problem}))
 }

@@ -1,0 +1,163 @@
+package reconcile
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"gatehouse/storage"
+	"gatehouse/storage/blob"
+	"gatehouse/storage/meta"
+)
+
+// THE table of what a reconciliation does about each kind of drift. Where it depends, judge says so beside the finding.
+var plans = map[storage.DriftKind]storage.Repair{
+	storage.DriftOrphan:         storage.RepairTrash,
+	storage.DriftStray:          storage.RepairTrash,
+	storage.DriftMissing:        storage.RepairDamaged, // none when it is marked already, heal when the bytes are back
+	storage.DriftVariantMissing: storage.RepairVariants,
+	storage.DriftVariantAlone:   storage.RepairDropVariant,
+	storage.DriftAssetAlone:     storage.RepairRow,
+	storage.DriftSize:           storage.RepairDamaged, // of a variant: remake_variants
+	storage.DriftDigest:         storage.RepairDamaged,
+	storage.DriftZone:           storage.RepairRescan, // trash when the right zone has the object too
+	storage.DriftLedger:         storage.RepairLedger,
+	storage.DriftReferences:     storage.RepairReferences,
+	storage.DriftStuck:          storage.RepairTask,
+	storage.DriftReservation:    storage.RepairReservation,
+}
+
+// judge says what is wrong with all there is of one digest. old tells objects that have outlived the grace that every
+// writer has to write its row; of younger ones nothing is said that their row could still put right.
+//
+// It trusts what it is given. The comparison reads its streams at different times, so what comes out is looked at again
+// (recheck) before it is a finding.
+func (k *kin) judge(old func(blob.Info) bool) []meta.ReconcileFinding {
+	switch {
+	case k.blob == nil:
+		return k.judgeAlone(old)
+	case k.blob.Sweeping || k.blob.Refs == 0:
+		return nil // the sweeper's, with all objects; a wrong count of references is found among the rows
+	}
+	return append(k.judgeBlob(old), k.judgeVariants(old)...)
+}
+
+// judgeAlone is about what has no row of a blob.
+func (k *kin) judgeAlone(old func(blob.Info) bool) []meta.ReconcileFinding {
+	var out []meta.ReconcileFinding
+	for _, v := range k.variants {
+		out = append(out, k.finding(storage.DriftVariantAlone, storage.ZoneClean, v.Key(), v.Preset, facts{"size": v.Size}))
+	}
+	if len(k.variants) > 0 {
+		return out // their objects are strays or orphans once the rows are gone
+	}
+	for _, zone := range bothZones {
+		for _, o := range k.objects[zone] {
+			if old(o.Info) {
+				out = append(out, k.finding(storage.DriftOrphan, zone, o.Key, o.preset, facts{"size": o.Size, "modified": o.ModTime.UTC()}))
+			}
+		}
+	}
+	return out
+}
+
+// judgeBlob is about the object of a blob: in its zone, of its size, and nowhere else. The age of an object counts only
+// for a second copy, which a scan makes before it moves the row. For the rest it does not matter: the object of a row
+// comes before the row, and the bytes under a digest have one size.
+func (k *kin) judgeBlob(old func(blob.Info) bool) []meta.ReconcileFinding {
+	b, other := k.blob, otherZone(k.blob.Zone)
+	here, there := k.find(b.Zone, k.key), k.find(other, k.key)
+	switch {
+	case here == nil && there != nil && b.Damage == "":
+		f := k.finding(storage.DriftZone, other, k.key, "", facts{"expected": b.Zone, "size": there.Size})
+		return []meta.ReconcileFinding{f}
+	case here == nil && there == nil:
+		f := k.finding(storage.DriftMissing, b.Zone, k.key, "", facts{"size": b.Size})
+		return []meta.ReconcileFinding{k.known(f)}
+	case here != nil && here.Size != b.Size:
+		f := k.finding(storage.DriftSize, b.Zone, k.key, "", facts{"expected": b.Size, "size": here.Size})
+		return []meta.ReconcileFinding{k.known(f)}
+	case b.Damage == storage.DamageMissing || b.Damage == storage.DamageSize:
+		return []meta.ReconcileFinding{k.healed()}
+	case here != nil && there != nil && old(*there):
+		f := k.finding(storage.DriftZone, other, k.key, "", facts{"expected": b.Zone, "size": there.Size, "copy": true})
+		f.Repair = storage.RepairTrash
+		return []meta.ReconcileFinding{f}
+	}
+	return nil
+}
+
+// known plans nothing for damage that has been marked already.
+func (k *kin) known(f meta.ReconcileFinding) meta.ReconcileFinding {
+	if k.blob.Damage != "" {
+		f.Repair = storage.RepairNone
+	}
+	return f
+}
+
+// healed is a blob that is marked and whose bytes are there again.
+func (k *kin) healed() meta.ReconcileFinding {
+	kind := storage.DriftMissing
+	if k.blob.Damage == storage.DamageSize {
+		kind = storage.DriftSize
+	}
+	f := k.finding(kind, k.blob.Zone, k.key, "", facts{"size": k.blob.Size, "there_again": true})
+	f.Repair = storage.RepairHeal
+	return f
+}
+
+// judgeVariants is about the objects of variants, which lie in the clean zone only.
+func (k *kin) judgeVariants(old func(blob.Info) bool) []meta.ReconcileFinding {
+	var out []meta.ReconcileFinding
+	rows := map[string]bool{}
+	for _, v := range k.variants {
+		key := v.Key()
+		rows[key] = true
+		o := k.find(storage.ZoneClean, key)
+		switch {
+		case o == nil:
+			out = append(out, k.finding(storage.DriftVariantMissing, storage.ZoneClean, key, v.Preset, facts{"size": v.Size}))
+		case o.Size != v.Size && (v.KeyTag != "" || old(*o)): // an object without a tag may have been replaced just now
+			f := k.finding(storage.DriftSize, storage.ZoneClean, key, v.Preset, facts{"expected": v.Size, "size": o.Size})
+			f.Repair = storage.RepairVariants
+			out = append(out, f)
+		}
+	}
+	for _, zone := range bothZones {
+		for _, o := range k.objects[zone] {
+			if o.preset == "" || !old(o.Info) || zone == storage.ZoneClean && rows[o.Key] {
+				continue
+			}
+			f := k.finding(storage.DriftStray, zone, o.Key, o.preset, facts{"size": o.Size, "modified": o.ModTime.UTC()})
+			if rows[o.Key] {
+				f.Kind = storage.DriftZone
+			}
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// facts become the detail of a finding.
+type facts map[string]any
+
+func (f facts) json() string {
+	b, err := json.Marshal(f)
+	if err != nil {
+		return fmt.Sprintf(`{"error": %q}`, err)
+	}
+	return string(b)
+}
+
+func (k *kin) finding(kind storage.DriftKind, zone storage.Zone, key, preset string, detail facts) meta.ReconcileFinding {
+	return meta.ReconcileFinding{
+		TenantID: k.tenantID, SHA256: k.sha256, Kind: kind, Zone: zone, ObjectKey: key, Preset: preset,
+		Detail: detail.json(), Repair: plans[kind], State: meta.FindingOpen,
+	}
+}
+
+func otherZone(z storage.Zone) storage.Zone {
+	if z == storage.ZoneClean {
+		return storage.ZoneQuarantine
+	}
+	return storage.ZoneClean
+}

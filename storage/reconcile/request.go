@@ -1,0 +1,116 @@
+package reconcile
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"gatehouse/storage"
+	"gatehouse/storage/audit"
+	"gatehouse/storage/meta"
+)
+
+// Refusals of requests.
+var (
+	// ErrHeld: another full run is not begun while one waits for a person.
+	ErrHeld = errors.New("a run is held")
+	// ErrUnderWay: a run of that kind is waiting or under way already.
+	ErrUnderWay = errors.New("a run is under way")
+	// ErrState: the run is not in a state in which this can be done to it.
+	ErrState = errors.New("the run's state does not allow it")
+)
+
+// Request asks for a run.
+type Request struct {
+	// Kind is meta.RunFull or meta.RunLight.
+	Kind string
+	// Tenants confines the run; empty is everything, and of a light run the tenants that changed.
+	Tenants []string
+	By      string
+	Actor   audit.Actor
+}
+
+// Begin writes down a run that somebody asks for. ErrHeld and ErrUnderWay come with the run that is in the way. Next
+// gives it to a worker.
+func Begin(tx *meta.Tx, q Request) (meta.ReconcileRun, error) {
+	open, err := tx.Runs("", 10, meta.RunRunning, meta.RunConfirmed, meta.RunHeld)
+	if err != nil {
+		return meta.ReconcileRun{}, err
+	}
+	for _, r := range open {
+		switch {
+		case q.Kind == meta.RunFull && r.State == meta.RunHeld:
+			return r, ErrHeld
+		case r.State != meta.RunHeld && (q.Kind == meta.RunLight || r.Kind == meta.RunFull):
+			return r, ErrUnderWay // a light run is of no use beside any other; a full one waits for a light one
+		}
+	}
+	tenants := slices.Clone(q.Tenants)
+	slices.Sort(tenants)
+	list, err := json.Marshal(slices.Compact(append([]string{}, tenants...)))
+	if err != nil {
+		return meta.ReconcileRun{}, err
+	}
+	now := meta.Now()
+	run := meta.ReconcileRun{
+		ID: meta.NewID(), Kind: q.Kind, State: meta.RunRunning, RequestedBy: q.By, Tenants: string(list), StartedAt: now, UpdatedAt: now,
+	}
+	if err := tx.CreateRun(&run); err != nil {
+		return run, err
+	}
+	return run, audit.Write(tx, entry(q.Actor, "reconcile.start", run, map[string]any{"kind": run.Kind, "by": run.RequestedBy, "tenants": len(tenants)}))
+}
+
+// Task is the task of a run: one of all runs is open at a time, whichever it is.
+func Task(runID string) meta.NewTask {
+	return meta.NewTask{Kind: storage.TaskReconcile, Subject: runID, Alone: true}
+}
+
+// Next queues the oldest run that is to be worked on, unless one is being worked on. It is asked when a run begins,
+// when one ends, and every minute: then a run whose task was lost goes on too.
+func Next(tx *meta.Tx) error {
+	open, err := tx.Runs("", 100, meta.RunRunning, meta.RunConfirmed)
+	if err != nil || len(open) == 0 {
+		return err
+	}
+	_, err = tx.Enqueue(Task(open[len(open)-1].ID))
+	return err
+}
+
+// Confirm lets a held run repair what it planned.
+func Confirm(tx *meta.Tx, id string, who audit.Actor, name string) (meta.ReconcileRun, error) {
+	run, err := tx.Run(id)
+	if err != nil {
+		return run, err
+	}
+	if run.State != meta.RunHeld {
+		return run, fmt.Errorf("%w: run %s is %s; only a held one can be confirmed", ErrState, id, run.State)
+	}
+	run.State, run.Phase, run.CursorAt, run.ConfirmedBy, run.ConfirmedAt = meta.RunConfirmed, phaseRepair, "", name, meta.Now()
+	if err := tx.SaveRun(&run, meta.RunHeld); err != nil {
+		return run, err
+	}
+	return run, audit.Write(tx, entry(who, "reconcile.confirm", run, map[string]any{"planned": run.Planned}))
+}
+
+// Cancel ends a run that is held or under way. Its task is cancelled too, so that whoever works on it can change
+// nothing more.
+func Cancel(tx *meta.Tx, id string, who audit.Actor) (meta.ReconcileRun, error) {
+	run, err := tx.Run(id)
+	if err != nil {
+		return run, err
+	}
+	from := run.State
+	if !slices.Contains([]string{meta.RunRunning, meta.RunHeld, meta.RunConfirmed}, from) {
+		return run, fmt.Errorf("%w: run %s is %s already", ErrState, id, from)
+	}
+	run.State, run.FinishedAt = meta.RunCancelled, meta.Now()
+	if err := tx.SaveRun(&run, from); err != nil {
+		return run, err
+	}
+	if err := tx.Tenant("").CancelTasks(id); err != nil {
+		return run, err
+	}
+	return run, audit.Write(tx, entry(who, "reconcile.cancel", run, map[string]any{"was": from}))
+}
