@@ -238,9 +238,9 @@ const forgetBatch = 500
 func (e *Engine) tidy(ctx context.Context) error {
 	now := e.cfg.now()
 	// A sender gives up by itself after giveUp: what is left then has no sender.
-	n, err := e.db.EndNoticesBefore(ctx, now.Add(-giveUp-time.Hour), now, "the channel is not configured any more")
+	n, err := e.db.EndNoticesBefore(ctx, now.Add(-giveUp-time.Hour), now, "nobody sent it within a day: the channel is not configured any more, or no worker ran")
 	if n > 0 {
-		e.log.Warn("gave up messages of channels that are not configured any more", "messages", n)
+		e.log.Warn("gave up messages that nobody sent: their channel is not configured any more, or no worker ran", "messages", n)
 	}
 	return errors.Join(err,
 		e.db.ForgetAlerts(ctx, now.Add(-e.cfg.History), forgetBatch),
