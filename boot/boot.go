@@ -95,6 +95,8 @@ func SeedPlans(ctx context.Context, cfg *configs.Config, db *meta.DB) error {
 		spec := quota.Spec{
 			Duplicates: plan.Duplicates, PDFActiveContent: plan.PDFActiveContent, UpgradeURL: plan.UpgradeURL,
 			Serve: plan.Serve, ImagePresets: plan.ImagePresets, Transcoding: plan.Transcoding, VideoPresets: plan.VideoPresets,
+			MaxVideoHeight: plan.MaxVideoHeight, MaxFiles: plan.MaxFiles, UploadsPerMinute: plan.UploadsPerMinute,
+			ConcurrentUploads: plan.ConcurrentUploads, RetentionDays: plan.RetentionDays,
 			MaxBytes: map[storage.Category]int64{},
 		}
 		for _, c := range plan.Categories {

@@ -130,6 +130,8 @@ func (l *loader) checkPlans(c *Config) {
 		l.known(key+".video_presets", plan.VideoPresets, videoPresetNames(c))
 		l.must(plan.Serve != ServeVariantsOnly || plan.Transcoding || !slices.Contains(plan.Categories, "video"), key+".serve",
 			"all is expected, or transcoding: without it a video has no variants, and nothing of it could be read")
+		l.must(plan.MaxVideoHeight == 0 || plan.MaxVideoHeight >= 72, key+".max_video_height",
+			"72 pixels or more are expected, or 0 for what the presets say")
 		l.must(plan.UpgradeURL == "" || isWebURL(plan.UpgradeURL), key+".upgrade_url",
 			"an http or https URL is expected, or nothing")
 	}

@@ -136,6 +136,12 @@ type Plan struct {
 	ImagePresets     []string    `yaml:"image_presets"`
 	Transcoding      bool        `yaml:"transcoding"`
 	VideoPresets     []string    `yaml:"video_presets"`
+	// Of the numbers below 0 is no limit.
+	MaxVideoHeight    int64 `yaml:"max_video_height"`
+	MaxFiles          int64 `yaml:"max_files"`
+	UploadsPerMinute  int64 `yaml:"uploads_per_minute"`
+	ConcurrentUploads int64 `yaml:"concurrent_uploads"`
+	RetentionDays     int64 `yaml:"retention_days"`
 }
 
 // PerCategory maps the name of a category to a size.

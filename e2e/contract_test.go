@@ -27,17 +27,22 @@ var notCaused = regexp.MustCompile(` (500|503)$|^(GET|DELETE) .* 40[03]$|/links 
 // TestEveryEndpointKeepsTheContract brings about every answer that the OpenAPI document lists, and holds each against it.
 func TestEveryEndpointKeepsTheContract(t *testing.T) {
 	eachMode(t, rig.Options{Workers: rig.NoWorkers, Env: map[string]string{
-		"GATEHOUSE_PLANS_FREE_STORAGE_BYTES": "1048576",
-		"GATEHOUSE_PLANS_FREE_CATEGORIES":    "document",
+		"GATEHOUSE_PLANS_FREE_STORAGE_BYTES":            "1048576",
+		"GATEHOUSE_PLANS_FREE_CATEGORIES":               "document",
+		"GATEHOUSE_PLANS_ENTERPRISE_UPLOADS_PER_MINUTE": "1",
 	}}, func(t *testing.T, r *rig.Rig) {
 		met := &meetings{inner: contract.Validator(t), seen: map[string]bool{}}
 		c, small := r.Tenant("acme", "pro"), r.Tenant("small", "free")
-		c.HTTP, small.HTTP = &http.Client{Transport: met}, &http.Client{Transport: met}
+		slow := r.Tenant("slow", "enterprise")
+		for _, client := range []*rig.Client{c, small, slow} {
+			client.HTTP = &http.Client{Transport: met}
+		}
 		x := caller{t, c}
 
 		x.strangers()
 		x.account()
 		x.uploads(small)
+		caller{t, slow}.hurries()
 		x.checks(small)
 		x.reading(r)
 		met.requireAll(t)
@@ -148,6 +153,17 @@ func (x caller) uploads(small *rig.Client) {
 	x.get(200, path+"?limit=1")
 	x.get(200, path+"?state=quarantined&category=document&q=txt")
 	x.get(400, path+"?cursor=nonsense")
+}
+
+// hurries sends more than its plan allows in a minute; the first of three may be the last of the minute before.
+func (x caller) hurries() {
+	for range 2 {
+		if _, err := x.c.Upload("a.txt", text(x.t, 10)); err != nil {
+			require.Equal(x.t, "RATE_LIMITED", rig.CodeOf(err))
+			return
+		}
+	}
+	x.refused(429, "a.txt", text(x.t, 10))
 }
 
 // checks asks in advance.

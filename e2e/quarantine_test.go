@@ -60,7 +60,9 @@ func TestEICARIsNeverReadable(t *testing.T) {
 // TestParallelUploadsFillAQuotaExactly sends 64 files at once, through two gateways, into room for exactly 10.
 func TestParallelUploadsFillAQuotaExactly(t *testing.T) {
 	const size, room = 10_000, 10
-	r := rig.Distributed(t, rig.Options{Gateways: 2, Env: map[string]string{"GATEHOUSE_PLANS_FREE_STORAGE_BYTES": "100000"}})
+	r := rig.Distributed(t, rig.Options{Gateways: 2, Env: map[string]string{
+		"GATEHOUSE_PLANS_FREE_STORAGE_BYTES": "100000", "GATEHOUSE_PLANS_FREE_CONCURRENT_UPLOADS": "0", "GATEHOUSE_PLANS_FREE_UPLOADS_PER_MINUTE": "0",
+	}})
 	c := r.Tenant("acme", "free")
 	var accepted, refused atomic.Int64
 	var wg sync.WaitGroup

@@ -118,7 +118,7 @@ func (l Ledger) Grow(ctx context.Context, r *Reservation, bytes int64) error {
 			return fmt.Errorf("grow reservation: %w", err)
 		}
 		if n == 0 {
-			return errExpired
+			return ErrExpired
 		}
 		return l.add(tx, "reserved_bytes", r.TenantID, more)
 	})
@@ -128,15 +128,15 @@ func (l Ledger) Grow(ctx context.Context, r *Reservation, bytes int64) error {
 	return err
 }
 
-// errExpired tells an upload that took longer than its reservation lived: the client may try again.
-var errExpired = storage.Refuse(storage.CodeUnavailable, nil).CausedBy(fmt.Errorf("the reservation has expired"))
+// ErrExpired tells an upload that took longer than its reservation lived: the client may try again.
+var ErrExpired = storage.Refuse(storage.CodeUnavailable, nil).CausedBy(fmt.Errorf("the reservation has expired"))
 
 // Renew keeps a reservation alive for another TTL while its upload runs.
 func (l Ledger) Renew(ctx context.Context, r Reservation) error {
 	return l.DB.InTx(ctx, func(tx *meta.Tx) error {
 		n, err := tx.Exec(`UPDATE reservations SET expires_at = ? WHERE id = ?`, meta.Now().Add(l.TTL), r.ID)
 		if err == nil && n == 0 {
-			return errExpired
+			return ErrExpired
 		}
 		return err
 	})
@@ -168,7 +168,7 @@ func (l Ledger) Settle(tx *meta.Tx, r Reservation, actual int64) error {
 		return fmt.Errorf("settle: %w", err)
 	}
 	if n == 0 {
-		return errExpired
+		return ErrExpired
 	}
 	n, err = tx.Exec(`UPDATE tenants SET used_bytes = used_bytes + ?, used_files = used_files + 1, `+unreserve+`, updated_at = ?
 		WHERE id = ? AND state IN (?, ?)`, actual, r.Bytes, r.Bytes, meta.Now(), r.TenantID, meta.TenantActive, meta.TenantSuspended)

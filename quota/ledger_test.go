@@ -123,7 +123,7 @@ func TestPlanNarrowsThePolicy(t *testing.T) {
 	base := storage.Policy{Categories: map[storage.Category]storage.CategoryPolicy{
 		storage.CategoryImage: {MaxBytes: 100}, storage.CategoryVideo: {MaxBytes: 1000},
 	}}
-	spec, err := quota.ParseSpec(`{"categories":["image"],"max_bytes":{"image":50},"duplicates":"reject"}`)
+	spec, err := quota.SpecOf(`{"categories":["image"],"max_bytes":{"image":50},"duplicates":"reject"}`, "")
 	require.NoError(t, err)
 	p := quota.PolicyFor(base, spec)
 	require.Equal(t, map[storage.Category]storage.CategoryPolicy{storage.CategoryImage: {MaxBytes: 50}}, p.Categories)

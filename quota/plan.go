@@ -2,14 +2,14 @@ package quota
 
 import (
 	"encoding/json"
-	"fmt"
 	"maps"
 	"slices"
 
 	"gatehouse/storage"
 )
 
-// Spec is what a plan refines; it is stored as JSON with the plan.
+// Spec is what a plan refines; it is stored as JSON with the plan. A tenant's own overrides are JSON with the same keys.
+// A number of 0, also that of a row older than its key, is no limit.
 type Spec struct {
 	// Categories the plan allows; empty allows all that are configured.
 	Categories []storage.Category `json:"categories,omitempty"`
@@ -26,8 +26,22 @@ type Spec struct {
 	// Transcoding makes videos web-ready, in the presets that VideoPresets names; empty means those of H.264.
 	Transcoding  bool     `json:"transcoding,omitempty"`
 	VideoPresets []string `json:"video_presets,omitempty"`
+	// MaxVideoHeight lowers the shorter side of a video's variants, in pixels: 1080 for 1920 x 1080 and 1080 x 1920.
+	MaxVideoHeight int64 `json:"max_video_height,omitempty"`
 	// UpgradeURL is shown when the quota is exceeded.
 	UpgradeURL string `json:"upgrade_url,omitempty"`
+	// MaxFiles bounds the assets that are not deleted.
+	MaxFiles int64 `json:"max_files,omitempty"`
+	// UploadsPerMinute bounds the uploads that begin in a minute of the clock, ConcurrentUploads those under way.
+	UploadsPerMinute  int64 `json:"uploads_per_minute,omitempty"`
+	ConcurrentUploads int64 `json:"concurrent_uploads,omitempty"`
+	// RetentionDays is how long an asset is kept before it is deleted.
+	RetentionDays int64 `json:"retention_days,omitempty"`
+}
+
+// Limits is what the spec asks of one more upload.
+func (s Spec) Limits() Limits {
+	return Limits{MaxFiles: s.MaxFiles, UploadsPerMinute: s.UploadsPerMinute, Concurrent: s.ConcurrentUploads}
 }
 
 // Duplicate policies.
@@ -57,15 +71,6 @@ func (s Spec) WantsImagePreset(name string) bool {
 func (s Spec) Encode() (string, error) {
 	b, err := json.Marshal(s)
 	return string(b), err
-}
-
-// ParseSpec reads what Encode wrote.
-func ParseSpec(raw string) (Spec, error) {
-	var s Spec
-	if err := json.Unmarshal([]byte(raw), &s); err != nil {
-		return s, fmt.Errorf("plan spec: %w", err)
-	}
-	return s, nil
 }
 
 // PolicyFor refines the configured categories and limits by a plan. base is not changed.

@@ -34,8 +34,15 @@ func (a *API) Policy(c *fiber.Ctx) error {
 		"plan": p.Plan, "suspended": p.Suspended, "categories": categories, "max_name_bytes": p.Policy.Limits.MaxNameBytes,
 		"max_pixels": p.Policy.Limits.MaxPixels, "duplicates": duplicates(p.Policy), "serve": serves(p.Policy),
 		"quota": q.Quota, "remaining": max(0, q.Quota-q.Used-q.Reserved), "upgrade_url": p.Policy.UpgradeURL,
+		"max_files": p.Spec.MaxFiles, "used_files": q.UsedFiles, "uploads_per_minute": p.Spec.UploadsPerMinute,
+		"concurrent_uploads": p.Spec.ConcurrentUploads, "retention_days": p.Spec.RetentionDays,
+		"transcoding": p.Spec.Transcoding, "image_presets": list(p.Spec.ImagePresets),
+		"video_presets": list(p.Spec.VideoPresets), "max_video_height": p.Spec.MaxVideoHeight,
 	})
 }
+
+// list is never null in JSON.
+func list(names []string) []string { return append([]string{}, names...) }
 
 func duplicates(p storage.Policy) string {
 	if p.RejectDuplicates {
@@ -73,6 +80,7 @@ func (a *API) Usage(c *fiber.Ctx) error {
 	}
 	return c.JSON(fiber.Map{
 		"quota": q.Quota, "used": q.Used, "reserved": q.Reserved, "remaining": max(0, q.Quota-q.Used-q.Reserved),
+		"max_files": auth.From(c).Spec.MaxFiles, "used_files": q.UsedFiles, "reserved_files": q.ReservedFiles,
 		"assets": fiber.Map{"total": total, "by_state": byState, "by_category": byCategory},
 	})
 }

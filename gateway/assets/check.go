@@ -27,9 +27,9 @@ func (a *API) Check(c *fiber.Ctx) error {
 	}
 	ctx, cancel := a.context(c)
 	defer cancel()
-	candidate, err := a.Intake.Preflight(ctx, p.TenantID, p.Policy, strings.Clone(in.Name), *in.Size)
+	candidate, err := a.Intake.Preflight(ctx, p.TenantID, p.Policy, p.Spec.Limits(), strings.Clone(in.Name), *in.Size)
 	if err != nil {
 		return err
 	}
-	return c.JSON(fiber.Map{"accepted": true, "name": candidate.Name, "category": candidate.Category})
+	return c.JSON(fiber.Map{"accepted": true, "name": candidate.Name, "category": candidate.Category, "max_files": p.Spec.MaxFiles})
 }

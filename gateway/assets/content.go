@@ -115,11 +115,7 @@ func originalServed(tenant meta.Tenant, v meta.AssetView) error {
 	if _, media := storage.MediaTask(v.Category); !media {
 		return nil
 	}
-	plan, err := tenant.Plan()
-	if err != nil {
-		return err
-	}
-	spec, err := quota.ParseSpec(plan.Spec)
+	spec, err := quota.SpecFor(tenant)
 	if err != nil {
 		return err
 	}

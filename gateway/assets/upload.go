@@ -36,7 +36,7 @@ func (a *API) Upload(c *fiber.Ctx) error {
 func (a *API) uploadOf(c *fiber.Ctx) (intake.Upload, error) {
 	p := auth.From(c)
 	length := int64(c.Request().Header.ContentLength())
-	up := intake.Upload{TenantID: p.TenantID, Policy: p.Policy, Actor: a.actor(c), DeclaredSize: length}
+	up := intake.Upload{TenantID: p.TenantID, Policy: p.Policy, Limits: p.Spec.Limits(), Actor: a.actor(c), DeclaredSize: length}
 	if err := p.MayUpload(); err != nil {
 		return up, err
 	}

@@ -35,6 +35,8 @@ type Principal struct {
 	KeyID      string
 	Scopes     []string
 	Policy     storage.Policy
+	// Spec is the plan with the tenant's own overrides; Policy follows from it.
+	Spec quota.Spec
 }
 
 // May refuses with FORBIDDEN when the key lacks the scope.
@@ -98,13 +100,13 @@ func (k *Keys) Authenticate(ctx context.Context, authorization string) (*Princip
 	if id.State != meta.TenantActive && id.State != meta.TenantSuspended {
 		return nil, refused
 	}
-	spec, err := quota.ParseSpec(id.PlanSpec)
+	spec, err := quota.SpecOf(id.PlanSpec, id.Overrides)
 	if err != nil {
 		return nil, fmt.Errorf("plan %s: %w", id.Plan, err)
 	}
 	return &Principal{
 		TenantID: id.TenantID, TenantName: id.Tenant, Plan: id.Plan, Suspended: id.State == meta.TenantSuspended,
-		KeyID: id.KeyID, Scopes: strings.Split(id.Scopes, ","), Policy: quota.PolicyFor(k.Base, spec),
+		KeyID: id.KeyID, Scopes: strings.Split(id.Scopes, ","), Policy: quota.PolicyFor(k.Base, spec), Spec: spec,
 	}, nil
 }
 

@@ -134,6 +134,11 @@ func TestSentences(t *testing.T) {
 			"The storage quota is used up: 600 MiB are needed; 512 MiB of 1 GiB are in use and 0 B are reserved for running uploads.",
 			"存储配额不足：需要 600 MiB，已使用 512 MiB/1 GiB，另有 0 B 已为进行中的上传预留。",
 		},
+		{
+			storage.Refuse(storage.CodeQuotaExceeded, storage.Details{"limit": "files", "quota": int64(5000), "used": int64(4999), "reserved": int64(1), "needed": int64(1)}),
+			"The storage quota is used up: 4999 of 5000 files are in use and 1 are on their way.",
+			"存储配额不足：已使用 4999/5000 个文件，另有 1 个正在上传。",
+		},
 		// What a caller wrote is text, whatever it looks like.
 		{storage.Refuse(storage.CodeExtensionNotAllowed, storage.Details{"extension": "{size}[x]"}), "Files with this extension are not accepted: {size}[x].", "不接受此扩展名的文件：{size}[x]。"},
 	}

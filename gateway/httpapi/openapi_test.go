@@ -148,8 +148,8 @@ func TestOpenAPIGivesEachCodeItsStatus(t *testing.T) {
 		}
 	}
 	unlisted := slices.DeleteFunc(slices.Sorted(maps.Keys(answers)), func(c storage.Code) bool { return listed[c] })
-	// The first is met where there is no operation, the second is not given yet.
-	require.Equal(t, []storage.Code{storage.CodeMethodNotAllowed, storage.CodeRateLimited}, unlisted)
+	// It is met where there is no operation.
+	require.Equal(t, []storage.Code{storage.CodeMethodNotAllowed}, unlisted)
 }
 
 // refusalCodes are the codes that a response narrows the envelope to.

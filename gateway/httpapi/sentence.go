@@ -46,8 +46,9 @@ func fill(s string, d storage.Details, reason string) (text string, whole bool) 
 			return out.String(), whole
 		}
 		name, after, _ := strings.Cut(rest, "}")
-		key, asBytes := strings.CutSuffix(name, ":bytes")
+		key, unit, _ := strings.Cut(name, ":")
 		value, ok := d[key]
+		ok = ok && counts(d, unit)
 		if key == "reason" {
 			value, ok = reason, reason != ""
 		}
@@ -56,10 +57,28 @@ func fill(s string, d storage.Details, reason string) (text string, whole bool) 
 		}
 		whole = whole && ok
 		if ok {
-			out.WriteString(show(value, asBytes))
+			out.WriteString(show(value, unit == unitBytes))
 		}
 		s = after
 	}
+}
+
+// The units of placeholders: {used:bytes}, {used:files}.
+const (
+	unitBytes = "bytes"
+	unitFiles = "files"
+)
+
+// counts reports whether the numbers of a refusal are of a placeholder's unit: details.limit says so when they are not
+// bytes.
+func counts(d storage.Details, unit string) bool {
+	switch unit {
+	case unitFiles:
+		return d["limit"] == unitFiles
+	case unitBytes:
+		return d["limit"] != unitFiles
+	}
+	return true
 }
 
 func show(v any, asBytes bool) string {

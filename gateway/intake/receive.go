@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"time"
@@ -87,7 +86,7 @@ func (in *Intake) RecordRefusal(ctx context.Context, up Upload, step string, err
 
 // Preflight runs the rules that need no bytes, and says whether the quota has room now: the answer of a dialog
 // before it sends anything.
-func (in *Intake) Preflight(ctx context.Context, tenantID string, policy storage.Policy, name string, size int64) (*Candidate, error) {
+func (in *Intake) Preflight(ctx context.Context, tenantID string, policy storage.Policy, limits quota.Limits, name string, size int64) (*Candidate, error) {
 	c := &Candidate{Name: name, DeclaredSize: size, Policy: &policy}
 	if _, err := run(preflightRules, c); err != nil {
 		return c, err
@@ -96,12 +95,8 @@ func (in *Intake) Preflight(ctx context.Context, tenantID string, policy storage
 	if err != nil {
 		return c, err
 	}
-	if q.Used+q.Reserved+max(size, 0) > q.Quota {
-		return c, withUpgrade(storage.Refuse(storage.CodeQuotaExceeded, storage.Details{
-			"quota": q.Quota, "used": q.Used, "reserved": q.Reserved, "needed": size,
-		}), policy)
-	}
-	return c, nil
+	// What time brings back is not asked: the upload comes later.
+	return c, withUpgrade(quota.Limits{MaxFiles: limits.MaxFiles}.Refuse(q, max(size, 0)), policy)
 }
 
 // receive is the life of an upload, from top to bottom; step names where it ended.
@@ -114,15 +109,18 @@ func (in *Intake) receive(ctx context.Context, up Upload, c *Candidate) (_ Recei
 	if err != nil {
 		return Receipt{}, "quota", withUpgrade(err, up.Policy)
 	}
-	defer in.release(ctx, &reservation)
+	held, h := in.keep(ctx, reservation)
+	defer in.release(ctx, h)
+	receipt, step, err := in.take(held, up, c, h)
+	h.spent = err == nil && !receipt.Replayed
+	return receipt, step, lostIn(held, err)
+}
 
+// take is the life of an upload that has its room.
+func (in *Intake) take(ctx context.Context, up Upload, c *Candidate, h *hold) (_ Receipt, step string, err error) {
 	hash := sha256.New()
 	limit := up.Policy.Categories[c.Category].MaxBytes
-	body := &keepAlive{r: io.TeeReader(up.Body, hash), every: in.Ledger.TTL / 3, renew: func() error {
-		ctx, cancel := context.WithTimeout(ctx, bookkeepingTime)
-		defer cancel()
-		return in.Ledger.Renew(ctx, reservation)
-	}}
+	body := whileHeld{ctx, io.TeeReader(up.Body, hash)}
 	c.Head, err = readHead(body, up.DeclaredSize)
 	if err != nil {
 		return Receipt{}, "body", err
@@ -152,10 +150,7 @@ func (in *Intake) receive(ctx context.Context, up Upload, c *Candidate) (_ Recei
 
 	ctx, cancel := context.WithTimeout(ctx, storeTime(c.Size))
 	defer cancel()
-	receipt, err := in.store(ctx, up, c, digest, spooled, &reservation)
-	if err == nil && !receipt.Replayed {
-		reservation = quota.Reservation{} // settled
-	}
+	receipt, err := in.store(ctx, up, c, digest, spooled, h)
 	return receipt, "store", err
 }
 
@@ -225,16 +220,17 @@ func withUpgrade(err error, p storage.Policy) error {
 	return err
 }
 
-// release gives back what was not settled, whether or not the client is still there.
-func (in *Intake) release(ctx context.Context, r *quota.Reservation) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bookkeepingTime)
-	defer cancel()
-	if r.ID == "" {
+// release ends a hold and gives back what was not settled, whether or not the client is still there.
+func (in *Intake) release(ctx context.Context, h *hold) {
+	h.stop()
+	if h.spent {
 		return
 	}
-	if err := in.Ledger.Release(ctx, *r); err != nil {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bookkeepingTime)
+	defer cancel()
+	if err := in.Ledger.Release(ctx, h.Reservation); err != nil {
 		// It expires by itself; until then the tenant has that much less.
-		in.Log.Error("release reservation", "tenant", r.TenantID, "reservation", r.ID, "bytes", r.Bytes, "error", err)
+		in.Log.Error("release reservation", "tenant", h.TenantID, "reservation", h.ID, "bytes", h.Bytes, "error", err)
 	}
 }
 
@@ -262,26 +258,4 @@ func (in *Intake) record(ctx context.Context, up Upload, c *Candidate, step stri
 	}); err != nil {
 		in.Log.Error("record refusal", "tenant", up.TenantID, "code", refusal.Code, "error", err)
 	}
-}
-
-// keepAlive renews the reservation of an upload that takes long, from within its own reads.
-type keepAlive struct {
-	r     io.Reader
-	every time.Duration
-	renew func() error
-	last  time.Time
-}
-
-func (k *keepAlive) Read(p []byte) (int, error) {
-	now := time.Now()
-	switch {
-	case k.last.IsZero():
-		k.last = now
-	case now.Sub(k.last) > k.every:
-		k.last = now
-		if err := k.renew(); err != nil {
-			return 0, fmt.Errorf("renew reservation: %w", err)
-		}
-	}
-	return k.r.Read(p)
 }

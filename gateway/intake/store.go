@@ -24,8 +24,8 @@ const putHolds = time.Second
 
 // store makes a checked file durable: link it to bytes that are there, or put the object first and then write
 // all rows in one transaction. A crash between the two leaves an orphan object, which the sweeper removes.
-func (in *Intake) store(ctx context.Context, up Upload, c *Candidate, digest string, body *Spooled, r *quota.Reservation) (Receipt, error) {
-	receipt, stored, err := in.settleIn(ctx, up, c, digest, body, r)
+func (in *Intake) store(ctx context.Context, up Upload, c *Candidate, digest string, body *Spooled, h *hold) (Receipt, error) {
+	receipt, stored, err := in.settleIn(ctx, up, c, digest, body, h)
 	if err != nil && stored {
 		in.discard(ctx, up.TenantID, digest)
 	}
@@ -33,7 +33,7 @@ func (in *Intake) store(ctx context.Context, up Upload, c *Candidate, digest str
 }
 
 // settleIn is store without its tidying up; it also reports whether an object was put.
-func (in *Intake) settleIn(ctx context.Context, up Upload, c *Candidate, digest string, body *Spooled, r *quota.Reservation) (_ Receipt, stored bool, _ error) {
+func (in *Intake) settleIn(ctx context.Context, up Upload, c *Candidate, digest string, body *Spooled, h *hold) (_ Receipt, stored bool, _ error) {
 	pause := 25 * time.Millisecond
 	for range storeAttempts {
 		known, err := in.mayBeKnown(ctx, up, digest)
@@ -43,7 +43,7 @@ func (in *Intake) settleIn(ctx context.Context, up Upload, c *Candidate, digest 
 		var receipt Receipt
 		var done bool
 		if known {
-			receipt, done, err = in.link(ctx, up, c, digest, *r)
+			receipt, done, err = h.settle(func() (Receipt, bool, error) { return in.link(ctx, up, c, digest, h.Reservation) })
 		}
 		switch {
 		case errors.Is(err, meta.ErrSweeping):
@@ -57,7 +57,7 @@ func (in *Intake) settleIn(ctx context.Context, up Upload, c *Candidate, digest 
 			return receipt, stored, err
 		}
 		// From here on the upload costs quota: it is new.
-		if err := in.Ledger.Grow(ctx, r, c.Size); err != nil {
+		if err := in.Ledger.Grow(ctx, &h.Reservation, c.Size); err != nil {
 			return Receipt{}, stored, withUpgrade(err, up.Policy)
 		}
 		stored = true
@@ -65,7 +65,7 @@ func (in *Intake) settleIn(ctx context.Context, up Upload, c *Candidate, digest 
 			return Receipt{}, stored, err
 		}
 		put := time.Now()
-		receipt, done, err = in.commit(ctx, up, c, digest, *r)
+		receipt, done, err = h.settle(func() (Receipt, bool, error) { return in.commit(ctx, up, c, digest, h.Reservation) })
 		if err == nil && done && time.Since(put) > putHolds {
 			// The database was slow. From now on the row protects the object, but it may have been swept before.
 			err = in.put(ctx, up, c, digest, body)

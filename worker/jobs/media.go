@@ -3,7 +3,6 @@ package jobs
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -82,7 +81,7 @@ func (m *media) begin(ctx context.Context, r *Run) (*making, error) {
 		if !ready(b, err) || b.MediaStatus == storage.MediaDone {
 			return errUnwanted
 		}
-		if w.plan, err = planOf(tenant); err != nil {
+		if w.plan, err = quota.SpecFor(tenant); err != nil {
 			return err
 		}
 		w.blob = b
@@ -96,14 +95,6 @@ func (m *media) begin(ctx context.Context, r *Run) (*making, error) {
 	}
 	w.have, err = w.there(ctx)
 	return w, err
-}
-
-func planOf(tenant meta.Tenant) (quota.Spec, error) {
-	row, err := tenant.Plan()
-	if err != nil {
-		return quota.Spec{}, fmt.Errorf("read the tenant's plan: %w", err)
-	}
-	return quota.ParseSpec(row.Spec)
 }
 
 // attended does the work under a watch that stops it when nobody wants it any more.

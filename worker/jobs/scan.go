@@ -187,7 +187,7 @@ func mediaAfter(tenant meta.Tenant, b meta.Blob, v storage.Verdict) (storage.Med
 	case b.Zone != storage.ZoneQuarantine || !media:
 		return b.MediaStatus, nil
 	}
-	plan, err := planOf(tenant)
+	plan, err := quota.SpecFor(tenant)
 	if err != nil || !plan.MakesVariants(b.Category) {
 		return b.MediaStatus, err
 	}

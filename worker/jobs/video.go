@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -123,6 +124,7 @@ func (v *video) makePoster(ctx context.Context, w *making, film *ffmpeg.Video, f
 func (v *video) transcode(ctx context.Context, w *making, film *ffmpeg.Video, p ffmpeg.Preset, from, upTo float64) error {
 	// What was copied would still be the sender's own bytes: where no original is served, nothing is.
 	p.Encode = w.plan.Serve == quota.ServeVariantsOnly
+	p.ShortEdge = shortEdge(p, w.plan)
 	out, err := film.Transcode(ctx, p, func(share float64) { w.run.Progress(from + share*(upTo-from)) })
 	if err != nil {
 		return w.trouble("transcode", err)
@@ -133,6 +135,15 @@ func (v *video) transcode(ctx context.Context, w *making, film *ffmpeg.Video, p 
 		Preset: p.Name, Ext: out.Ext, MediaType: out.MediaType, Width: int64(out.Width), Height: int64(out.Height),
 		File: out.File, Size: out.Size, SHA256: out.SHA256,
 	}, upTo)
+}
+
+// shortEdge is the preset's bound on the shorter side, or the plan's where that is lower.
+func shortEdge(p ffmpeg.Preset, plan quota.Spec) int {
+	own := cmp.Or(p.ShortEdge, p.LongEdge*9/16) // as ffmpeg.Preset says
+	if plan.MaxVideoHeight == 0 {
+		return own
+	}
+	return min(own, int(plan.MaxVideoHeight))
 }
 
 func factsOf(f ffmpeg.Facts) storage.MediaFacts {

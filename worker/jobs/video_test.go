@@ -263,3 +263,25 @@ func TestVariantsOnlyCopiesNothing(t *testing.T) {
 		require.Equal(t, "High", profile(append(bytes.Clone(content), 0, 0, 0, 8, 'f', 'r', 'e', 'e'), spec), "and here it is encoded")
 	})
 }
+
+// A plan bounds the shorter side of what it gets, whichever way the film is held; the tenant's own override holds at once.
+func TestPlanLowersTheHeightOfVideos(t *testing.T) {
+	onSQLite(t, func(t *testing.T, b *bench) {
+		b.withVideos(t, ffmpeg.Limits{})
+		b.plan(t, quota.Spec{Transcoding: true, VideoPresets: []string{"h264"}, MaxVideoHeight: 144})
+		content := clip(t, mediatest.Plain)
+		height := func(content []byte) (height int64) {
+			_, digest := b.cleanVideo(t, content)
+			require.NoError(t, b.attempt(t, storage.TaskVideo, digest))
+			v, err := b.db.Tenant(context.Background(), b.tenant).Variant(digest, "h264")
+			require.NoError(t, err)
+			return min(v.Width, v.Height)
+		}
+		require.EqualValues(t, 144, height(content))
+		b.inTx(t, func(tx *meta.Tx) error {
+			_, err := tx.Exec(`UPDATE tenants SET overrides = ? WHERE id = ?`, `{"max_video_height":96}`, b.tenant)
+			return err
+		})
+		require.EqualValues(t, 96, height(append(bytes.Clone(content), 0, 0, 0, 8, 'f', 'r', 'e', 'e')))
+	})
+}
