@@ -1,0 +1,244 @@
+package snapshot
+
+import (
+	"context"
+	"fmt"
+
+	"gatehouse/storage"
+	"gatehouse/storage/meta"
+)
+
+// filled is THE list of the tables that Fill adds to, in an order in which the living assets are known before the
+// blobs, and the blobs before their variants.
+func filled() []string {
+	return []string{"plans", "tenants", "api_keys", "assets", "blobs", "variants"}
+}
+
+// fill adds the rows that are missing.
+func (r *restore) fill(ctx context.Context) error {
+	byName := map[string]Table{}
+	for _, t := range r.m.Tables {
+		byName[t.Name] = t
+	}
+	f := &filler{restore: r, present: map[string]bool{}}
+	for _, name := range filled() {
+		if t, ok := byName[name]; ok {
+			if err := r.each(ctx, t, f.add); err != nil {
+				return err
+			}
+		}
+	}
+	// Only of tenants that got rows are the sums computed anew.
+	r.tenants = f.touched
+	for id := range f.touched {
+		if err := r.recount(id); err != nil {
+			return fmt.Errorf("references of tenant %s: %w", id, err)
+		}
+	}
+	return nil
+}
+
+// filler decides which rows are wanted.
+type filler struct {
+	*restore
+	// present are the tenants of the snapshot that may get rows; touched have got some.
+	present map[string]bool
+	touched map[string]bool
+}
+
+// add inserts those of the rows that are missing and wanted.
+func (f *filler) add(t meta.Table, rows []any) (int64, error) {
+	if f.touched == nil {
+		f.touched = map[string]bool{}
+	}
+	there, err := f.tx.Existing(t, rows)
+	if err != nil {
+		return 0, err
+	}
+	var missing []any
+	for _, row := range rows {
+		if have, ok := there[t.KeyText(row)]; !ok {
+			missing = append(missing, row)
+		} else if tenant, ok := have.(*meta.TenantRow); ok {
+			f.meet(*tenant)
+		}
+	}
+	wanted, err := f.wanted(t, missing)
+	if err != nil {
+		return 0, err
+	}
+	for _, row := range wanted {
+		if id := tenantOf(row); id != "" {
+			f.touched[id] = true
+		}
+	}
+	return int64(len(wanted)), f.tx.InsertRows(t, wanted)
+}
+
+// meet looks at a tenant that is there: nothing comes back to one that is over, or whose purge has begun.
+func (f *filler) meet(t meta.TenantRow) {
+	purging := t.State == storage.TenantPendingDelete && t.RestoreState == ""
+	if t.State.Over() || purging {
+		f.out.Tenants = append(f.out.Tenants, fmt.Sprintf("%s (%s): it was deleted after the snapshot", t.ID, t.Name))
+		return
+	}
+	f.present[t.ID] = true
+}
+
+func tenantOf(row any) string {
+	switch r := row.(type) {
+	case *meta.TenantRow:
+		return r.ID
+	case *meta.APIKey:
+		return r.TenantID
+	case *meta.Asset:
+		return r.TenantID
+	case *meta.Blob:
+		return r.TenantID
+	case *meta.Variant:
+		return r.TenantID
+	}
+	return ""
+}
+
+// wanted chooses among missing rows.
+func (f *filler) wanted(t meta.Table, missing []any) ([]any, error) {
+	if t.Name == "plans" {
+		return missing, nil
+	}
+	if t.Name == "tenants" {
+		return f.tenantsWanted(missing)
+	}
+	byTenant := map[string][]any{}
+	for _, row := range missing {
+		if id := tenantOf(row); f.present[id] {
+			byTenant[id] = append(byTenant[id], row)
+		}
+	}
+	var out []any
+	for id, rows := range byTenant {
+		chosen, err := f.ofTenant(id, t, rows)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, chosen...)
+	}
+	return out, nil
+}
+
+// tenantsWanted leaves out tenants whose name somebody else has now.
+func (f *filler) tenantsWanted(missing []any) ([]any, error) {
+	var out []any
+	for _, row := range missing {
+		tenant := row.(*meta.TenantRow)
+		var taken int
+		if _, err := f.tx.Scan(&taken, "SELECT COUNT(*) FROM tenants WHERE name = ?", tenant.Name); err != nil {
+			return nil, err
+		}
+		if taken > 0 {
+			f.out.Tenants = append(f.out.Tenants, fmt.Sprintf("%s (%s): another tenant has its name now", tenant.ID, tenant.Name))
+			continue
+		}
+		f.present[tenant.ID] = true
+		out = append(out, row)
+	}
+	return out, nil
+}
+
+// ofTenant chooses among the missing rows of one tenant.
+func (f *filler) ofTenant(id string, t meta.Table, rows []any) ([]any, error) {
+	if t.Name == "api_keys" {
+		return rows, nil
+	}
+	var digests []string
+	for _, row := range rows {
+		digests = append(digests, digestOf(row))
+	}
+	if t.Name == "blobs" {
+		return f.blobsWanted(id, digests, rows)
+	}
+	blobs, err := f.tx.Tenant(id).BlobsIn(digests)
+	if err != nil {
+		return nil, err
+	}
+	var out []any
+	for _, row := range rows {
+		blob, there := blobs[digestOf(row)]
+		switch r := row.(type) {
+		case *meta.Variant:
+			if !there || blob.Sweeping {
+				continue
+			}
+		case *meta.Asset:
+			if there && blob.Sweeping { // its bytes are on their way out
+				continue
+			}
+			if there && r.State != storage.AssetDeleted {
+				r.State = stateOf(blob.ScanStatus)
+			}
+		}
+		out = append(out, row)
+	}
+	return out, nil
+}
+
+func digestOf(row any) string {
+	switch r := row.(type) {
+	case *meta.Asset:
+		return r.SHA256
+	case *meta.Blob:
+		return r.SHA256
+	case *meta.Variant:
+		return r.SHA256
+	}
+	return ""
+}
+
+// stateOf is the state of an asset whose blob has that verdict: the blob may have been scanned since the snapshot.
+func stateOf(s storage.ScanStatus) storage.AssetState {
+	switch s {
+	case storage.ScanClean:
+		return storage.AssetAvailable
+	case storage.ScanInfected, storage.ScanUnscannable:
+		return storage.AssetRejected
+	case storage.ScanPending:
+	}
+	return storage.AssetQuarantined
+}
+
+// blobsWanted leaves out blobs without a living asset: nobody would miss them, and the sweeper would take them.
+func (f *filler) blobsWanted(tenantID string, digests []string, rows []any) ([]any, error) {
+	var living []string
+	_, err := f.tx.Scan(&living, "SELECT DISTINCT sha256 FROM assets WHERE tenant_id = ? AND sha256 IN ? AND state <> ?",
+		tenantID, digests, storage.AssetDeleted)
+	if err != nil {
+		return nil, err
+	}
+	lives := map[string]bool{}
+	for _, digest := range living {
+		lives[digest] = true
+	}
+	var out []any
+	for _, row := range rows {
+		if b := row.(*meta.Blob); lives[b.SHA256] {
+			b.Sweeping = false
+			out = append(out, row)
+		}
+	}
+	return out, nil
+}
+
+// recount sets the references of a tenant's blobs to what its assets are.
+func (r *restore) recount(tenantID string) error {
+	const assets = "(SELECT COUNT(*) FROM assets WHERE assets.tenant_id = blobs.tenant_id AND assets.sha256 = blobs.sha256 AND assets.state <> 'deleted')"
+	now := meta.Now()
+	_, err := r.tx.Exec("UPDATE blobs SET refs = "+assets+", revision = revision + 1, updated_at = ? WHERE tenant_id = ? AND refs <> "+assets, now, tenantID)
+	if err != nil {
+		return err
+	}
+	if _, err := r.tx.Exec("UPDATE blobs SET unreferenced_at = 0 WHERE tenant_id = ? AND refs > 0 AND unreferenced_at <> 0", tenantID); err != nil {
+		return err
+	}
+	_, err = r.tx.Exec("UPDATE blobs SET unreferenced_at = ? WHERE tenant_id = ? AND refs = 0 AND unreferenced_at = 0", now, tenantID)
+	return err
+}
