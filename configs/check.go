@@ -101,6 +101,11 @@ var spans = map[string]span{
 	"retention.task_history":               {0, century},
 	"retention.idempotency_ttl":            {ms, century},
 	"retention.event_history":              {ms, century},
+	"reconcile.light_every":                {sec, century},
+	"reconcile.brake_min":                  {0, 1 << 40},
+	"reconcile.brake_share":                {0, 10_000},
+	"reconcile.trash":                      {ms, century},
+	"reconcile.history":                    {day, century},
 	"auth.link_max_age":                    {sec, century},
 }
 

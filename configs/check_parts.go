@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
 
 var (
@@ -140,6 +141,8 @@ func (l *loader) checkPlans(c *Config) {
 
 func (l *loader) checkWork(c *Config) {
 	t := c.Tasks
+	_, err := time.Parse("15:04", c.Reconcile.At)
+	l.must(c.Reconcile.At == "" || err == nil, "reconcile.at", "a time of day is expected, 00:00 to 23:59, or nothing for never")
 	l.must(t.Lease >= 2*t.Heartbeat, "tasks.lease",
 		"at least twice tasks.heartbeat ("+formatDuration(t.Heartbeat)+") is expected, else one late heartbeat loses the task")
 	l.must(t.BackoffMin <= t.BackoffMax, "tasks.backoff_min",

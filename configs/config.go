@@ -25,6 +25,7 @@ type Config struct {
 	Sandbox    Sandbox             `yaml:"sandbox"`
 	Tasks      Tasks               `yaml:"tasks"`
 	Retention  Retention           `yaml:"retention"`
+	Reconcile  Reconcile           `yaml:"reconcile"`
 	Auth       Auth                `yaml:"auth"`
 	Metrics    Metrics             `yaml:"metrics"`
 	Worker     Worker              `yaml:"worker"`
@@ -236,6 +237,16 @@ type Retention struct {
 	TaskHistory    time.Duration `yaml:"task_history"`
 	IdempotencyTTL time.Duration `yaml:"idempotency_ttl"`
 	EventHistory   time.Duration `yaml:"event_history"`
+}
+
+// Reconcile is when records and store are compared, and how far that may go.
+type Reconcile struct {
+	At         string        `yaml:"at"`
+	LightEvery time.Duration `yaml:"light_every"`
+	BrakeMin   int           `yaml:"brake_min"`
+	BrakeShare Share         `yaml:"brake_share"`
+	Trash      time.Duration `yaml:"trash"`
+	History    time.Duration `yaml:"history"`
 }
 
 // Auth is about links. Use Config.LinkSecret, which makes a secret where the mode allows it.

@@ -44,6 +44,7 @@ var otherValue = map[string]string{
 	"plans.*.image_presets":      "w640,w320",
 	"plans.*.video_presets":      "h264,h265",
 	"plans.*.max_video_height":   "480",
+	"reconcile.at":               "03:30",
 	"auth.link_secret":           strings.Repeat("k", 32),
 	"metrics.addr":               "127.0.0.1:9100",
 	"worker.http_addr":           ":8082",

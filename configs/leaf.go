@@ -77,6 +77,23 @@ func (b Bytes) String() string {
 	return strconv.FormatInt(int64(b), 10)
 }
 
+// Share is a part of a whole in hundredths of a percent. It is written as a percentage: 1%, 0.25%.
+type Share int64
+
+// Of is the share as a fraction of one.
+func (s Share) Of() float64 { return float64(s) / 10_000 }
+
+// String writes the percentage.
+func (s Share) String() string { return strconv.FormatFloat(float64(s)/100, 'f', -1, 64) + "%" }
+
+func parseShare(s string) (Share, error) {
+	n, err := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(s, "%")), 64)
+	if !strings.HasSuffix(s, "%") || err != nil || !(math.Abs(n) <= 1e6) {
+		return 0, errors.New("a percentage is expected: 1% or 0.25%")
+	}
+	return Share(math.Round(n * 100)), nil
+}
+
 // parseDuration knows Go's form and days in front of it: 90s, 1h30m, 30d, 1d12h.
 func parseDuration(s string) (time.Duration, error) {
 	errShape := errors.New("a duration is expected: 500ms, 90s, 1h30m or 30d")

@@ -151,6 +151,8 @@ func setText(v reflect.Value, s string) error {
 		return into(p, s, parseInt[int])
 	case *int64:
 		return into(p, s, parseInt[int64])
+	case *Share:
+		return into(p, s, parseShare)
 	case *netip.Prefix:
 		return into(p, s, parsePrefix)
 	case *ImagePreset:
