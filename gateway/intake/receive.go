@@ -16,13 +16,15 @@ import (
 	"gatehouse/storage/meta"
 )
 
-// Intake receives uploads. All fields are required; it is safe for concurrent use.
+// Intake receives uploads. All fields but Room are required; it is safe for concurrent use.
 type Intake struct {
 	DB     *meta.DB
 	Zones  *blob.Zones
 	Ledger quota.Ledger
 	Spool  Spool
-	Log    *slog.Logger
+	// Room guards the spool's disk; nil lets every upload in.
+	Room *Room
+	Log  *slog.Logger
 	// Refused is told the rule's name (or the step's) and the code of every refusal, for the metrics.
 	Refused func(rule string, code storage.Code)
 }
@@ -104,6 +106,13 @@ func (in *Intake) receive(ctx context.Context, up Upload, c *Candidate) (_ Recei
 	if rule, err := run(preflightRules, c); err != nil {
 		return Receipt{}, rule, err
 	}
+
+	place, err := in.Room.enter(up.DeclaredSize, up.Policy.Categories[c.Category].MaxBytes)
+	if err != nil {
+		return Receipt{}, "spool", err
+	}
+	defer place.leave()
+	up.Body = place.counts(up.Body)
 
 	reservation, err := in.reserve(ctx, up)
 	if err != nil {

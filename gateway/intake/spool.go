@@ -124,7 +124,7 @@ func copyCapped(w io.Writer, r io.Reader, buf []byte, limit int64) (int64, error
 // noSpace makes a full disk an UNAVAILABLE: the client may try again, the operator must act.
 func noSpace(err error) error {
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return storage.Refuse(storage.CodeUnavailable, nil).CausedBy(err)
+		return storage.Refuse(storage.CodeUnavailable, nil).Because(reasonSpoolShort).CausedBy(err)
 	}
 	return err
 }
