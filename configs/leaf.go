@@ -47,7 +47,8 @@ var byteUnits = map[string]int64{
 	"KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "TIB": 1 << 40,
 }
 
-func parseBytes(s string) (Bytes, error) {
+// ParseBytes reads a size as people write it; see Bytes.
+func ParseBytes(s string) (Bytes, error) {
 	errShape := errors.New("a size in bytes is expected: 1048576, 5MB or 100 MiB")
 	digits := strings.TrimRight(s, "BKMGTIbkmgti ")
 	n, err := strconv.ParseInt(digits, 10, 64)

@@ -18,15 +18,15 @@ func TestBytes(t *testing.T) {
 		"0": 0, "1048576": 1 << 20, "5MB": 5_000_000, "100 MiB": 100 << 20, "1gib": 1 << 30, "7 B": 7, "-5 KB": -5000,
 		"2 TB": 2e12, "7 TiB": 7 << 40,
 	} {
-		got, err := parseBytes(in)
+		got, err := ParseBytes(in)
 		require.NoError(t, err, in)
 		require.Equal(t, want, got, in)
-		back, err := parseBytes(got.String())
+		back, err := ParseBytes(got.String())
 		require.NoError(t, err)
 		require.Equal(t, got, back, "%s reads back", got)
 	}
 	for _, in := range []string{"", "MiB", "5M", "5 m", "1.5 GiB", "0x10", "1 2", "5 MiB B", "9 MiBs", "8388608 TiB", "-8388609 TiB"} {
-		_, err := parseBytes(in)
+		_, err := ParseBytes(in)
 		require.Error(t, err, in)
 	}
 }

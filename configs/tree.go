@@ -100,6 +100,9 @@ func (l leaf) pattern() string {
 	if len(parts) == 4 && parts[0] == "plans" {
 		parts[3] = "*"
 	}
+	if len(parts) == 4 && parts[0] == "alerts" {
+		parts[2] = "*" // the name of a channel
+	}
 	return strings.Join(parts, ".")
 }
 
@@ -144,7 +147,7 @@ func setText(v reflect.Value, s string) error {
 	case *bool:
 		return into(p, s, parseBool)
 	case *Bytes:
-		return into(p, s, parseBytes)
+		return into(p, s, ParseBytes)
 	case *time.Duration:
 		return into(p, s, parseDuration)
 	case *int:
