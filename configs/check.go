@@ -52,6 +52,7 @@ var spans = map[string]span{
 	"scanner.ready_interval": {ms, day},
 	// Below 4 KiB the head rules would not see what they look at.
 	"intake.memory_bytes":                  {4 << 10, 1 << 30},
+	"intake.spool_min_free":                {0, 1 << 50},
 	"intake.max_name_bytes":                {1, 255},
 	"intake.max_pixels":                    {1, 1 << 40},
 	"intake.max_dimension":                 {1, 1 << 20},
@@ -106,6 +107,22 @@ var spans = map[string]span{
 	"reconcile.brake_share":                {0, 10_000},
 	"reconcile.trash":                      {ms, century},
 	"reconcile.history":                    {day, century},
+	"alerts.interval":                      {sec, 3600 * sec},
+	"alerts.repeat":                        {60 * sec, century},
+	"alerts.history":                       {day, century},
+	"alerts.infected_for":                  {60 * sec, century},
+	"alerts.refusals":                      {1, 1 << 40},
+	"alerts.refusals_window":               {60 * sec, day},
+	"alerts.scanner_unready":               {0, day},
+	"alerts.signatures_max_age":            {day, century},
+	"alerts.disk_warning_percent":          {1, 101},
+	"alerts.disk_critical_percent":         {1, 101},
+	"alerts.database_max_bytes":            {0, 1 << 60},
+	"alerts.snapshot_max_age":              {60 * sec, century},
+	"alerts.max_wait.scan":                 {sec, century},
+	"alerts.max_wait.image":                {sec, century},
+	"alerts.max_wait.video":                {sec, century},
+	"alerts.max_wait.housekeeping":         {sec, century},
 	"auth.link_max_age":                    {sec, century},
 }
 
@@ -129,6 +146,7 @@ func (l *loader) check(program Program) {
 	l.checkPlans(c)
 	l.checkMedia(c)
 	l.checkWork(c)
+	l.checkAlerts(c)
 	l.must(program != ForGateway || c.Embedded() || c.Auth.LinkSecret != "", "auth.link_secret",
 		"must be set when the database is not SQLite, the same for every gateway")
 	l.must(c.Auth.LinkSecret == "" || len(c.Auth.LinkSecret) >= minLinkSecret, "auth.link_secret",

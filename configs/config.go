@@ -26,6 +26,7 @@ type Config struct {
 	Tasks      Tasks               `yaml:"tasks"`
 	Retention  Retention           `yaml:"retention"`
 	Reconcile  Reconcile           `yaml:"reconcile"`
+	Alerts     Alerts              `yaml:"alerts"`
 	Auth       Auth                `yaml:"auth"`
 	Metrics    Metrics             `yaml:"metrics"`
 	Worker     Worker              `yaml:"worker"`
@@ -107,6 +108,7 @@ type Scanner struct {
 // Intake bounds what an upload may cost while it arrives. Use Config.SpoolDir, which fills in the default.
 type Intake struct {
 	SpoolDir            string `yaml:"spool_dir"`
+	SpoolMinFree        Bytes  `yaml:"spool_min_free"`
 	MemoryBytes         Bytes  `yaml:"memory_bytes"`
 	MaxNameBytes        int    `yaml:"max_name_bytes"`
 	MaxPixels           int64  `yaml:"max_pixels"`
@@ -247,6 +249,41 @@ type Reconcile struct {
 	BrakeShare Share         `yaml:"brake_share"`
 	Trash      time.Duration `yaml:"trash"`
 	History    time.Duration `yaml:"history"`
+}
+
+// Alerts is what people are told of, when and where.
+type Alerts struct {
+	Interval         time.Duration           `yaml:"interval"`
+	Repeat           time.Duration           `yaml:"repeat"`
+	History          time.Duration           `yaml:"history"`
+	InfectedFor      time.Duration           `yaml:"infected_for"`
+	Refusals         int64                   `yaml:"refusals"`
+	RefusalsWindow   time.Duration           `yaml:"refusals_window"`
+	ScannerUnready   time.Duration           `yaml:"scanner_unready"`
+	SignaturesMaxAge time.Duration           `yaml:"signatures_max_age"`
+	DiskWarning      int                     `yaml:"disk_warning_percent"`
+	DiskCritical     int                     `yaml:"disk_critical_percent"`
+	DatabaseMaxBytes Bytes                   `yaml:"database_max_bytes"`
+	SnapshotMaxAge   time.Duration           `yaml:"snapshot_max_age"`
+	MaxWait          LaneWaits               `yaml:"max_wait"`
+	Channels         map[string]AlertChannel `yaml:"channels"`
+}
+
+// LaneWaits is how long the oldest due task of each lane may wait.
+type LaneWaits struct {
+	Scan         time.Duration `yaml:"scan"`
+	Image        time.Duration `yaml:"image"`
+	Video        time.Duration `yaml:"video"`
+	Housekeeping time.Duration `yaml:"housekeeping"`
+}
+
+// AlertChannel is where alerts are told. A robot's or webhook's channel without a URL is off.
+type AlertChannel struct {
+	Kind       string   `yaml:"kind"`
+	URL        Secret   `yaml:"url"`
+	Secret     Secret   `yaml:"secret"`
+	Severities []string `yaml:"severities"`
+	Rules      []string `yaml:"rules"`
 }
 
 // Auth is about links. Use Config.LinkSecret, which makes a secret where the mode allows it.

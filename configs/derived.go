@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // Values of store.driver and plans.*.duplicates.
@@ -15,6 +16,13 @@ const (
 	DriverS3         = "s3"
 	DuplicatesLink   = "link"
 	DuplicatesReject = "reject"
+)
+
+// Values of alerts.channels.*.kind.
+const (
+	ChannelWeCom   = "wecom"
+	ChannelWebhook = "webhook"
+	ChannelLog     = "log"
 )
 
 // Values of plans.*.serve, images.presets[].format and videos.presets[].codec.
@@ -62,6 +70,14 @@ func (c *Config) LargestUpload() int64 {
 	}
 	return int64(largest)
 }
+
+// MostWaits has how long tasks may wait, by the lane's name.
+func (w LaneWaits) MostWaits() map[string]time.Duration {
+	return map[string]time.Duration{"scan": w.Scan, "image": w.Image, "video": w.Video, "housekeeping": w.Housekeeping}
+}
+
+// On reports whether the channel tells anything: one that needs an address and has none is off.
+func (c AlertChannel) On() bool { return c.Kind == ChannelLog || c.URL != "" }
 
 // Concurrency has the number of workers of each lane, by the lane's name.
 func (l Lanes) Concurrency() map[string]int {

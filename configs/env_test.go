@@ -12,42 +12,47 @@ import (
 
 // otherValue has, for each key where no number or switch can be computed, a value that is allowed and not the default.
 var otherValue = map[string]string{
-	"data_dir":                   "/srv/gatehouse",
-	"log.level":                  "debug",
-	"log.format":                 "json",
-	"http.addr":                  "127.0.0.1:9000",
-	"http.public_url":            "https://files.example.com/up",
-	"http.trusted_proxies":       "10.0.0.0/8,192.0.2.7/32,fd00::/8",
-	"database.url":               "postgres://u:p@db:5432/gatehouse",
-	"store.driver":               "s3",
-	"store.root":                 "/srv/store",
-	"store.s3.endpoint":          "minio:9000",
-	"store.s3.region":            "eu-central-1",
-	"store.s3.access_key":        "id",
-	"store.s3.secret_key":        "key",
-	"store.s3.quarantine_bucket": "q-bucket",
-	"store.s3.snapshot_bucket":   "s-bucket",
-	"store.s3.clean_bucket":      "c-bucket",
-	"broker.url":                 "amqp://u:p@mq:5672/",
-	"broker.prefix":              "other",
-	"scanner.max_file_bytes":     "1 GiB", // less would be below the largest category
-	"scanner.address":            "tcp://clamav:3310",
-	"scanner.database_dir":       "/var/lib/clamav",
-	"intake.spool_dir":           "/srv/spool",
-	"categories.*.extensions":    "aaa,bbb",
-	"plans.*.categories":         "image,release",
-	"plans.*.duplicates":         "reject",
-	"plans.*.upgrade_url":        "https://example.com/plans",
-	"images.presets":             "big=1000,small=100/avif",
-	"videos.presets":             "h264=1280,small=640,h265=1920/h265",
-	"plans.*.serve":              "",
-	"plans.*.image_presets":      "w640,w320",
-	"plans.*.video_presets":      "h264,h265",
-	"plans.*.max_video_height":   "480",
-	"reconcile.at":               "03:30",
-	"auth.link_secret":           strings.Repeat("k", 32),
-	"metrics.addr":               "127.0.0.1:9100",
-	"worker.http_addr":           ":8082",
+	"data_dir":                     "/srv/gatehouse",
+	"log.level":                    "debug",
+	"log.format":                   "json",
+	"http.addr":                    "127.0.0.1:9000",
+	"http.public_url":              "https://files.example.com/up",
+	"http.trusted_proxies":         "10.0.0.0/8,192.0.2.7/32,fd00::/8",
+	"database.url":                 "postgres://u:p@db:5432/gatehouse",
+	"store.driver":                 "s3",
+	"store.root":                   "/srv/store",
+	"store.s3.endpoint":            "minio:9000",
+	"store.s3.region":              "eu-central-1",
+	"store.s3.access_key":          "id",
+	"store.s3.secret_key":          "key",
+	"store.s3.quarantine_bucket":   "q-bucket",
+	"store.s3.snapshot_bucket":     "s-bucket",
+	"store.s3.clean_bucket":        "c-bucket",
+	"broker.url":                   "amqp://u:p@mq:5672/",
+	"broker.prefix":                "other",
+	"scanner.max_file_bytes":       "1 GiB", // less would be below the largest category
+	"scanner.address":              "tcp://clamav:3310",
+	"scanner.database_dir":         "/var/lib/clamav",
+	"intake.spool_dir":             "/srv/spool",
+	"categories.*.extensions":      "aaa,bbb",
+	"plans.*.categories":           "image,release",
+	"plans.*.duplicates":           "reject",
+	"plans.*.upgrade_url":          "https://example.com/plans",
+	"images.presets":               "big=1000,small=100/avif",
+	"videos.presets":               "h264=1280,small=640,h265=1920/h265",
+	"plans.*.serve":                "",
+	"plans.*.image_presets":        "w640,w320",
+	"plans.*.video_presets":        "h264,h265",
+	"plans.*.max_video_height":     "480",
+	"reconcile.at":                 "03:30",
+	"alerts.channels.*.kind":       "webhook",
+	"alerts.channels.*.url":        "https://hooks.example.com/in?key=k",
+	"alerts.channels.*.secret":     "shared-secret-of-16",
+	"alerts.channels.*.severities": "critical,warning",
+	"alerts.channels.*.rules":      "disk,infected",
+	"auth.link_secret":             strings.Repeat("k", 32),
+	"metrics.addr":                 "127.0.0.1:9100",
+	"worker.http_addr":             ":8082",
 }
 
 // other returns an allowed value that differs from the one a key has.
@@ -82,7 +87,7 @@ func values(c *Config) map[string]string {
 }
 
 func TestEveryKeyIsOverriddenByItsVariable(t *testing.T) {
-	base := []string{"GATEHOUSE_STORE_S3_ENDPOINT=e:1", "GATEHOUSE_STORE_S3_ACCESS_KEY=a", "GATEHOUSE_STORE_S3_SECRET_KEY=s"}
+	base := []string{"GATEHOUSE_ALERTS_CHANNELS_WEBHOOK_SECRET=some-16-byte-secret", "GATEHOUSE_STORE_S3_ENDPOINT=e:1", "GATEHOUSE_STORE_S3_ACCESS_KEY=a", "GATEHOUSE_STORE_S3_SECRET_KEY=s"}
 	before, err := Load(ForWorker, "", base)
 	require.NoError(t, err)
 	for _, l := range leaves(before, true) {
@@ -123,11 +128,15 @@ func TestSecretsFromFiles(t *testing.T) {
 			continue
 		}
 		value := secret
+		var base []string
 		if strings.HasSuffix(l.name(), ".url") {
-			value = otherValue[l.name()]
+			value = otherValue[l.pattern()]
+		}
+		if l.name() == "alerts.channels.webhook.url" {
+			base = []string{"GATEHOUSE_ALERTS_CHANNELS_WEBHOOK_SECRET=" + secret}
 		}
 		require.NoError(t, os.WriteFile(file, []byte(value+"\n"), 0o600))
-		got, err := Load(ForWorker, "", []string{EnvName(l.name()) + "_FILE=" + file})
+		got, err := Load(ForWorker, "", append(base, EnvName(l.name())+"_FILE="+file))
 		require.NoError(t, err)
 		require.Equal(t, value, values(got)[l.name()])
 
