@@ -185,3 +185,69 @@ func TestARepeatedUploadNeedsNoRoomAndTakesNone(t *testing.T) {
 		}, e.Details)
 	})
 }
+
+func TestExpiryGivesBackBytesFilesAndPlaces(t *testing.T) {
+	metatest.Each(t, func(t *testing.T, db *meta.DB) {
+		ctx := context.Background()
+		tenant := metatest.Tenant(t, db, 100)
+		dead := quota.Ledger{DB: db, TTL: -time.Second}
+		full := quota.Limits{MaxFiles: 3, Concurrent: 3}
+		for range 2 {
+			for range 3 {
+				_, err := dead.Reserve(ctx, tenant, 33, full)
+				require.NoError(t, err)
+			}
+			_, err := dead.Reserve(ctx, tenant, 1, quota.Limits{Concurrent: 3})
+			e := requireCode(t, err, storage.CodeRateLimited, "uploads_concurrent")
+			require.EqualValues(t, 3, e.Details["concurrent"])
+			require.Positive(t, e.Details["retry_after"])
+			n, err := dead.ExpireAbandoned(ctx, 10)
+			require.NoError(t, err)
+			require.Equal(t, 3, n)
+			row, err := db.Tenant(ctx, tenant).Ledger()
+			require.NoError(t, err)
+			require.Equal(t, meta.LedgerSums{}, row.Written)
+			require.Equal(t, meta.LedgerSums{}, row.Truth)
+		}
+	})
+}
+
+// A smaller plan stops uploads, with its own numbers, and nothing else.
+func TestLoweringAPlanLosesNothing(t *testing.T) {
+	metatest.Each(t, func(t *testing.T, db *meta.DB) {
+		ctx := context.Background()
+		s := shop{quota.Ledger{DB: db, TTL: time.Minute}, metatest.Tenant(t, db, 1000)}
+		var kept []*meta.Asset
+		for range 3 {
+			r, err := s.Reserve(ctx, s.tenant, 200, quota.Limits{MaxFiles: 9})
+			require.NoError(t, err)
+			a, err := s.upload(ctx, r, 200)
+			require.NoError(t, err)
+			kept = append(kept, a)
+		}
+		running, err := s.Reserve(ctx, s.tenant, 200, quota.Limits{MaxFiles: 9})
+		require.NoError(t, err)
+
+		set(t, db, `UPDATE plans SET storage_bytes = 300 WHERE name = ?`, "plan-"+s.tenant)
+		_, err = s.Reserve(ctx, s.tenant, 1, quota.Limits{MaxFiles: 9})
+		e := requireCode(t, err, storage.CodeQuotaExceeded, "quota_bytes")
+		require.Equal(t, storage.Details{
+			"limit": "bytes", "quota": int64(300), "used": int64(600), "reserved": int64(200), "needed": int64(1), "reason": "quota_bytes",
+		}, e.Details)
+		_, err = s.Reserve(ctx, s.tenant, 0, quota.Limits{MaxFiles: 2})
+		requireCode(t, err, storage.CodeQuotaExceeded, "quota_files")
+		_, err = s.upload(ctx, running, 200)
+		require.NoError(t, err, "what has its room keeps it")
+		for _, a := range kept {
+			_, err := db.Tenant(ctx, s.tenant).Asset(a.ID)
+			require.NoError(t, err)
+			require.NoError(t, s.remove(ctx, a.ID))
+			require.NoError(t, s.sweep(ctx, a.SHA256))
+		}
+		_, err = s.Reserve(ctx, s.tenant, 100, quota.Limits{MaxFiles: 2})
+		require.NoError(t, err)
+		drift, err := db.LedgerDrift(ctx, nil)
+		require.NoError(t, err)
+		require.Empty(t, drift)
+	})
+}
