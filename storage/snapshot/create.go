@@ -145,6 +145,19 @@ type Last struct {
 	Rows  int64     `json:"rows"`
 }
 
+// LastTaken reads what was told of the snapshot taken last; storage.ErrNotFound when none was.
+func LastTaken(ctx context.Context, db *meta.DB) (Last, error) {
+	var last Last
+	fact, err := db.FactByName(ctx, FactLast)
+	if err != nil {
+		return last, err
+	}
+	if err := json.Unmarshal([]byte(fact.Value), &last); err != nil {
+		return last, fmt.Errorf("the fact %s: %w", FactLast, err)
+	}
+	return last, nil
+}
+
 // Record tells of a snapshot that was taken: in the audit log, and as the fact FactLast.
 func Record(tx *meta.Tx, m Manifest, actor audit.Actor) error {
 	raw, err := json.Marshal(Last{ID: m.ID, Time: m.CreatedAt, Bytes: m.Bytes(), Rows: m.Rows()})

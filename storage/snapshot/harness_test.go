@@ -3,6 +3,7 @@ package snapshot
 import (
 	"fmt"
 	"math"
+	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -197,4 +198,13 @@ func open(t testing.TB, url string, migrated bool) *meta.DB {
 		require.NoError(t, db.Migrate(t.Context()))
 	}
 	return db
+}
+
+// filesIn lists what is left in a folder.
+func filesIn(dir string) (out []string, err error) {
+	list, err := os.ReadDir(dir)
+	for _, e := range list {
+		out = append(out, e.Name())
+	}
+	return out, err
 }

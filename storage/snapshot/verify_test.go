@@ -1,0 +1,222 @@
+package snapshot
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"gatehouse/storage"
+	"gatehouse/storage/audit"
+	"gatehouse/storage/blob"
+	"gatehouse/storage/meta"
+)
+
+func read(t testing.TB, zone blob.Bucket, key string) []byte {
+	t.Helper()
+	body, _, err := zone.Open(t.Context(), key, 0, -1)
+	require.NoError(t, err)
+	data, err := io.ReadAll(body)
+	require.NoError(t, errors.Join(err, body.Close()))
+	return data
+}
+
+func write(t testing.TB, zone blob.Bucket, key string, data []byte) {
+	t.Helper()
+	require.NoError(t, zone.Put(t.Context(), key, bytes.NewReader(data), int64(len(data)), blob.PutOptions{}))
+}
+
+// TestDamageIsFound: flipped bits, cut and missing parts and manifests are found by verify and refused by restore, which
+// leaves the target as it was.
+func TestDamageIsFound(t *testing.T) {
+	db := open(t, kinds[0].url(t), true)
+	tenantWith(t, db, "t", 10)
+	s := storeOf(t, db, zonesOf(t).Snapshots)
+	m, err := s.Create(t.Context(), ReasonManual)
+	require.NoError(t, err)
+	before := dump(t, db, false)
+	for _, key := range keysIn(t, s.Zone) {
+		whole := read(t, s.Zone, key)
+		for name, damaged := range map[string][]byte{
+			"flipped": append(append([]byte{}, whole[:len(whole)/2]...), append([]byte{whole[len(whole)/2] ^ 0x10}, whole[len(whole)/2+1:]...)...),
+			"first":   append([]byte{whole[0] ^ 1}, whole[1:]...),
+			"cut":     whole[:len(whole)-1],
+			"half":    whole[:len(whole)/2],
+			"empty":   {},
+			"longer":  append(append([]byte{}, whole...), 'x'),
+			"twice":   append(append([]byte{}, whole...), whole...),
+			"missing": nil,
+		} {
+			if damaged == nil {
+				require.NoError(t, s.Zone.Delete(t.Context(), key))
+			} else {
+				write(t, s.Zone, key, damaged)
+			}
+			v, err := s.Verify(t.Context(), m.ID)
+			if strings.HasSuffix(key, manifestName) {
+				d, damage := errors.AsType[*Damage](err)
+				require.True(t, damage || name == "missing" && errors.Is(err, ErrNotFound), "%s %s: %v %v", name, key, d, err)
+			} else {
+				require.NoError(t, err)
+				require.Len(t, v.Damage, 1, "%s %s", name, key)
+				require.Contains(t, v.Damage[0], key[len(m.ID)+1:])
+			}
+			for _, mode := range []Mode{Replace, Fill} {
+				_, err = s.Restore(t.Context(), m.ID, Options{Mode: mode, Actor: audit.CLI})
+				require.Error(t, err, "%s %s", name, key)
+			}
+			write(t, s.Zone, key, whole)
+		}
+	}
+	require.Equal(t, before, dump(t, db, false))
+	v, err := s.Verify(t.Context(), m.ID)
+	require.NoError(t, err)
+	require.True(t, v.Whole())
+	list, err := s.List(t.Context())
+	require.NoError(t, err)
+	require.Len(t, list, 1, "no snapshot of its own was taken by a refused restore")
+}
+
+// TestDamagedManifestIsListed: a folder whose manifest cannot be believed is told, and stands in nobody's way.
+func TestDamagedManifestIsListed(t *testing.T) {
+	db := open(t, kinds[0].url(t), true)
+	s := storeOf(t, db, zonesOf(t).Snapshots)
+	good, err := s.Create(t.Context(), ReasonManual)
+	require.NoError(t, err)
+	bad, err := s.Create(t.Context(), ReasonManual)
+	require.NoError(t, err)
+	write(t, s.Zone, bad.ID+"/"+manifestName, []byte("{"))
+	list, err := s.List(t.Context())
+	require.NoError(t, err)
+	require.Len(t, list, 2)
+	require.Empty(t, list[0].Problem)
+	require.NotEmpty(t, list[1].Problem)
+	latest, err := s.Manifest(t.Context(), Latest)
+	require.NoError(t, err)
+	require.Equal(t, good.ID, latest.ID)
+}
+
+// TestDriftIsTold: what was inconsistent in the database already is counted, and does not hinder a restore.
+func TestDriftIsTold(t *testing.T) {
+	db := open(t, kinds[0].url(t), true)
+	tenantWith(t, db, "t", 10)
+	tenantWith(t, db, "u", 10)
+	exec(t, db, "DELETE FROM blobs WHERE tenant_id = 't' AND sha256 < '"+digestNo(3)+"'",
+		"UPDATE blobs SET refs = 7 WHERE tenant_id = 'u' AND sha256 = '"+digestNo(3)+"'")
+	s := storeOf(t, db, zonesOf(t).Snapshots)
+	m, err := s.Create(t.Context(), ReasonManual)
+	require.NoError(t, err)
+	v, err := s.Verify(t.Context(), m.ID)
+	require.NoError(t, err)
+	require.True(t, v.Whole())
+	require.Equal(t, map[storage.DriftKind]int64{
+		storage.DriftAssetAlone: 3, storage.DriftVariantAlone: 3, storage.DriftReferences: 1, storage.DriftLedger: 1,
+	}, v.Drift)
+	_, err = s.Restore(t.Context(), m.ID, Options{Mode: Replace, Actor: audit.CLI})
+	require.NoError(t, err)
+	requireExact(t, db)
+}
+
+// rewrite makes another snapshot of one: change gets each row as what it is in JSON and may drop columns.
+func rewrite(t testing.TB, s *Store, m Manifest, change func(*Manifest)) {
+	t.Helper()
+	change(&m)
+	file, err := seal(m)
+	require.NoError(t, err)
+	write(t, s.Zone, m.ID+"/"+manifestName, file)
+}
+
+// TestSchemas: a snapshot of an older schema is restored with what it has; one of a newer program is refused.
+func TestSchemas(t *testing.T) {
+	for _, kind := range kinds {
+		t.Run(kind.name, func(t *testing.T) {
+			source := open(t, kinds[0].url(t), true)
+			tenantWith(t, source, "t", 5)
+			target := open(t, kind.url(t), false)
+			s := storeOf(t, source, zonesOf(t).Snapshots)
+			s.PartBytes = 0
+			m, err := s.Create(t.Context(), ReasonManual)
+			require.NoError(t, err)
+			into := storeOf(t, target, s.Zone)
+			for _, newer := range []func(*Manifest){
+				func(m *Manifest) { m.Schema = "0999_from_the_future" }, func(m *Manifest) { m.Format = Format + 1 },
+			} {
+				rewrite(t, s, m, newer)
+				_, err = into.Restore(t.Context(), m.ID, Options{Mode: IntoEmpty})
+				require.ErrorIs(t, err, ErrNewer)
+				require.Error(t, target.SchemaCurrent(t.Context()), "the target was not even migrated")
+			}
+			// As a program before the life of tenants and the reconciliation would have written it.
+			old := m
+			old.Schema, old.Tables = "0003_media_facts", nil
+			for _, table := range m.Tables {
+				if strings.HasPrefix(table.Name, "reconcile_") || table.Name == "alerts" || table.Name == "notices" {
+					continue
+				}
+				if table.Name == "tenants" {
+					table.Parts = []Part{oldTenant(t, s, m.ID)}
+				}
+				old.Tables = append(old.Tables, table)
+			}
+			rewrite(t, s, old, func(*Manifest) {})
+			res, err := into.Restore(t.Context(), m.ID, Options{Mode: IntoEmpty})
+			require.NoError(t, err)
+			require.Len(t, res.Tables, len(old.Tables))
+			requireExact(t, target)
+			row, err := target.Tenant(t.Context(), "t").Row()
+			require.NoError(t, err)
+			require.EqualValues(t, 5, row.UsedFiles, "computed after the restore, as the migration would have")
+		})
+	}
+}
+
+// oldTenant puts a part with a tenant's row of an older schema.
+func oldTenant(t testing.TB, s *Store, id string) Part {
+	t.Helper()
+	p, err := newPartWriter(s.SpoolDir)
+	require.NoError(t, err)
+	require.NoError(t, p.write([]byte(`{"id":"t","name":"name-t","plan":"plan-t","state":"active","quota_override":null,`+
+		`"used_bytes":55,"reserved_bytes":0,"created_at":1,"updated_at":2,"dropped_since":"x"}`+"\n")))
+	part, err := p.store(t.Context(), s.Zone, id+"/old.jsonl.zst")
+	require.NoError(t, err)
+	part.Name = "old.jsonl.zst"
+	return part
+}
+
+// FuzzLines: no part, however damaged, does more than be refused.
+func FuzzLines(f *testing.F) {
+	tables, err := meta.Tables()
+	if err != nil {
+		f.Fatal(err)
+	}
+	p, err := newPartWriter(f.TempDir())
+	if err != nil {
+		f.Fatal(err)
+	}
+	line, err := tables[0].Encode(&meta.Plan{Name: "a\xff"})
+	if err != nil {
+		f.Fatal(err)
+	}
+	if err := errors.Join(p.write(line), p.pack.Close()); err != nil {
+		f.Fatal(err)
+	}
+	whole := make([]byte, 4096)
+	n, err := p.file.ReadAt(whole, 0)
+	if err != io.EOF {
+		f.Fatal(err)
+	}
+	f.Add(whole[:n])
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, part []byte) {
+		_, err := readLines(bytes.NewReader(part), tables[0], true, func(row any, _ int) error {
+			require.IsType(t, &meta.Plan{}, row)
+			return nil
+		})
+		if _, damage := errors.AsType[*Damage](err); err != nil && !damage {
+			t.Fatal(err)
+		}
+	})
+}
