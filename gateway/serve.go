@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -26,6 +27,7 @@ import (
 	"gatehouse/storage"
 	"gatehouse/storage/audit"
 	"gatehouse/storage/blob"
+	"gatehouse/storage/disk"
 	"gatehouse/storage/meta"
 )
 
@@ -50,12 +52,19 @@ func (serveCmd) Run(ctx context.Context, c *cli) error {
 	if err != nil {
 		return err
 	}
+	var watch sync.WaitGroup
+	defer watch.Wait()
+	watching, stopWatching := context.WithCancel(ctx)
+	defer stopWatching()
 	closing := make(chan struct{})
 	registry := newRegistry()
 	server, err := newServer(cfg, db, zones, registry, closing, log)
 	if err != nil {
 		return err
 	}
+	// After the server was made, and with it the spool's folder.
+	disks := boot.Disks(cfg, disk.Place{Use: "spool", Path: cfg.SpoolDir()})
+	watch.Go(func() { disk.Reporter{DB: db, Program: "gateway", Places: disks, Log: log}.Run(watching) })
 	stopMetrics, err := serveMetrics(cfg, registry, log)
 	if err != nil {
 		return err
@@ -119,7 +128,7 @@ func newServer(cfg *configs.Config, db *meta.DB, zones *blob.Zones, registry *pr
 		return nil, err
 	}
 	handlers := httpapi.Handlers{
-		Health: &httpapi.Health{DB: db, Zones: zones},
+		Health: &httpapi.Health{DB: db, Zones: zones, Spool: door.Room.Ready},
 		Assets: &assets.API{
 			DB: db, Zones: zones, Log: log, PublicURL: cfg.HTTP.PublicURL, Timeout: cfg.HTTP.RequestTimeout,
 			Links:   &auth.Links{Secret: secret, MaxAge: cfg.Auth.LinkMaxAge},
@@ -148,6 +157,7 @@ func newIntake(cfg *configs.Config, db *meta.DB, zones *blob.Zones, registry *pr
 	return &intake.Intake{
 		DB: db, Zones: zones, Ledger: boot.Ledger(cfg, db), Log: log,
 		Spool:   intake.Spool{Dir: cfg.SpoolDir(), MemoryBytes: int64(cfg.Intake.MemoryBytes)},
+		Room:    intake.NewRoom(cfg.SpoolDir(), int64(cfg.Intake.SpoolMinFree), int64(cfg.Intake.MemoryBytes)),
 		Refused: func(rule string, code storage.Code) { refusals.WithLabelValues(rule, string(code)).Inc() },
 	}, nil
 }

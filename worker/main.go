@@ -25,7 +25,8 @@ type cli struct {
 	Version kong.VersionFlag `help:"Print the version and exit."`
 
 	Run       runCmd       `cmd:"" help:"Work on tasks until SIGTERM or ctrl-C."`
-	Reconcile reconcileCmd `cmd:"" help:"Bring store and records in step now: sweep what nobody refers to, re-queue what is stuck."`
+	Alerts    alertsCmd    `cmd:"" help:"What people have to know: see, acknowledge, and try the channels."`
+	Reconcile reconcileCmd `cmd:"" help:"Compare records and store now, see what runs found, and decide about a held one."`
 }
 
 func main() {
@@ -50,6 +51,9 @@ func fail(err error) {
 		fmt.Fprintf(os.Stderr, "worker: %v\n", problems)
 	} else {
 		fmt.Fprintln(os.Stderr, "worker:", err)
+	}
+	if errors.Is(err, errHeld) {
+		os.Exit(exitHeld)
 	}
 	os.Exit(1)
 }

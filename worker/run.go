@@ -60,7 +60,12 @@ func (runCmd) Run(ctx context.Context, c *cli) error {
 		return err
 	}
 	defer deps.Pictures.Close()
-	d, err := dispatch.New(dispatchConfig(cfg), db, bell, jobs.List(deps), jobs.Schedule(deps), registry, log)
+	alerting, err := newAlerting(cfg, db, registry, log)
+	if err != nil {
+		return err
+	}
+	schedule := append(jobs.Schedule(deps), alerting.job)
+	d, err := dispatch.New(dispatchConfig(cfg), db, bell, jobs.List(deps), schedule, registry, log)
 	if err != nil {
 		return err
 	}
@@ -73,6 +78,7 @@ func (runCmd) Run(ctx context.Context, c *cli) error {
 
 	var watch sync.WaitGroup
 	watch.Go(func() { scannerWatch.Run(ctx) })
+	watch.Go(func() { alerting.run(ctx) })
 	defer watch.Wait()
 	log.Info("worker is working", "version", version, "database", db.Dialect(), "store", cfg.Store.Driver,
 		"broker", cfg.Broker.URL != "", "scanner", cfg.Scanner.Address)
@@ -145,6 +151,7 @@ func jobDeps(cfg *configs.Config, db *meta.DB, zones *blob.Zones, scanner *clamd
 	deps := jobs.Deps{
 		DB: db, Zones: zones, Ledger: boot.Ledger(cfg, db), Scanner: scanner,
 		Reconciler: reconciler(cfg, db, zones, log), SweepEvery: sweepEvery,
+		ReconcileAt: cfg.Reconcile.At, LightEvery: cfg.Reconcile.LightEvery, AfterSnapshot: jobs.AfterSnapshot(log), Log: log,
 		// Twice what the tool itself may take: the transfer from and to the store comes on top.
 		ScanTimeout: 2 * cfg.Scanner.Timeout,
 	}
@@ -156,6 +163,7 @@ func reconciler(cfg *configs.Config, db *meta.DB, zones *blob.Zones, log *slog.L
 	return reconcile.New(reconcile.Config{
 		OrphanGrace: r.OrphanGrace, DeletedGrace: r.DeletedGrace, Infected: r.Infected,
 		TaskHistory: r.TaskHistory, EventHistory: r.EventHistory, IdempotencyTTL: r.IdempotencyTTL,
+		Trash: cfg.Reconcile.Trash, BrakeMin: cfg.Reconcile.BrakeMin, BrakeShare: cfg.Reconcile.BrakeShare.Of(), History: cfg.Reconcile.History,
 	}, db, zones, boot.Ledger(cfg, db), log)
 }
 

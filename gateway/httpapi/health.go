@@ -25,6 +25,8 @@ const (
 type Health struct {
 	DB    *meta.DB
 	Zones *blob.Zones
+	// Spool says whether the spool's disk has room for uploads; nil means that nobody watches it.
+	Spool func() error
 
 	mu   sync.Mutex
 	last readiness
@@ -36,7 +38,9 @@ type dependency struct {
 	Status string `json:"status"`
 	Error  string `json:"error,omitempty"`
 	// Required: without it the gateway takes no uploads. Without the scanner it does: files wait in quarantine.
-	Required bool         `json:"required"`
+	Required bool `json:"required"`
+	// readable: without it everything else goes on, and the gateway must not be taken for down.
+	readable bool
 	Scanner  *scannerView `json:"scanner,omitempty"`
 	Warning  string       `json:"warning,omitempty"`
 }
@@ -81,7 +85,7 @@ func (h *Health) check(ctx context.Context) readiness {
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	for name, ask := range map[string]func(context.Context) dependency{
-		"database": h.database, "store": h.store, "scanner": h.scanner,
+		"database": h.database, "store": h.store, "scanner": h.scanner, "spool": h.spool,
 	} {
 		wg.Go(func() {
 			d := ask(ctx)
@@ -94,7 +98,7 @@ func (h *Health) check(ctx context.Context) readiness {
 	for _, d := range r.Dependencies {
 		switch {
 		case d.Status == "ok":
-		case d.Required:
+		case d.Required && !d.readable:
 			r.Status = "unavailable"
 		case r.Status == "ready":
 			r.Status = "degraded"
@@ -110,6 +114,15 @@ func (h *Health) database(ctx context.Context) dependency {
 
 func (h *Health) store(ctx context.Context) dependency {
 	return required(h.Zones.Ready(ctx), "the store cannot be reached or written to")
+}
+
+func (h *Health) spool(context.Context) dependency {
+	d := dependency{Status: "ok", Required: true}
+	if h.Spool != nil {
+		d = required(h.Spool(), "the disk for uploads under way is short of space; new uploads are refused, running ones finish")
+	}
+	d.readable = true
+	return d
 }
 
 // required reports in words of our own: an inner error may name hosts and users, and /readyz is public.

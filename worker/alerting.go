@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"gatehouse/boot"
+	"gatehouse/configs"
+	"gatehouse/storage"
+	"gatehouse/storage/disk"
+	"gatehouse/storage/meta"
+	"gatehouse/worker/alerts"
+	"gatehouse/worker/jobs"
+)
+
+// alertsConfig is what the rules, the engine and the sender are told; channels that are off are left out.
+func alertsConfig(cfg *configs.Config) alerts.Config {
+	a := cfg.Alerts
+	out := alerts.Config{
+		Repeat: a.Repeat, History: a.History,
+		Limits: alerts.Limits{
+			InfectedFor: a.InfectedFor, Refusals: a.Refusals, RefusalsWindow: a.RefusalsWindow, ScannerUnready: a.ScannerUnready,
+			SignaturesMaxAge: a.SignaturesMaxAge, DiskWarning: a.DiskWarning, DiskCritical: a.DiskCritical,
+			DatabaseMaxBytes: int64(a.DatabaseMaxBytes), SnapshotMaxAge: a.SnapshotMaxAge, MaxWait: map[storage.Lane]time.Duration{},
+		},
+	}
+	for lane, most := range a.MaxWait.MostWaits() {
+		out.Limits.MaxWait[storage.Lane(lane)] = most
+	}
+	for _, name := range slices.Sorted(maps.Keys(a.Channels)) {
+		if c := a.Channels[name]; c.On() {
+			out.Channels = append(out.Channels, alerts.ChannelConfig{
+				Name: name, Kind: c.Kind, URL: c.URL.Reveal(), Secret: c.Secret.Reveal(), Severities: c.Severities, Rules: c.Rules,
+			})
+		}
+	}
+	return out
+}
+
+// alerting is the worker's part in alerts: the periodic job that asks the rules, and what runs beside the tasks.
+type alerting struct {
+	job    jobs.Periodic
+	sender *alerts.Sender
+	disks  disk.Reporter
+}
+
+func newAlerting(cfg *configs.Config, db *meta.DB, registry *prometheus.Registry, log *slog.Logger) (*alerting, error) {
+	config := alertsConfig(cfg)
+	engine, err := alerts.NewEngine(config, db, log)
+	if err != nil {
+		return nil, err
+	}
+	sender, err := alerts.NewSender(config, db, registry, log)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil { // there is nothing else in it with servers all around
+		return nil, err
+	}
+	var store []disk.Place
+	if cfg.Store.Driver == configs.DriverDisk {
+		store = append(store, disk.Place{Use: "store", Path: cfg.StoreRoot()})
+	}
+	return &alerting{
+		job:    jobs.Periodic{Name: "alerts", Every: cfg.Alerts.Interval, Do: engine.Tick},
+		sender: sender,
+		disks:  disk.Reporter{DB: db, Program: "worker", Places: boot.Disks(cfg, store...), Log: log},
+	}, nil
+}
+
+// run sends and measures until ctx ends.
+func (a *alerting) run(ctx context.Context) {
+	var both sync.WaitGroup
+	both.Go(func() { a.sender.Run(ctx) })
+	both.Go(func() { a.disks.Run(ctx) })
+	both.Wait()
+}
