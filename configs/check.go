@@ -103,8 +103,8 @@ var spans = map[string]span{
 	"retention.idempotency_ttl":            {ms, century},
 	"retention.event_history":              {ms, century},
 	"reconcile.light_every":                {sec, century},
-	"reconcile.brake_min":                  {0, 1 << 40},
-	"reconcile.brake_share":                {0, 10_000},
+	"reconcile.brake_min":                  {1, 1 << 40},
+	"reconcile.brake_share":                {1, 10_000},
 	"reconcile.trash":                      {ms, century},
 	"reconcile.history":                    {day, century},
 	"alerts.interval":                      {sec, 3600 * sec},
@@ -123,6 +123,8 @@ var spans = map[string]span{
 	"alerts.max_wait.image":                {sec, century},
 	"alerts.max_wait.video":                {sec, century},
 	"alerts.max_wait.housekeeping":         {sec, century},
+	"snapshots.keep_daily":                 {1, 36500},
+	"snapshots.keep_monthly":               {0, 1200},
 	"auth.link_max_age":                    {sec, century},
 }
 

@@ -25,6 +25,7 @@ type Config struct {
 	Sandbox    Sandbox             `yaml:"sandbox"`
 	Tasks      Tasks               `yaml:"tasks"`
 	Retention  Retention           `yaml:"retention"`
+	Snapshots  Snapshots           `yaml:"snapshots"`
 	Reconcile  Reconcile           `yaml:"reconcile"`
 	Alerts     Alerts              `yaml:"alerts"`
 	Auth       Auth                `yaml:"auth"`
@@ -284,6 +285,12 @@ type AlertChannel struct {
 	Secret     Secret   `yaml:"secret"`
 	Severities []string `yaml:"severities"`
 	Rules      []string `yaml:"rules"`
+}
+
+// Snapshots is which snapshots of the database are kept.
+type Snapshots struct {
+	KeepDaily   int `yaml:"keep_daily"`
+	KeepMonthly int `yaml:"keep_monthly"`
 }
 
 // Auth is about links. Use Config.LinkSecret, which makes a secret where the mode allows it.

@@ -102,7 +102,7 @@ func TestCreateFails(t *testing.T) {
 	require.NoError(t, err)
 	all := keysIn(t, plain)
 	require.Greater(t, puts, 20)
-	for n := 1; n <= puts; n += 5 {
+	for n := 1; n <= puts; n += puts / 5 {
 		left := n
 		zone := hooked{plain, func(key string) error {
 			if left--; left == 0 || strings.HasSuffix(key, manifestName) {

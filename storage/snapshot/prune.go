@@ -3,6 +3,9 @@ package snapshot
 import (
 	"context"
 	"time"
+
+	"gatehouse/storage/audit"
+	"gatehouse/storage/meta"
 )
 
 // Keep is the rule of which snapshots stay: the newest of each of the last Daily days and of each of the last Monthly
@@ -65,4 +68,14 @@ func (k Keep) surplus(all []Entry, now time.Time) []string {
 		}
 	}
 	return out
+}
+
+// RecordPrune writes what Prune removed into the audit log; nothing is no record.
+func RecordPrune(tx *meta.Tx, removed []string, actor audit.Actor) error {
+	if len(removed) == 0 {
+		return nil
+	}
+	return audit.Write(tx, audit.Entry{
+		Actor: actor, Action: "snapshot.prune", Result: audit.OK, Data: map[string]any{"removed": removed},
+	})
 }
