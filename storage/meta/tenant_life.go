@@ -178,3 +178,35 @@ func (tx *Tx) RevokeKey(id string) (bool, error) {
 	r := tx.g.Model(&APIKey{}).Where("id = ? AND revoked_at = 0", id).Update("revoked_at", Now())
 	return r.RowsAffected == 1, r.Error
 }
+
+// TenantSpec is what holds for a tenant: the spec of its plan and its own overrides, both as JSON (quota.SpecOf).
+type TenantSpec struct {
+	ID        string
+	Spec      string
+	Overrides string
+}
+
+// ServedSpecs lists what holds for the tenants that are served, in the order of their ids, at most limit of those after
+// an id.
+func (db *DB) ServedSpecs(ctx context.Context, after string, limit int) ([]TenantSpec, error) {
+	var out []TenantSpec
+	err := db.g.WithContext(ctx).Raw(`SELECT t.id, p.spec, t.overrides FROM tenants t JOIN plans p ON p.name = t.plan
+		WHERE t.id > ? AND t.state IN ? ORDER BY t.id LIMIT ?`,
+		after, []storage.TenantState{storage.TenantActive, storage.TenantSuspended}, limit).Scan(&out).Error
+	return out, err
+}
+
+// AssetsBefore lists assets that are not deleted and were made before the stamp, at most limit of those after an id.
+func (t Tenant) AssetsBefore(made Stamp, after string, limit int) ([]Asset, error) {
+	var out []Asset
+	err := t.rows(&Asset{}).Where("state <> ? AND created_at < ? AND id > ?", storage.AssetDeleted, made, after).
+		Order("id").Limit(limit).Find(&out).Error
+	return out, err
+}
+
+// TenantsAbove counts the tenants of a plan that have no quota of their own and use more than so many bytes.
+func (tx *Tx) TenantsAbove(plan string, bytes int64) (int64, error) {
+	var n int64
+	err := tx.g.Model(&TenantRow{}).Where("plan = ? AND quota_override IS NULL AND used_bytes > ?", plan, bytes).Count(&n).Error
+	return n, err
+}

@@ -57,6 +57,7 @@ func List(d Deps) []Job {
 		{Kind: storage.TaskImage, Timeout: d.ImageTimeout, Run: image.run, Dead: image.dead},
 		{Kind: storage.TaskVideo, Timeout: d.VideoTimeout, Run: video.run, Dead: video.dead},
 		{Kind: storage.TaskSweep, Timeout: sweepTimeout, Run: sweep.run},
+		{Kind: storage.TaskPurge, Timeout: sweepTimeout, Run: (&purge{db: d.DB, zones: d.Zones}).run},
 	}
 }
 
@@ -73,5 +74,8 @@ func Schedule(d Deps) []Periodic {
 			_, err := d.Ledger.ExpireAbandoned(ctx, 500)
 			return err
 		}},
+		{Name: "purges", Every: 5 * time.Minute, Do: func(ctx context.Context) error { return queuePurges(ctx, d.DB) }},
+		{Name: "provisioning", Every: time.Minute, Do: func(ctx context.Context) error { return failAbandoned(ctx, d) }},
+		{Name: "plan retention", Every: time.Hour, Do: func(ctx context.Context) error { return endOldAssets(ctx, d.DB) }},
 	}
 }
