@@ -97,15 +97,15 @@ func (k *Keys) Authenticate(ctx context.Context, authorization string) (*Princip
 	if id.RevokedAt != 0 || (id.ExpiresAt != 0 && id.ExpiresAt < meta.Now()) {
 		return nil, refused
 	}
-	if id.State != meta.TenantActive && id.State != meta.TenantSuspended {
-		return nil, refused
+	if err := answered(id.State); err != nil {
+		return nil, err
 	}
 	spec, err := quota.SpecOf(id.PlanSpec, id.Overrides)
 	if err != nil {
 		return nil, fmt.Errorf("plan %s: %w", id.Plan, err)
 	}
 	return &Principal{
-		TenantID: id.TenantID, TenantName: id.Tenant, Plan: id.Plan, Suspended: id.State == meta.TenantSuspended,
+		TenantID: id.TenantID, TenantName: id.Tenant, Plan: id.Plan, Suspended: id.State == storage.TenantSuspended,
 		KeyID: id.KeyID, Scopes: strings.Split(id.Scopes, ","), Policy: quota.PolicyFor(k.Base, spec), Spec: spec,
 	}, nil
 }

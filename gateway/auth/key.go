@@ -28,6 +28,9 @@ func HashKey(key string) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// LooksLikeKey tells a key from the id of one.
+func LooksLikeKey(s string) bool { return wellFormed(s) }
+
 // wellFormed spares the database a look-up of what cannot be a key.
 func wellFormed(key string) bool {
 	return strings.HasPrefix(key, keyPrefix) && len(key) == len(keyPrefix)+base64.RawURLEncoding.EncodedLen(secretBytes)
