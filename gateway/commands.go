@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
@@ -42,49 +41,15 @@ func (migrateCmd) Run(ctx context.Context, c *cli) error {
 	for i, p := range plans {
 		names[i] = p.Name
 	}
-	_, err = fmt.Printf("The database is up to date: schema %s, plans %s.\n", meta.SchemaVersion(), strings.Join(names, ", "))
+	_, err = fmt.Fprintf(c.out, "The database is up to date: schema %s, plans %s.\n", meta.SchemaVersion(), strings.Join(names, ", "))
 	return err
-}
-
-type tenantCreateCmd struct {
-	Name string `arg:"" help:"Name of the tenant, unique."`
-	Plan string `required:"" placeholder:"PLAN" help:"Plan of the tenant: free, pro, enterprise or one of your own."`
-	JSON bool   `help:"Print a line of JSON with tenant_id and api_key."`
-}
-
-// Run creates a tenant.
-func (t tenantCreateCmd) Run(ctx context.Context, c *cli) error {
-	return withAdmin(ctx, c, func(a admin.Admin) error {
-		made, err := a.CreateTenant(ctx, t.Name, t.Plan)
-		if err != nil {
-			return err
-		}
-		return printMade(made, t.JSON, made.TenantID, made.APIKey)
-	})
-}
-
-type keyCreateCmd struct {
-	Tenant string `arg:"" help:"Name or id of the tenant."`
-	Name   string `default:"key" placeholder:"NAME" help:"What the key is for; kept with it and in the audit log."`
-	JSON   bool   `help:"Print a line of JSON with tenant_id and api_key."`
-}
-
-// Run creates a key.
-func (k keyCreateCmd) Run(ctx context.Context, c *cli) error {
-	return withAdmin(ctx, c, func(a admin.Admin) error {
-		made, err := a.CreateKey(ctx, k.Tenant, k.Name)
-		if err != nil {
-			return err
-		}
-		return printMade(made, k.JSON, made.TenantID, made.APIKey)
-	})
 }
 
 type openapiCmd struct{}
 
 // Run prints the document.
-func (openapiCmd) Run() error {
-	_, err := os.Stdout.Write(httpapi.OpenAPI)
+func (openapiCmd) Run(c *cli) error {
+	_, err := c.out.Write(httpapi.OpenAPI)
 	return err
 }
 
@@ -96,10 +61,28 @@ func (configPrintCmd) Run(c *cli) error {
 	if err != nil {
 		return err
 	}
-	return cfg.Print(os.Stdout)
+	return cfg.Print(c.out)
 }
 
+// withAdmin runs a use case on the configured database.
 func withAdmin(ctx context.Context, c *cli, do func(admin.Admin) error) error {
+	return withConfig(ctx, c, func(_ *configs.Config, a admin.Admin) error { return do(a) })
+}
+
+// withStore is withAdmin for what needs the store too.
+func withStore(ctx context.Context, c *cli, do func(admin.Admin) error) error {
+	return withConfig(ctx, c, func(cfg *configs.Config, a admin.Admin) error {
+		zones, err := boot.Zones(ctx, cfg)
+		if err != nil {
+			return err
+		}
+		defer closing("store", zones.Close)
+		a.Zones = zones
+		return do(a)
+	})
+}
+
+func withConfig(ctx context.Context, c *cli, do func(*configs.Config, admin.Admin) error) error {
 	cfg, err := c.load(configs.ForCommands)
 	if err != nil {
 		return err
@@ -112,20 +95,14 @@ func withAdmin(ctx context.Context, c *cli, do func(admin.Admin) error) error {
 	if err := db.SchemaCurrent(ctx); err != nil {
 		return err
 	}
-	return do(admin.Admin{DB: db, Actor: audit.CLI})
+	return do(cfg, admin.Admin{DB: db, Actor: audit.CLI, CoolingOff: cfg.Tenants.CoolingOff})
 }
 
-func printMade(made any, asJSON bool, tenantID, key string) error {
-	if asJSON {
-		return json.NewEncoder(os.Stdout).Encode(made)
-	}
-	_, err := fmt.Printf("tenant_id: %s\napi_key:   %s\nThe key is shown this once; keep it safe.\n", tenantID, key)
-	return err
-}
+func closeDB(db *meta.DB) { closing("database", db.Close) }
 
-// closeDB ends a command's database; what it wrote was committed before, so a failing close loses nothing.
-func closeDB(db *meta.DB) {
-	if err := db.Close(); err != nil {
-		fmt.Fprintln(os.Stderr, "gateway: close database:", err)
+// closing ends what a command has used; what it wrote was committed before, so a failing close loses nothing.
+func closing(what string, do func() error) {
+	if err := do(); err != nil {
+		fmt.Fprintf(os.Stderr, "gateway: close %s: %v\n", what, err)
 	}
 }

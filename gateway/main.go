@@ -3,7 +3,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -11,6 +13,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"gatehouse/configs"
+	"gatehouse/storage"
 )
 
 // version is set by the build (-ldflags "-X main.version=...").
@@ -23,34 +26,53 @@ type cli struct {
 
 	Serve   serveCmd   `cmd:"" help:"Serve the HTTP API until SIGTERM or ctrl-C."`
 	Migrate migrateCmd `cmd:"" help:"Bring the database schema up to date and seed the plans. Safe to repeat."`
-	Tenant  struct {
-		Create tenantCreateCmd `cmd:"" help:"Create a tenant and its first API key, and print both."`
-	} `cmd:"" help:"Tenants."`
-	Key struct {
+	Tenant  tenantCmds `cmd:"" help:"Tenants: make, list, change, suspend, delete."`
+	Plan    planCmds   `cmd:"" help:"Plans: what their tenants may do."`
+	Key     struct {
 		Create keyCreateCmd `cmd:"" help:"Create a further API key for a tenant and print it; it is shown this once."`
+		List   keyListCmd   `cmd:"" help:"List the API keys of a tenant; not the keys themselves, which are stored nowhere."`
+		Revoke keyRevokeCmd `cmd:"" help:"Revoke an API key. It is refused from the next request on."`
 	} `cmd:"" help:"API keys."`
 	Openapi openapiCmd `cmd:"" help:"Print the OpenAPI document that /openapi.yaml serves."`
 	Conf    struct {
 		Print configPrintCmd `cmd:"" help:"Print the configuration in force, secrets masked."`
 	} `cmd:"" name:"config" help:"Configuration."`
+
+	// out is where commands print.
+	out io.Writer
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	var c cli
-	parsed := kong.Parse(&c, kong.Name("gateway"),
-		kong.Description("Gatehouse's gateway: takes files from applications and lets only safe ones through."),
-		kong.Vars{"version": version}, kong.UsageOnError(), kong.BindTo(ctx, (*context.Context)(nil)))
+	c := cli{out: os.Stdout}
+	parser := newParser(ctx, &c)
+	parsed, err := parser.Parse(os.Args[1:])
+	parser.FatalIfErrorf(err)
 	if err := parsed.Run(&c); err != nil {
 		fail(err)
 	}
 }
 
+// newParser makes the command line.
+func newParser(ctx context.Context, c *cli) *kong.Kong {
+	return kong.Must(c, kong.Name("gateway"),
+		kong.Description("Gatehouse's gateway: takes files from applications and lets only safe ones through."),
+		kong.Vars{"version": version}, kong.UsageOnError(), kong.BindTo(ctx, (*context.Context)(nil)))
+}
+
 // fail ends the program with a sentence for whoever started it.
 func fail(err error) {
-	fmt.Fprintln(os.Stderr, "gateway:", err)
+	fmt.Fprintln(os.Stderr, "gateway:", sentence(err))
 	os.Exit(1)
+}
+
+// sentence is what an error says to people: of a refusal its reason, else everything.
+func sentence(err error) string {
+	if e, ok := errors.AsType[*storage.Error](err); ok && e.Reason != nil && e.Cause == nil {
+		return e.Reason.English
+	}
+	return err.Error()
 }
 
 // load reads the configuration for serving or for a command.

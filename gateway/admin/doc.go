@@ -1,3 +1,11 @@
-// Package admin is what operators do. Its use cases serve the command line now and the admin API later; every
-// one of them writes to the audit log in the transaction of what it does.
+// Package admin is what operators do. Its use cases serve the command line now and the admin API later, so they print
+// nothing and know no HTTP: they return what changed, and refuse with a code, a reason and a sentence in two languages.
+// Every change is written to the audit log, with what was before and what is after, in its own transaction, and holds
+// from the next request on: nothing is cached anywhere.
+//
+//	tenants.go   make, list and show tenants
+//	life.go      suspend, resume, delete, restore, purge
+//	settings.go  a tenant's plan, quota and overrides
+//	plans.go     plans
+//	keys.go      API keys
 package admin

@@ -2,22 +2,21 @@ package admin
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
+	"time"
+	"unicode"
 	"unicode/utf8"
+
+	"github.com/google/uuid"
 
 	"gatehouse/gateway/auth"
 	"gatehouse/storage"
-	"gatehouse/storage/audit"
 	"gatehouse/storage/meta"
+	"gatehouse/storage/tenancy"
 )
-
-// Admin does what operators ask for.
-type Admin struct {
-	DB    *meta.DB
-	Actor audit.Actor
-}
 
 // NewTenant is a tenant that was just made. The key is shown this once and stored nowhere.
 type NewTenant struct {
@@ -25,92 +24,141 @@ type NewTenant struct {
 	APIKey   string `json:"api_key"`
 }
 
-// maxTenantName is what the column holds.
-const maxTenantName = 190
-
 // CreateTenant makes an active tenant on a plan, with its first key.
 func (a Admin) CreateTenant(ctx context.Context, name, plan string) (NewTenant, error) {
-	if name != strings.TrimSpace(name) || name == "" || len(name) > maxTenantName || !utf8.ValidString(name) {
-		return NewTenant{}, fmt.Errorf("the tenant's name must be 1 to %d bytes of UTF-8 without spaces around it", maxTenantName)
+	if !goodName(name) {
+		return NewTenant{}, refuse(storage.CodeMalformedRequest, "tenant_name",
+			fmt.Sprintf("The name of a tenant must have 1 to %d bytes of UTF-8 without control characters and without spaces around it, and must not be the form of an id.", tenancy.MaxName),
+			fmt.Sprintf("租户名称必须是 1 到 %d 字节的 UTF-8 文本，不含控制字符，首尾没有空格，且不能是标识的形式。", tenancy.MaxName))
 	}
-	if _, err := a.DB.PlanByName(ctx, plan); errors.Is(err, storage.ErrNotFound) {
-		return NewTenant{}, fmt.Errorf("there is no plan %q; the plans are: %s", plan, a.planNames(ctx))
-	} else if err != nil {
+	if _, err := a.plan(ctx, plan); err != nil {
 		return NewTenant{}, err
 	}
+	p := tenancy.Provisioner{DB: a.DB, Zones: a.Zones, Actor: a.Actor, NewKey: auth.NewKey, Scopes: auth.AllScopes}
 	if _, err := a.DB.TenantByName(ctx, name); err == nil {
-		return NewTenant{}, fmt.Errorf("there is a tenant named %q already; for another key: gateway key create %s", name, name)
-	} else if !errors.Is(err, storage.ErrNotFound) {
+		// Whatever holds the name may be what a program left behind that died.
+		if _, err := p.FailAbandoned(ctx, meta.Now().Add(-tenancy.Abandoned)); err != nil {
+			return NewTenant{}, err
+		}
+	}
+	if err := a.nameIsFree(ctx, name); err != nil {
 		return NewTenant{}, err
 	}
-	now := meta.Now()
-	t := meta.TenantRow{ID: meta.NewID(), Name: name, Plan: plan, State: meta.TenantActive, CreatedAt: now, UpdatedAt: now}
-	var key string
-	err := a.DB.InTx(ctx, func(tx *meta.Tx) (err error) {
-		if err := tx.Create(&t); err != nil {
-			return fmt.Errorf("create tenant: %w", err)
-		}
-		if err := a.write(tx, t.ID, "tenant.create", t.ID, map[string]any{"name": name, "plan": plan}); err != nil {
-			return err
-		}
-		key, err = a.newKey(tx, t.ID, "default")
-		return err
-	})
-	return NewTenant{TenantID: t.ID, APIKey: key}, err
-}
-
-// NewKey is an API key that was just made.
-type NewKey struct {
-	TenantID string `json:"tenant_id"`
-	APIKey   string `json:"api_key"`
-}
-
-// CreateKey makes a further key for a tenant, given by name or id.
-func (a Admin) CreateKey(ctx context.Context, tenant, name string) (NewKey, error) {
-	id, err := a.tenantID(ctx, tenant)
+	id, key, err := p.Provision(ctx, name, plan)
 	if err != nil {
-		return NewKey{}, err
+		if taken := a.nameIsFree(ctx, name); storage.CodeOf(taken) == storage.CodeConflict {
+			return NewTenant{}, taken // somebody else was quicker
+		}
+		return NewTenant{}, fmt.Errorf("create tenant: %w", err)
 	}
-	var key string
-	err = a.DB.InTx(ctx, func(tx *meta.Tx) (err error) {
-		key, err = a.newKey(tx, id, name)
-		return err
-	})
-	return NewKey{TenantID: id, APIKey: key}, err
+	return NewTenant{TenantID: id, APIKey: key}, nil
 }
 
-func (a Admin) newKey(tx *meta.Tx, tenantID, name string) (string, error) {
-	key, hash := auth.NewKey()
-	row := meta.APIKey{ID: meta.NewID(), TenantID: tenantID, Name: name, Hash: hash, Scopes: auth.AllScopes, CreatedAt: meta.Now()}
-	if err := tx.Create(&row); err != nil {
-		return "", fmt.Errorf("create key: %w", err)
-	}
-	return key, a.write(tx, tenantID, "key.create", row.ID, map[string]any{"name": name, "scopes": row.Scopes})
+func goodName(name string) bool {
+	_, err := uuid.Parse(name)
+	return err != nil && name != "" && name == strings.TrimSpace(name) && len(name) <= tenancy.MaxName && utf8.ValidString(name) &&
+		!strings.ContainsFunc(name, unicode.IsControl)
 }
 
-func (a Admin) tenantID(ctx context.Context, nameOrID string) (string, error) {
-	t, err := a.DB.TenantByName(ctx, nameOrID)
-	if errors.Is(err, storage.ErrNotFound) {
-		t, err = a.DB.Tenant(ctx, nameOrID).Row()
+func (a Admin) nameIsFree(ctx context.Context, name string) error {
+	t, err := a.DB.TenantByName(ctx, name)
+	switch {
+	case errors.Is(err, storage.ErrNotFound):
+		return nil
+	case err != nil:
+		return fmt.Errorf("look up tenant: %w", err)
+	case t.State == storage.TenantProvisioning:
+		return refuse(storage.CodeConflict, "tenant_provisioning",
+			fmt.Sprintf("A tenant named %q is being made at this moment. If the program that does it has died, the name is free again within %s.", name, tenancy.Abandoned),
+			fmt.Sprintf("名为 %q 的租户正在创建中。如果创建程序已终止，该名称将在 %s 内重新可用。", name, tenancy.Abandoned))
 	}
-	if errors.Is(err, storage.ErrNotFound) {
-		return "", fmt.Errorf("there is no tenant with the name or id %q", nameOrID)
-	}
-	return t.ID, err
+	return refuse(storage.CodeConflict, "tenant_exists",
+		fmt.Sprintf("There is a tenant named %q already; it is %s.", name, t.State), fmt.Sprintf("已有名为 %q 的租户，其状态为 %s。", name, t.State))
 }
 
-func (a Admin) planNames(ctx context.Context) string {
+// Tenant is a tenant as operators see it. Sizes are bytes.
+type Tenant struct {
+	ID     string              `json:"id"`
+	Name   string              `json:"name"`
+	Plan   string              `json:"plan"`
+	State  storage.TenantState `json:"state"`
+	Reason string              `json:"reason"`
+	// DeleteAfter is when it is purged, if it is pending deletion.
+	DeleteAfter   *time.Time `json:"delete_after"`
+	QuotaBytes    int64      `json:"storage_quota_bytes"`
+	UsedBytes     int64      `json:"storage_used_bytes"`
+	ReservedBytes int64      `json:"storage_reserved_bytes"`
+	// OwnQuota says that the quota is the tenant's own and not its plan's.
+	OwnQuota  bool            `json:"own_quota"`
+	Files     int64           `json:"files"`
+	Overrides json.RawMessage `json:"overrides"`
+	CreatedAt time.Time       `json:"created_at"`
+	// Keys are there when one tenant is shown.
+	Keys []Key `json:"keys,omitempty"`
+}
+
+// Tenants lists tenants by name, those of one state unless it is empty: at most limit of those after a name.
+func (a Admin) Tenants(ctx context.Context, state storage.TenantState, after string, limit int) ([]Tenant, error) {
+	rows, err := a.DB.TenantList(ctx, state, after, limit)
+	if err != nil {
+		return nil, fmt.Errorf("list tenants: %w", err)
+	}
 	plans, err := a.DB.Plans(ctx)
-	if err != nil || len(plans) == 0 {
-		return "(none; run `gateway migrate` first)"
+	if err != nil {
+		return nil, fmt.Errorf("list plans: %w", err)
 	}
-	var names []string
+	bytes := map[string]int64{}
 	for _, p := range plans {
-		names = append(names, p.Name)
+		bytes[p.Name] = p.StorageBytes
 	}
-	return strings.Join(names, ", ")
+	out := make([]Tenant, 0, len(rows))
+	for _, t := range rows {
+		out = append(out, tenantOf(t, bytes[t.Plan]))
+	}
+	return out, nil
 }
 
-func (a Admin) write(tx *meta.Tx, tenantID, action, target string, data map[string]any) error {
-	return audit.Write(tx, audit.Entry{Actor: a.Actor, TenantID: tenantID, Action: action, Target: target, Result: audit.OK, Data: data})
+// ShowTenant reads one tenant, with its keys.
+func (a Admin) ShowTenant(ctx context.Context, nameOrID string) (Tenant, error) {
+	id, err := a.tenantID(ctx, nameOrID)
+	if err != nil {
+		return Tenant{}, err
+	}
+	row, err := a.DB.Tenant(ctx, id).Row()
+	if err != nil {
+		return Tenant{}, fmt.Errorf("read tenant: %w", err)
+	}
+	plan, err := a.DB.PlanByName(ctx, row.Plan)
+	if err != nil && !errors.Is(err, storage.ErrNotFound) { // what is over may outlive its plan
+		return Tenant{}, fmt.Errorf("read plan: %w", err)
+	}
+	t := tenantOf(row, plan.StorageBytes)
+	t.Keys, err = a.keys(ctx, id)
+	return t, err
+}
+
+func tenantOf(r meta.TenantRow, planBytes int64) Tenant {
+	t := Tenant{
+		ID: r.ID, Name: r.Name, Plan: r.Plan, State: r.State, Reason: r.StateReason, QuotaBytes: planBytes, UsedBytes: r.UsedBytes,
+		ReservedBytes: r.ReservedBytes, Files: r.UsedFiles, Overrides: json.RawMessage("{}"), CreatedAt: r.CreatedAt.Time(),
+	}
+	if r.QuotaOverride != nil {
+		t.QuotaBytes, t.OwnQuota = *r.QuotaOverride, true
+	}
+	if r.Overrides != "" {
+		t.Overrides = json.RawMessage(r.Overrides)
+	}
+	if r.State == storage.TenantPendingDelete {
+		t.DeleteAfter = timeOf(r.DeleteAfter)
+	}
+	return t
+}
+
+// timeOf is the time of a stamp, nil when it is not set.
+func timeOf(s meta.Stamp) *time.Time {
+	if s == 0 {
+		return nil
+	}
+	at := s.Time()
+	return &at
 }

@@ -1,0 +1,84 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"gatehouse/storage"
+	"gatehouse/storage/audit"
+	"gatehouse/storage/blob"
+	"gatehouse/storage/meta"
+)
+
+// Admin does what operators ask for.
+type Admin struct {
+	DB *meta.DB
+	// Zones are needed to make tenants, by nothing else.
+	Zones *blob.Zones
+	Actor audit.Actor
+	// CoolingOff is how long a deleted tenant can be restored.
+	CoolingOff time.Duration
+}
+
+// refuse makes a refusal whose sentences have facts in them.
+func refuse(code storage.Code, slug, english, chinese string) error {
+	return storage.Refuse(code, nil).Because(storage.Reason{Slug: slug, English: english, Chinese: chinese})
+}
+
+// tenantID finds a tenant by its name or id; the name comes first.
+func (a Admin) tenantID(ctx context.Context, nameOrID string) (string, error) {
+	t, err := a.DB.TenantByName(ctx, nameOrID)
+	if errors.Is(err, storage.ErrNotFound) {
+		t, err = a.DB.Tenant(ctx, nameOrID).Row()
+	}
+	if errors.Is(err, storage.ErrNotFound) {
+		return "", refuse(storage.CodeNotFound, "tenant_unknown",
+			fmt.Sprintf("There is no tenant with the name or id %q.", nameOrID), fmt.Sprintf("没有名称或标识为 %q 的租户。", nameOrID))
+	}
+	if err != nil {
+		return "", fmt.Errorf("look up tenant: %w", err)
+	}
+	return t.ID, nil
+}
+
+// Change is what a use case has changed about a tenant, or about a plan.
+type Change struct {
+	TenantID string `json:"tenant_id,omitempty"`
+	// Name is the tenant's or the plan's.
+	Name string `json:"name"`
+	// What is the thing that changed: state, delete_after, plan, quota, overrides, key, plan_settings.
+	What   string `json:"what"`
+	Before any    `json:"before"`
+	After  any    `json:"after"`
+	// DeleteAfter is when a tenant that is pending deletion is purged.
+	DeleteAfter *time.Time `json:"delete_after,omitempty"`
+	// OverBytes is how much more a tenant uses now than it may: nothing is lost, but it cannot upload.
+	OverBytes int64 `json:"over_bytes,omitempty"`
+	// OverTenants is how many tenants of a plan use more now than it allows.
+	OverTenants int64 `json:"over_tenants,omitempty"`
+}
+
+// onTenant runs do on a tenant whose row is locked, and returns what it changed.
+func (a Admin) onTenant(ctx context.Context, nameOrID string, do func(*meta.Tx, meta.TenantRow) (Change, error)) (Change, error) {
+	id, err := a.tenantID(ctx, nameOrID)
+	if err != nil {
+		return Change{}, err
+	}
+	var c Change
+	err = a.DB.InTx(ctx, func(tx *meta.Tx) error {
+		t, err := tx.LockTenant(id)
+		if err != nil {
+			return fmt.Errorf("read tenant: %w", err)
+		}
+		c, err = do(tx, t)
+		c.TenantID, c.Name = t.ID, t.Name
+		return err
+	})
+	return c, err
+}
+
+func (a Admin) write(tx *meta.Tx, tenantID, action, target string, data map[string]any) error {
+	return audit.Write(tx, audit.Entry{Actor: a.Actor, TenantID: tenantID, Action: action, Target: target, Result: audit.OK, Data: data})
+}

@@ -1,0 +1,220 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"gatehouse/storage"
+	"gatehouse/storage/meta"
+)
+
+// Plan is a plan as operators see it.
+type Plan struct {
+	Name         string          `json:"name"`
+	StorageBytes int64           `json:"storage_bytes"`
+	Spec         json.RawMessage `json:"spec"`
+	// Tenants are on it.
+	Tenants   int64     `json:"tenants"`
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// Plans lists all plans by name.
+func (a Admin) Plans(ctx context.Context) ([]Plan, error) {
+	rows, err := a.DB.Plans(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list plans: %w", err)
+	}
+	uses, err := a.DB.PlanUses(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("count tenants: %w", err)
+	}
+	tenants := map[string]int64{}
+	for _, u := range uses {
+		tenants[u.Plan] = u.Tenants
+	}
+	out := make([]Plan, 0, len(rows))
+	for _, p := range rows {
+		out = append(out, Plan{
+			Name: p.Name, StorageBytes: p.StorageBytes, Spec: specJSON(p.Spec), Tenants: tenants[p.Name], UpdatedAt: p.UpdatedAt.Time(),
+		})
+	}
+	return out, nil
+}
+
+// plan reads a plan; of one that is not there it says which are.
+func (a Admin) plan(ctx context.Context, name string) (Plan, error) {
+	plans, err := a.Plans(ctx)
+	if err != nil {
+		return Plan{}, err
+	}
+	for _, p := range plans {
+		if p.Name == name {
+			return p, nil
+		}
+	}
+	return Plan{}, planUnknown(name, plans)
+}
+
+func planUnknown(name string, there []Plan) error {
+	var names []string
+	for _, p := range there {
+		names = append(names, p.Name)
+	}
+	list := strings.Join(names, ", ")
+	if list == "" {
+		list = "(none; run `gateway migrate` first)"
+	}
+	return refuse(storage.CodeNotFound, "plan_unknown",
+		fmt.Sprintf("There is no plan %q; the plans are: %s.", name, list), fmt.Sprintf("没有套餐 %q；现有套餐：%s。", name, list))
+}
+
+// ShowPlan reads one plan.
+func (a Admin) ShowPlan(ctx context.Context, name string) (Plan, error) { return a.plan(ctx, name) }
+
+// storageKey is the key of an Edit that is a column of the plan and no part of its spec.
+const storageKey = "storage_bytes"
+
+// SetPlan changes a plan for all tenants on it. Beside the keys of its spec there is storage_bytes.
+func (a Admin) SetPlan(ctx context.Context, name string, e Edit) (Change, error) {
+	there, err := a.plan(ctx, name) // its refusal names the plans that there are
+	if err != nil {
+		return Change{}, err
+	}
+	c := Change{Name: there.Name, What: "plan_settings"}
+	err = a.DB.InTx(ctx, func(tx *meta.Tx) error {
+		p, err := tx.LockPlan(name)
+		if err != nil {
+			return fmt.Errorf("read plan: %w", err)
+		}
+		if c.Before, err = planFacts(p); err != nil {
+			return err
+		}
+		if err := edit(&p, e); err != nil {
+			return err
+		}
+		if c.After, err = planFacts(p); err != nil {
+			return err
+		}
+		if err := tx.PutPlan(p, true); err != nil {
+			return fmt.Errorf("write plan: %w", err)
+		}
+		if c.OverTenants, err = tx.TenantsAbove(name, p.StorageBytes); err != nil {
+			return fmt.Errorf("count tenants: %w", err)
+		}
+		return a.write(tx, "", "plan.set", name, map[string]any{"before": c.Before, "after": c.After, "over_tenants": c.OverTenants})
+	})
+	return c, err
+}
+
+// edit changes a plan's row.
+func edit(p *meta.Plan, e Edit) error {
+	set := maps.Clone(e.Set)
+	if raw, ok := set[storageKey]; ok {
+		delete(set, storageKey)
+		var bytes int64
+		if err := json.Unmarshal(raw, &bytes); err != nil || bytes < 0 {
+			return badSpec(fmt.Errorf("%s: a number of bytes is expected, not %s", storageKey, raw))
+		}
+		p.StorageBytes = bytes
+	}
+	for _, key := range e.Clear {
+		if key == storageKey {
+			return badSpec(fmt.Errorf("%s: every plan has one", storageKey))
+		}
+	}
+	spec, err := Edit{Set: set, Clear: e.Clear}.apply(p.Spec)
+	if err != nil {
+		return err
+	}
+	p.Spec, p.UpdatedAt = string(specJSON(spec)), meta.Now()
+	return checkWhole(p.Spec, "")
+}
+
+// planFacts is everything that a plan says, as one object.
+func planFacts(p meta.Plan) (map[string]json.RawMessage, error) {
+	out := map[string]json.RawMessage{}
+	if err := json.Unmarshal([]byte(p.Spec), &out); err != nil {
+		return nil, fmt.Errorf("spec of plan %s: %w", p.Name, err)
+	}
+	out[storageKey] = json.RawMessage(strconv.FormatInt(p.StorageBytes, 10))
+	return out, nil
+}
+
+var planName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
+
+// CreatePlan makes a plan that is like another.
+func (a Admin) CreatePlan(ctx context.Context, name, like string) (Plan, error) {
+	if !planName.MatchString(name) {
+		return Plan{}, refuse(storage.CodeMalformedRequest, "plan_name",
+			"The name of a plan must have 1 to 64 of the characters a-z, 0-9, - and _, and begin with a letter or digit.",
+			"套餐名称必须由 1 到 64 个 a-z、0-9、- 或 _ 字符组成，并以字母或数字开头。")
+	}
+	if _, err := a.plan(ctx, like); err != nil {
+		return Plan{}, err
+	}
+	err := a.DB.InTx(ctx, func(tx *meta.Tx) error {
+		p, err := tx.LockPlan(like)
+		if err != nil {
+			return fmt.Errorf("read plan: %w", err)
+		}
+		if _, err := tx.LockPlan(name); err == nil {
+			return refuse(storage.CodeConflict, "plan_exists",
+				fmt.Sprintf("There is a plan %q already.", name), fmt.Sprintf("已有套餐 %q。", name))
+		} else if !errors.Is(err, storage.ErrNotFound) {
+			return fmt.Errorf("read plan: %w", err)
+		}
+		p.Name, p.UpdatedAt = name, meta.Now()
+		if err := tx.PutPlan(p, false); err != nil {
+			return fmt.Errorf("write plan: %w", err)
+		}
+		facts, err := planFacts(p)
+		if err != nil {
+			return err
+		}
+		return a.write(tx, "", "plan.create", name, map[string]any{"like": like, "before": nil, "after": facts})
+	})
+	if err != nil {
+		return Plan{}, err
+	}
+	return a.plan(ctx, name)
+}
+
+// RemovePlan removes a plan that nobody is on.
+func (a Admin) RemovePlan(ctx context.Context, name string) error {
+	if _, err := a.plan(ctx, name); err != nil {
+		return err
+	}
+	return a.DB.InTx(ctx, func(tx *meta.Tx) error {
+		p, err := tx.LockPlan(name)
+		if errors.Is(err, storage.ErrNotFound) {
+			return planUnknown(name, nil)
+		}
+		if err != nil {
+			return fmt.Errorf("read plan: %w", err)
+		}
+		n, err := tx.TenantsOn(name)
+		if err != nil {
+			return fmt.Errorf("count tenants: %w", err)
+		}
+		if n > 0 {
+			return refuse(storage.CodeConflict, "plan_in_use",
+				fmt.Sprintf("Tenants are still on the plan %q: %d of them. Give them another plan first.", name, n),
+				fmt.Sprintf("套餐 %q 仍有 %d 个租户；请先为它们更换套餐。", name, n))
+		}
+		facts, err := planFacts(p)
+		if err != nil {
+			return err
+		}
+		if err := tx.DropPlan(name); err != nil {
+			return fmt.Errorf("remove plan: %w", err)
+		}
+		return a.write(tx, "", "plan.remove", name, map[string]any{"before": facts, "after": nil})
+	})
+}

@@ -1,0 +1,102 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"gatehouse/storage"
+	"gatehouse/storage/meta"
+)
+
+// SetTenantPlan puts a tenant on another plan.
+func (a Admin) SetTenantPlan(ctx context.Context, tenant, plan string) (Change, error) {
+	if _, err := a.plan(ctx, plan); err != nil {
+		return Change{}, err
+	}
+	return a.setting(ctx, tenant, "plan", func(tx *meta.Tx, t meta.TenantRow) (Change, error) {
+		p, err := tx.LockPlan(plan)
+		if errors.Is(err, storage.ErrNotFound) {
+			return Change{}, planUnknown(plan, nil)
+		}
+		if err != nil {
+			return Change{}, fmt.Errorf("read plan: %w", err)
+		}
+		if err := checkWhole(p.Spec, t.Overrides); err != nil {
+			return Change{}, err
+		}
+		return Change{Before: t.Plan, After: plan}, tx.PutTenantPlan(t.ID, plan)
+	})
+}
+
+// SetTenantQuota gives a tenant a quota of its own, in bytes; nil gives it that of its plan again.
+func (a Admin) SetTenantQuota(ctx context.Context, tenant string, bytes *int64) (Change, error) {
+	if bytes != nil && *bytes < 0 {
+		return Change{}, badSpec(fmt.Errorf("a quota of %d bytes", *bytes))
+	}
+	return a.setting(ctx, tenant, "quota", func(tx *meta.Tx, t meta.TenantRow) (Change, error) {
+		return Change{Before: quotaOf(t.QuotaOverride), After: quotaOf(bytes)}, tx.PutTenantQuota(t.ID, bytes)
+	})
+}
+
+// quotaOf is how a quota is told: as bytes, or that it is the plan's.
+func quotaOf(bytes *int64) any {
+	if bytes == nil {
+		return "plan"
+	}
+	return *bytes
+}
+
+// SetOverrides changes what a tenant has of its own, different from its plan.
+func (a Admin) SetOverrides(ctx context.Context, tenant string, e Edit) (Change, error) {
+	return a.setting(ctx, tenant, "overrides", func(tx *meta.Tx, t meta.TenantRow) (Change, error) {
+		after, err := e.apply(t.Overrides)
+		if err != nil {
+			return Change{}, err
+		}
+		plan, err := tx.Tenant(t.ID).Plan()
+		if err != nil {
+			return Change{}, fmt.Errorf("read plan: %w", err)
+		}
+		if err := checkWhole(plan.Spec, after); err != nil {
+			return Change{}, err
+		}
+		if len(after) > maxOverrides {
+			return Change{}, badSpec(fmt.Errorf("overrides of more than %d bytes", maxOverrides))
+		}
+		return Change{Before: specJSON(t.Overrides), After: specJSON(after)}, tx.PutTenantOverrides(t.ID, after)
+	})
+}
+
+// maxOverrides is what the column holds.
+const maxOverrides = 4000
+
+func specJSON(raw string) json.RawMessage {
+	if raw == "" {
+		return json.RawMessage("{}")
+	}
+	return json.RawMessage(raw)
+}
+
+// setting changes one setting of a tenant that is not over, and says by how much it is above its quota then.
+func (a Admin) setting(ctx context.Context, tenant, what string, do func(*meta.Tx, meta.TenantRow) (Change, error)) (Change, error) {
+	return a.onTenant(ctx, tenant, func(tx *meta.Tx, t meta.TenantRow) (Change, error) {
+		if !t.State.Served() && (t.State != storage.TenantPendingDelete || t.RestoreState == "") {
+			return Change{}, refuse(storage.CodeConflict, "tenant_over",
+				fmt.Sprintf("The tenant %q is %s; its settings cannot be changed.", t.Name, t.State),
+				fmt.Sprintf("租户 %q 的状态为 %s，无法修改其设置。", t.Name, t.State))
+		}
+		c, err := do(tx, t)
+		if err != nil {
+			return Change{}, err
+		}
+		c.What = what
+		q, err := tx.Tenant(t.ID).Quota()
+		if err != nil {
+			return Change{}, fmt.Errorf("read quota: %w", err)
+		}
+		c.OverBytes = max(0, q.Used-q.Quota)
+		return c, a.write(tx, t.ID, "tenant."+what, t.ID, map[string]any{"before": c.Before, "after": c.After, "over_bytes": c.OverBytes})
+	})
+}

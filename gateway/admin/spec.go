@@ -1,0 +1,101 @@
+package admin
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"gatehouse/quota"
+	"gatehouse/storage"
+)
+
+// Edit is what to change in the spec of a plan, or in a tenant's overrides. A key is that of quota.Spec; one with a dot
+// is of an object: max_bytes.video.
+type Edit struct {
+	Set   map[string]json.RawMessage
+	Clear []string
+}
+
+// apply makes the edit in a JSON object ("" is an empty one) and gives it back, "" when nothing is left in it.
+func (e Edit) apply(raw string) (string, error) {
+	keys := map[string]json.RawMessage{}
+	if raw != "" {
+		if err := json.Unmarshal([]byte(raw), &keys); err != nil {
+			return "", fmt.Errorf("the spec in the database is broken: %w", err)
+		}
+	}
+	for _, key := range e.Clear {
+		if err := put(keys, key, nil); err != nil {
+			return "", err
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(e.Set)) {
+		if err := put(keys, key, e.Set[key]); err != nil {
+			return "", err
+		}
+	}
+	if len(keys) == 0 {
+		return "", nil
+	}
+	out, err := json.Marshal(keys)
+	if err != nil {
+		return "", badSpec(err)
+	}
+	if err := quota.CheckSpec(string(out)); err != nil {
+		return "", badSpec(err)
+	}
+	return string(out), nil
+}
+
+// put sets a key, or takes it away when the value is nil.
+func put(keys map[string]json.RawMessage, key string, value json.RawMessage) error {
+	name, inner, nested := strings.Cut(key, ".")
+	if nested {
+		object := map[string]json.RawMessage{}
+		if raw, ok := keys[name]; ok {
+			if err := json.Unmarshal(raw, &object); err != nil {
+				return badSpec(fmt.Errorf("%s: %s is not an object", key, name))
+			}
+		}
+		if err := put(object, inner, value); err != nil {
+			return err
+		}
+		if len(object) == 0 {
+			delete(keys, name)
+			return nil
+		}
+		raw, err := json.Marshal(object)
+		if err != nil {
+			return badSpec(fmt.Errorf("%s: %w", key, err))
+		}
+		keys[name] = raw
+		return nil
+	}
+	if value == nil {
+		delete(keys, name)
+		return nil
+	}
+	keys[name] = value
+	return nil
+}
+
+// badSpec refuses settings for what is wrong with them.
+func badSpec(err error) error {
+	return refuse(storage.CodeMalformedRequest, "settings",
+		fmt.Sprintf("These settings are not possible: %s.", strings.TrimSuffix(err.Error(), ".")),
+		fmt.Sprintf("设置无效：%s。", strings.TrimSuffix(err.Error(), ".")))
+}
+
+// checkWhole refuses what only a plan and a tenant's overrides together can contradict.
+func checkWhole(planSpec, overrides string) error {
+	s, err := quota.SpecOf(planSpec, overrides)
+	if err == nil {
+		err = s.Check()
+	}
+	if err != nil {
+		return badSpec(err)
+	}
+	return nil
+}

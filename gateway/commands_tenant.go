@@ -1,0 +1,241 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"gatehouse/gateway/admin"
+	"gatehouse/storage"
+)
+
+// tenantCmds are the commands about tenants; the tags are their help.
+type tenantCmds struct {
+	Create   tenantCreateCmd   `cmd:"" help:"Create a tenant and its first API key, and print both."`
+	List     tenantListCmd     `cmd:"" help:"List the tenants."`
+	Show     tenantShowCmd     `cmd:"" help:"Show a tenant: its state, what it uses, what it may, its keys."`
+	Suspend  tenantSuspendCmd  `cmd:"" help:"Refuse the uploads of a tenant. It may still read and delete."`
+	Resume   tenantResumeCmd   `cmd:"" help:"Take a suspension back."`
+	Delete   tenantDeleteCmd   `cmd:"" help:"Close a tenant: nothing of it is served any more. After tenants.cooling_off everything of it is removed."`
+	Restore  tenantRestoreCmd  `cmd:"" help:"Take a deletion back, as long as the tenant is cooling off."`
+	Purge    tenantPurgeCmd    `cmd:"" help:"End the cooling-off of a deleted tenant: a worker removes everything of it now. There is no way back."`
+	Plan     tenantPlanCmd     `cmd:"" help:"Put a tenant on another plan."`
+	Quota    tenantQuotaCmd    `cmd:"" help:"Give a tenant a quota of its own, or that of its plan again."`
+	Override tenantOverrideCmd `cmd:"" help:"Let a tenant differ from its plan. The keys are those of a plan, as plan show prints them."`
+}
+
+type tenantCreateCmd struct {
+	Name string `arg:"" help:"Name of the tenant, unique."`
+	Plan string `required:"" placeholder:"PLAN" help:"Plan of the tenant: free, pro, enterprise or one of your own."`
+	JSON bool   `help:"Print a line of JSON with tenant_id and api_key."`
+}
+
+// Run creates a tenant.
+func (t tenantCreateCmd) Run(ctx context.Context, c *cli) error {
+	return withStore(ctx, c, func(a admin.Admin) error {
+		made, err := a.CreateTenant(ctx, t.Name, t.Plan)
+		if err != nil {
+			return err
+		}
+		return c.made(made, t.JSON, made.TenantID, made.APIKey)
+	})
+}
+
+type tenantListCmd struct {
+	State string `enum:"provisioning,active,suspended,pending_delete,deleted,failed,any" default:"any" help:"Only those in this state: ${enum}."`
+	JSON  bool   `help:"Print JSON: a list of objects."`
+}
+
+// listPage is how many tenants are read at once.
+const listPage = 500
+
+// Run lists tenants.
+func (t tenantListCmd) Run(ctx context.Context, c *cli) error {
+	state := storage.TenantState(t.State)
+	if t.State == "any" {
+		state = ""
+	}
+	return withAdmin(ctx, c, func(a admin.Admin) error {
+		all := []admin.Tenant{}
+		for after := ""; ; {
+			page, err := a.Tenants(ctx, state, after, listPage)
+			if err != nil {
+				return err
+			}
+			all = append(all, page...)
+			if len(page) < listPage {
+				break
+			}
+			after = page[len(page)-1].Name
+		}
+		if t.JSON {
+			return c.json(all)
+		}
+		rows := [][]string{{"NAME", "PLAN", "STATE", "USED", "QUOTA", "FILES", "ID"}}
+		for _, x := range all {
+			rows = append(rows, []string{
+				x.Name, x.Plan, string(x.State), size(x.UsedBytes), size(x.QuotaBytes), strconv.FormatInt(x.Files, 10), x.ID,
+			})
+		}
+		return c.table(rows)
+	})
+}
+
+type tenantShowCmd struct {
+	Tenant string `arg:"" help:"Name or id of the tenant."`
+	JSON   bool   `help:"Print JSON."`
+}
+
+// Run shows a tenant.
+func (t tenantShowCmd) Run(ctx context.Context, c *cli) error {
+	return withAdmin(ctx, c, func(a admin.Admin) error {
+		x, err := a.ShowTenant(ctx, t.Tenant)
+		if err != nil {
+			return err
+		}
+		if t.JSON {
+			return c.json(x)
+		}
+		from := "of its plan"
+		if x.OwnQuota {
+			from = "of its own"
+		}
+		rows := [][]string{
+			{"id", x.ID}, {"name", x.Name}, {"plan", x.Plan}, {"state", string(x.State)}, {"reason", x.Reason},
+			{"storage_quota_bytes", fmt.Sprintf("%s, %s", exact(x.QuotaBytes), from)},
+			{"storage_used_bytes", exact(x.UsedBytes)}, {"storage_reserved_bytes", exact(x.ReservedBytes)},
+			{"files", strconv.FormatInt(x.Files, 10)}, {"overrides", string(x.Overrides)}, {"created", when(x.CreatedAt)},
+		}
+		if x.DeleteAfter != nil {
+			rows = append(rows, []string{"deleted after", when(*x.DeleteAfter)})
+		}
+		if err := c.table(rows); err != nil || len(x.Keys) == 0 {
+			return err
+		}
+		if _, err := fmt.Fprintln(c.out); err != nil {
+			return err
+		}
+		return c.table(keyRows(x.Keys))
+	})
+}
+
+// target is what the commands have that change a tenant's state.
+type target struct {
+	Tenant string `arg:"" help:"Name or id of the tenant."`
+	Reason string `placeholder:"TEXT" help:"Why; kept with the tenant and in the audit log."`
+	JSON   bool   `help:"Print what changed as JSON."`
+}
+
+func (t target) do(ctx context.Context, c *cli, move func(admin.Admin, context.Context, string, string) (admin.Change, error)) error {
+	return withAdmin(ctx, c, func(a admin.Admin) error {
+		change, err := move(a, ctx, t.Tenant, t.Reason)
+		if err != nil {
+			return err
+		}
+		return c.changed(change, t.JSON)
+	})
+}
+
+type tenantSuspendCmd struct{ target }
+
+// Run suspends.
+func (t tenantSuspendCmd) Run(ctx context.Context, c *cli) error {
+	return t.do(ctx, c, admin.Admin.Suspend)
+}
+
+type tenantResumeCmd struct{ target }
+
+// Run resumes.
+func (t tenantResumeCmd) Run(ctx context.Context, c *cli) error {
+	return t.do(ctx, c, admin.Admin.Resume)
+}
+
+type tenantDeleteCmd struct{ target }
+
+// Run deletes.
+func (t tenantDeleteCmd) Run(ctx context.Context, c *cli) error {
+	return t.do(ctx, c, admin.Admin.Delete)
+}
+
+type tenantRestoreCmd struct{ target }
+
+// Run restores.
+func (t tenantRestoreCmd) Run(ctx context.Context, c *cli) error {
+	return t.do(ctx, c, admin.Admin.Restore)
+}
+
+type tenantPurgeCmd struct {
+	target
+	Confirm string `required:"" placeholder:"NAME" help:"The tenant's name once more."`
+}
+
+// Run purges.
+func (t tenantPurgeCmd) Run(ctx context.Context, c *cli) error {
+	return t.do(ctx, c, func(a admin.Admin, ctx context.Context, tenant, reason string) (admin.Change, error) {
+		return a.Purge(ctx, tenant, t.Confirm, reason)
+	})
+}
+
+type tenantPlanCmd struct {
+	Tenant string `arg:"" help:"Name or id of the tenant."`
+	Plan   string `arg:"" help:"The plan; plan list shows them."`
+	JSON   bool   `help:"Print what changed as JSON."`
+}
+
+// Run changes the plan.
+func (t tenantPlanCmd) Run(ctx context.Context, c *cli) error {
+	return withAdmin(ctx, c, func(a admin.Admin) error {
+		change, err := a.SetTenantPlan(ctx, t.Tenant, t.Plan)
+		if err != nil {
+			return err
+		}
+		return c.changed(change, t.JSON)
+	})
+}
+
+type tenantQuotaCmd struct {
+	Tenant string `arg:"" help:"Name or id of the tenant."`
+	Bytes  string `arg:"" help:"The quota: bytes, a size like 10GiB, or plan for that of its plan."`
+	JSON   bool   `help:"Print what changed as JSON."`
+}
+
+// Run changes the quota.
+func (t tenantQuotaCmd) Run(ctx context.Context, c *cli) error {
+	var bytes *int64
+	if t.Bytes != "plan" {
+		n, err := parseSize(t.Bytes)
+		if err != nil {
+			return err
+		}
+		bytes = &n
+	}
+	return withAdmin(ctx, c, func(a admin.Admin) error {
+		change, err := a.SetTenantQuota(ctx, t.Tenant, bytes)
+		if err != nil {
+			return err
+		}
+		return c.changed(change, t.JSON)
+	})
+}
+
+type tenantOverrideCmd struct {
+	Tenant string   `arg:"" help:"Name or id of the tenant."`
+	Set    []string `arg:"" optional:"" name:"key=value" help:"What to set, like max_files=1000 max_bytes.video=50MiB image_presets=w640,w320."`
+	Clear  []string `placeholder:"KEY" help:"What is to be as in the plan again; may be repeated."`
+	JSON   bool     `help:"Print what changed as JSON."`
+}
+
+// Run changes the overrides.
+func (t tenantOverrideCmd) Run(ctx context.Context, c *cli) error {
+	edit, err := parseEdit(t.Set, t.Clear)
+	if err != nil {
+		return err
+	}
+	return withAdmin(ctx, c, func(a admin.Admin) error {
+		change, err := a.SetOverrides(ctx, t.Tenant, edit)
+		if err != nil {
+			return err
+		}
+		return c.changed(change, t.JSON)
+	})
+}
