@@ -83,6 +83,13 @@ func (tx *Tx) EndClaim(tenantID, sha256 string) error {
 	return tx.g.Where("tenant_id = ? AND sha256 = ? AND sweeping = ? AND category = ''", tenantID, sha256, true).Delete(&Blob{}).Error
 }
 
+// TakeOverClaim makes a claim on an orphan the caller's when its owner has died: it is older than the stamp.
+func (tx *Tx) TakeOverClaim(tenantID, sha256 string, abandoned Stamp) (bool, error) {
+	r := tx.g.Model(&Blob{}).Where("tenant_id = ? AND sha256 = ? AND sweeping = ? AND category = '' AND updated_at <= ?", tenantID, sha256, true, abandoned).
+		Updates(map[string]any{"revision": revisionUp, "updated_at": Now()})
+	return r.RowsAffected == 1, r.Error
+}
+
 // OnlyClaim reports whether a row was made to claim an orphan, and speaks of no blob.
 func (b Blob) OnlyClaim() bool { return b.Sweeping && b.Category == "" }
 

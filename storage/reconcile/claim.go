@@ -50,6 +50,10 @@ func (r *Reconciler) claimAndDelete(ctx context.Context, rep *Report, list []met
 		if !claimed {
 			continue
 		}
+		if b.OnlyClaim() { // on an orphan, by somebody who died; objects without a row go to the trash, under a claim of their own
+			swept = append(swept, b)
+			continue
+		}
 		if err := r.deleteObjects(ctx, b); err != nil {
 			if err := r.failed(ctx, rep, "remove a blob's objects", err, "tenant", b.TenantID, "sha256", b.SHA256); err != nil {
 				return swept, err

@@ -18,8 +18,21 @@ import (
 // faulty is a zone with faults: a listing that breaks off, a store that is away, somebody who watches deletions.
 type faulty struct {
 	blob.Bucket
-	list, ready error
-	deleting    func()
+	list, ready, statFails error
+	// stuck is a key that cannot be deleted.
+	stuck    string
+	deleting func()
+	stat     func()
+}
+
+func (f *faulty) Stat(ctx context.Context, key string) (blob.Info, error) {
+	if f.stat != nil {
+		f.stat()
+	}
+	if f.statFails != nil {
+		return blob.Info{}, f.statFails
+	}
+	return f.Bucket.Stat(ctx, key)
 }
 
 func (f *faulty) List(ctx context.Context, prefix, after string) iter.Seq2[blob.Info, error] {
@@ -40,6 +53,9 @@ func (f *faulty) Delete(ctx context.Context, key string) error {
 	if f.deleting != nil {
 		f.deleting()
 	}
+	if f.stuck == key {
+		return errors.New("bad sector")
+	}
 	return f.Bucket.Delete(ctx, key)
 }
 
@@ -53,7 +69,7 @@ func TestOneStepThatFailsStopsNoOther(t *testing.T) {
 		rep, err := y.Run(ctx)
 		require.ErrorContains(t, err, "forget old rows")
 		require.ErrorContains(t, err, "the listing broke off")
-		require.Equal(t, Report{Requeued: 1, Orphans: 1, Failed: 2}, rep)
+		require.Equal(t, Report{Requeued: 1, Orphans: 1, Failed: 3}, rep) // the trash is in quarantine too
 		require.False(t, y.has(t, storage.ZoneClean, orphan))
 	})
 }
@@ -70,25 +86,22 @@ func TestLostWorkDoesNotWaitForAStoreThatIsAway(t *testing.T) {
 	})
 }
 
-func TestSweepThatCannotEndLeavesTheOthersAlone(t *testing.T) {
+func TestSweepThatCannotDeleteLeavesTheOthersAlone(t *testing.T) {
 	onEach(t, func(t *testing.T, y *yard) {
 		whole := y.tenant
 		y.tenant = metatest.Tenant(t, y.db, 1<<20)
 		broken := y.tenant
-		y.delete(t, y.upload(t, "of a tenant whose ledger has too little"))
-		y.inTx(t, func(tx *meta.Tx) error {
-			_, err := tx.Exec(`UPDATE tenants SET used_bytes = 0 WHERE id = ?`, broken)
-			return err
-		})
+		y.delete(t, y.upload(t, "on a bad sector"))
 		y.tenant = whole
-		y.delete(t, y.upload(t, "of a tenant whose ledger is right"))
+		y.delete(t, y.upload(t, "on a good one"))
+		y.zones.Quarantine = &faulty{Bucket: y.zones.Quarantine, stuck: storage.BlobKey(broken, digestOf("on a bad sector"))}
 
 		rep, err := y.Run(ctx)
 		require.NoError(t, err)
 		require.Equal(t, 1, rep.Failed)
 		require.Equal(t, 1, rep.Blobs)
 		y.requireExact(t)
-		row, err := y.db.Tenant(ctx, broken).Blob(digestOf("of a tenant whose ledger has too little"))
+		row, err := y.db.Tenant(ctx, broken).Blob(digestOf("on a bad sector"))
 		require.NoError(t, err)
 		require.True(t, row.Sweeping, "the claim stays until it is taken over")
 	})

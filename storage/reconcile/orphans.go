@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"gatehouse/storage"
@@ -58,6 +59,9 @@ func (w *walk) list(ctx context.Context) error {
 			return err
 		}
 		o, ours := parseKey(info.Key)
+		if strings.HasPrefix(info.Key, trashPrefix) {
+			continue
+		}
 		if !ours {
 			w.rep.Foreign++
 			w.log.Warn("sweep: an object that is none of ours", "zone", w.zone, "key", info.Key)

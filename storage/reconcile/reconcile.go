@@ -28,6 +28,8 @@ type Config struct {
 	TaskHistory    time.Duration
 	EventHistory   time.Duration
 	IdempotencyTTL time.Duration
+	// Trash is how long objects stay in the trash (30 days).
+	Trash time.Duration
 	// Settle is how long a claim outlives the last deletion under it; longer than an upload takes from the end of
 	// its put to its rows, shorter than uploads wait for a sweep (3 s).
 	Settle time.Duration
@@ -67,6 +69,7 @@ type Reconciler struct {
 // New makes a Reconciler.
 func New(cfg Config, db *meta.DB, zones *blob.Zones, ledger quota.Ledger, log *slog.Logger) *Reconciler {
 	cfg.Settle = cmp.Or(cfg.Settle, 3*time.Second)
+	cfg.Trash = cmp.Or(cfg.Trash, 30*24*time.Hour)
 	cfg.Takeover = cmp.Or(cfg.Takeover, time.Minute)
 	cfg.BrakeMin = cmp.Or(cfg.BrakeMin, 20)
 	cfg.BrakeShare = cmp.Or(cfg.BrakeShare, 0.01)
@@ -88,6 +91,9 @@ type Report struct {
 	Orphans   int `json:"orphans"`
 	Misplaced int `json:"misplaced"`
 	Strays    int `json:"strays"`
+	// Purged objects whose time in the trash was over, and their bytes.
+	Purged      int   `json:"purged"`
+	PurgedBytes int64 `json:"purged_bytes"`
 	// Requeued blobs that waited for a scan or variants without a task.
 	Requeued int `json:"requeued"`
 	// Foreign objects whose key is none of ours; they are left alone.
@@ -116,6 +122,7 @@ func (r *Reconciler) Run(ctx context.Context) (Report, error) {
 		{"end infected assets", r.endInfected},
 		{"remove unreferenced blobs", r.removeUnreferenced},
 		{"forget old rows", r.forget},
+		{"purge the trash", r.purgeTrash},
 		{"remove orphans", r.removeOrphans},
 	} {
 		err := step.do(ctx, &rep)
@@ -138,7 +145,7 @@ func (r *Reconciler) record(ctx context.Context, rep Report) error {
 		return nil
 	}
 	r.log.Info("swept", "reservations", rep.Reservations, "expired", rep.Expired, "blobs", rep.Blobs, "bytes", rep.Bytes,
-		"orphans", rep.Orphans, "misplaced", rep.Misplaced, "strays", rep.Strays, "requeued", rep.Requeued,
+		"orphans", rep.Orphans, "misplaced", rep.Misplaced, "strays", rep.Strays, "purged", rep.Purged, "requeued", rep.Requeued,
 		"foreign", rep.Foreign, "failed", rep.Failed)
 	return r.db.InTx(ctx, func(tx *meta.Tx) error {
 		return audit.Write(tx, audit.Entry{Actor: audit.Worker, Action: "sweep", Result: audit.OK, Data: map[string]any{"report": rep}})

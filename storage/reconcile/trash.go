@@ -1,0 +1,182 @@
+package reconcile
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"gatehouse/storage"
+	"gatehouse/storage/audit"
+	"gatehouse/storage/blob"
+	"gatehouse/storage/meta"
+)
+
+// trashKey is where an object of a zone waits that nothing speaks of: in quarantine, from which nothing is ever served.
+func trashKey(zone storage.Zone, key string) string { return trashPrefix + string(zone) + "/" + key }
+
+// parseTrashKey is the reverse of it for the object of a blob; variants are made anew, nobody looks for them.
+func parseTrashKey(key string) (object, bool) {
+	rest, ok := strings.CutPrefix(key, trashPrefix)
+	if !ok {
+		return object{}, false
+	}
+	_, original, _ := strings.Cut(rest, "/")
+	o, ok := parseKey(original)
+	return o, ok && o.preset == ""
+}
+
+// copied is an object that lies in the trash and still in its old place.
+type copied struct {
+	zone      storage.Zone
+	key       string
+	was, copy blob.Info
+}
+
+// copyToTrash is the first half of a move; remove is the other. A crash between leaves both, and a second attempt copies
+// again. A *gone when the object is not there, or is so young that somebody may be about to write its row.
+func (r *Reconciler) copyToTrash(ctx context.Context, zone storage.Zone, key string) (copied, error) {
+	c := copied{zone: zone, key: key}
+	to := trashKey(zone, key)
+	var err error
+	if c.was, err = r.zones.Of(zone).Stat(ctx, key); errors.Is(err, blob.ErrNotExist) {
+		return c, &gone{"the object is gone"}
+	}
+	if err != nil {
+		return c, fmt.Errorf("look at the object: %w", err)
+	}
+	if !r.old(c.was) {
+		return c, &gone{"the object is young: a row may be about to come"}
+	}
+	there, err := r.zones.Quarantine.Stat(ctx, to)
+	switch {
+	case errors.Is(err, blob.ErrNotExist):
+		err = r.zones.Quarantine.CopyFrom(ctx, r.zones.Of(zone), key, to)
+	case err == nil && there.Size != c.was.Size:
+		return c, fmt.Errorf("the trash holds another object under %s", to)
+	case err == nil:
+		err = r.sameBytes(ctx, zone, key, to) // a crash came between the halves, or the same bytes were here before
+	}
+	if err != nil {
+		return c, fmt.Errorf("copy to the trash: %w", err)
+	}
+	if c.copy, err = r.zones.Quarantine.Stat(ctx, to); err != nil {
+		return c, fmt.Errorf("look at the copy in the trash: %w", err)
+	}
+	if c.copy.Size != c.was.Size {
+		return c, fmt.Errorf("the copy in the trash has %d bytes instead of %d", c.copy.Size, c.was.Size)
+	}
+	return c, nil
+}
+
+// sameBytes fails unless the trash holds the very bytes already.
+func (r *Reconciler) sameBytes(ctx context.Context, zone storage.Zone, key, trashed string) error {
+	one, err := readDigest(ctx, r.zones.Of(zone), key)
+	if err != nil {
+		return err
+	}
+	two, err := readDigest(ctx, r.zones.Quarantine, trashed)
+	if err == nil && one != two {
+		err = fmt.Errorf("the trash holds other bytes under %s", trashed)
+	}
+	return err
+}
+
+// remove deletes the original of a copy, unless it was replaced since: then it is young. A copy by a hard link makes its
+// source as young as itself.
+func (r *Reconciler) remove(ctx context.Context, c copied) error {
+	now, err := r.zones.Of(c.zone).Stat(ctx, c.key)
+	switch {
+	case errors.Is(err, blob.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("look at the object: %w", err)
+	case now.Size != c.was.Size || !now.ModTime.Equal(c.was.ModTime) && !now.ModTime.Equal(c.copy.ModTime):
+		return &gone{"the object was replaced: a row may be about to come"}
+	}
+	if err := r.zones.Of(c.zone).Delete(ctx, c.key); err != nil {
+		return fmt.Errorf("remove the object: %w", err)
+	}
+	return nil
+}
+
+// readDigest reads an object to its end.
+func readDigest(ctx context.Context, b blob.Bucket, key string) (string, error) {
+	body, _, err := b.Open(ctx, key, 0, -1)
+	if err != nil {
+		return "", err
+	}
+	h := sha256.New()
+	_, err = io.Copy(h, body)
+	return hex.EncodeToString(h.Sum(nil)), errors.Join(err, body.Close())
+}
+
+// purgeBatch is how many objects are purged before it is written down.
+const purgeBatch = 100
+
+// purgeTrash removes what has been in the trash for long enough. What a damaged blob is waiting for stays.
+func (r *Reconciler) purgeTrash(ctx context.Context, rep *Report) error {
+	var purged []blob.Info
+	for info, err := range r.zones.Quarantine.List(ctx, trashPrefix, "") {
+		if err != nil {
+			return errors.Join(err, r.recordPurge(ctx, rep, purged))
+		}
+		if time.Since(info.ModTime) < r.cfg.Trash {
+			continue
+		}
+		done, err := r.purge(ctx, info)
+		if err != nil {
+			if err := r.failed(ctx, rep, "purge an object from the trash", err, "key", info.Key); err != nil {
+				return errors.Join(err, r.recordPurge(ctx, rep, purged))
+			}
+			continue
+		}
+		if done {
+			purged = append(purged, info)
+		}
+		if len(purged) >= purgeBatch {
+			if err := r.recordPurge(ctx, rep, purged); err != nil {
+				return err
+			}
+			purged = nil
+		}
+	}
+	return r.recordPurge(ctx, rep, purged)
+}
+
+func (r *Reconciler) purge(ctx context.Context, info blob.Info) (bool, error) {
+	if o, ok := parseTrashKey(info.Key); ok {
+		b, known, err := r.db.Tenant(ctx, o.tenantID).BlobIfAny(o.sha256)
+		if err != nil || known && b.Damage != "" {
+			return false, err
+		}
+	}
+	return true, r.zones.Quarantine.Delete(ctx, info.Key)
+}
+
+// recordPurge counts and audits; that the client of a sweep has gone must not hide what it did.
+func (r *Reconciler) recordPurge(ctx context.Context, rep *Report, purged []blob.Info) error {
+	if len(purged) == 0 {
+		return nil
+	}
+	for _, info := range purged {
+		rep.Purged++
+		rep.PurgedBytes += info.Size
+	}
+	return r.db.InTx(context.WithoutCancel(ctx), func(tx *meta.Tx) error {
+		for _, info := range purged {
+			o, _ := parseTrashKey(info.Key)
+			if err := audit.Write(tx, audit.Entry{
+				Actor: audit.Worker, TenantID: o.tenantID, Action: "trash.purge", Target: info.Key, Result: audit.OK,
+				Data: map[string]any{"bytes": info.Size, "trashed_at": info.ModTime.UTC()},
+			}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
