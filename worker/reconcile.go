@@ -4,20 +4,40 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
+	"os/user"
 
 	"gatehouse/boot"
+	"gatehouse/storage"
+	"gatehouse/storage/audit"
+	"gatehouse/storage/meta"
+	"gatehouse/storage/reconcile"
 )
 
+// exitHeld is the exit code of a run that the brake holds: scripts tell it from an error.
+const exitHeld = 3
+
+// errHeld ends the program with exitHeld.
+var errHeld = errors.New("the run is held: nothing was changed")
+
 type reconcileCmd struct {
-	Once bool `help:"Run once and print what was done as JSON. The worker also does this by itself, every few minutes."`
+	Now      reconcileNow      `cmd:"" default:"withargs" help:"The default, short: worker reconcile --once. Compare records and store, and repair what cannot lose data."`
+	List     reconcileList     `cmd:"" help:"List the latest runs, newest first."`
+	Show     reconcileShow     `cmd:"" help:"Show one run with counts for each kind of difference, as JSON."`
+	Findings reconcileFindings `cmd:"" help:"List what a run found, for people, or for programs as JSON lines or CSV."`
+	Confirm  reconcileConfirm  `cmd:"" help:"Let a held run repair what it planned, after you have looked at its findings."`
+	Cancel   reconcileCancel   `cmd:"" help:"End a run that is held or under way; what it has not repaired stays as it is."`
 }
 
-// Run sweeps once.
-func (r reconcileCmd) Run(ctx context.Context, c *cli) error {
-	if !r.Once {
-		return errors.New("`worker run` reconciles by itself; to do it now: worker reconcile --once")
-	}
+// keeper is what every command works with.
+type keeper struct {
+	*reconcile.Reconciler
+	db *meta.DB
+}
+
+// with opens database and store for a command.
+func (c *cli) with(ctx context.Context, do func(keeper) error) error {
 	cfg, err := c.load()
 	if err != nil {
 		return err
@@ -28,6 +48,117 @@ func (r reconcileCmd) Run(ctx context.Context, c *cli) error {
 		return err
 	}
 	defer closeStore()
-	report, err := reconciler(cfg, db, zones, log).Run(ctx)
-	return errors.Join(err, json.NewEncoder(os.Stdout).Encode(report)) // what was done is told even when a step failed
+	return do(keeper{reconciler(cfg, db, zones, log), db})
+}
+
+// operator is who sits at the command line, as the audit log names them.
+func operator() audit.Actor {
+	who := audit.CLI
+	if u, err := user.Current(); err == nil {
+		who.ID = u.Username
+	}
+	return who
+}
+
+// runOf finds a run by its id, or the latest one in one of the states (none is any).
+func (k keeper) runOf(ctx context.Context, id string, states ...string) (meta.ReconcileRun, error) {
+	if id != "latest" {
+		run, err := k.db.RunBy(ctx, id)
+		if errors.Is(err, storage.ErrNotFound) {
+			return run, fmt.Errorf("there is no run %s; `worker reconcile list` shows those there are", id)
+		}
+		return run, err
+	}
+	list, err := k.db.Runs(ctx, "", 1, states...)
+	if err == nil && len(list) == 0 {
+		err = errors.New("there is no such run yet; `worker reconcile list` shows those there are, `worker reconcile --once` makes one")
+	}
+	if err != nil {
+		return meta.ReconcileRun{}, err
+	}
+	return list[0], nil
+}
+
+func waiting() {
+	_, _ = fmt.Fprintln(os.Stderr, "worker: another reconciliation is under way; waiting for it to end (ctrl-C to leave)")
+}
+
+// tell prints a run's result as JSON; a held one is an error of its own kind.
+func (k keeper) tell(ctx context.Context, run meta.ReconcileRun, sweep *reconcile.Report) error {
+	if run.ID == "" {
+		return nil
+	}
+	result, err := k.Show(context.WithoutCancel(ctx), run)
+	if err != nil {
+		return err
+	}
+	result.Sweep = sweep
+	e := json.NewEncoder(os.Stdout)
+	e.SetIndent("", "  ")
+	if err := e.Encode(result); err != nil {
+		return err
+	}
+	if run.State == meta.RunHeld {
+		return fmt.Errorf("%w. Look at what it found with `worker reconcile findings %[2]s`, then `worker reconcile confirm %[2]s` or `worker reconcile cancel %[2]s`", errHeld, run.ID)
+	}
+	return nil
+}
+
+type reconcileNow struct {
+	Once   bool     `help:"Sweep, compare and repair once, now, and print what was found and done as JSON. Exit code 3: the run would touch too much and is held. The worker does this by itself every night (reconcile.at)."`
+	Tenant []string `help:"Only this tenant, by id or name; may be given several times." placeholder:"TENANT"`
+	Light  bool     `help:"Only compare, and only tenants whose records changed since they were last compared; repair nothing."`
+}
+
+// Run makes one run.
+func (r reconcileNow) Run(ctx context.Context, c *cli) error {
+	if !r.Once {
+		return errors.New("`worker run` reconciles by itself; to do it now: worker reconcile --once. See worker reconcile --help")
+	}
+	return c.with(ctx, func(k keeper) error {
+		request := reconcile.Request{Kind: meta.RunFull, By: operator().ID, Actor: operator()}
+		if r.Light {
+			request.Kind = meta.RunLight
+		}
+		var err error
+		if request.Tenants, err = k.tenants(ctx, r.Tenant); err != nil {
+			return err
+		}
+		var sweep *reconcile.Report
+		var problem error
+		if !r.Light {
+			report, err := k.Reconciler.Run(ctx)
+			sweep, problem = &report, err // what was done is told even when a step failed
+		}
+		run, err := k.Alone(ctx, func(tx *meta.Tx) (meta.ReconcileRun, error) {
+			run, err := reconcile.Begin(tx, request)
+			switch {
+			case errors.Is(err, reconcile.ErrUnderWay):
+				return run, nil // one that was interrupted, or waits for a worker: this is its turn
+			case errors.Is(err, reconcile.ErrHeld):
+				return run, fmt.Errorf("run %s is held and waits for you: look at `worker reconcile findings %s`, then confirm or cancel it", run.ID, run.ID)
+			}
+			return run, err
+		}, waiting)
+		return errors.Join(problem, err, k.tell(ctx, run, sweep))
+	})
+}
+
+// tenants finds tenants by id or name.
+func (k keeper) tenants(ctx context.Context, names []string) ([]string, error) {
+	var out []string
+	for _, name := range names {
+		row, err := k.db.Tenant(ctx, name).Row()
+		if errors.Is(err, storage.ErrNotFound) {
+			row, err = k.db.TenantByName(ctx, name)
+		}
+		if errors.Is(err, storage.ErrNotFound) {
+			return nil, fmt.Errorf("there is no tenant %q", name)
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, row.ID)
+	}
+	return out, nil
 }

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"gatehouse/quota"
@@ -36,6 +37,14 @@ type Deps struct {
 	VideoTimeout time.Duration
 	// SweepEvery is how often the sweeper runs (10 min).
 	SweepEvery time.Duration
+	// ReconcileAt is the time of day of the run that compares everything ("02:00"), LightEvery how often tenants that
+	// changed are looked at (30 min). Empty and zero mean never.
+	ReconcileAt string
+	LightEvery  time.Duration
+	// AfterSnapshot is called in the transaction that ends a snapshot's task, well or badly (AfterSnapshot).
+	AfterSnapshot func(tx *meta.Tx, t meta.Task) error
+	// Log is for what is due by the clock; tasks have their own.
+	Log *slog.Logger
 }
 
 // sweepTimeout bounds one sweep: listing some ten million objects takes about that long.
@@ -52,18 +61,20 @@ func List(d Deps) []Job {
 	makes.patience = videoPatience
 	video := &video{media: makes, runner: d.Videos, presets: d.VideoPresets, posters: d.Pictures, poster: d.Poster}
 	sweep := &sweep{reconciler: d.Reconciler}
+	runs := &reconciliation{reconciler: d.Reconciler}
 	return []Job{
 		{Kind: storage.TaskScan, Timeout: d.ScanTimeout, Run: scan.run, Dead: scan.dead},
 		{Kind: storage.TaskImage, Timeout: d.ImageTimeout, Run: image.run, Dead: image.dead},
 		{Kind: storage.TaskVideo, Timeout: d.VideoTimeout, Run: video.run, Dead: video.dead},
 		{Kind: storage.TaskSweep, Timeout: sweepTimeout, Run: sweep.run},
+		{Kind: storage.TaskReconcile, Timeout: runTimeout, Run: runs.run, Dead: runs.dead},
 		{Kind: storage.TaskPurge, Timeout: sweepTimeout, Run: (&purge{db: d.DB, zones: d.Zones}).run},
 	}
 }
 
 // Schedule is THE list of what is due by the clock.
 func Schedule(d Deps) []Periodic {
-	return []Periodic{
+	return append(reconciliations(d), []Periodic{
 		{Name: "sweep", Every: d.SweepEvery, Do: func(ctx context.Context) error {
 			return d.DB.InTx(ctx, func(tx *meta.Tx) error {
 				_, err := tx.Enqueue(meta.NewTask{Kind: storage.TaskSweep, Unique: true})
@@ -77,5 +88,5 @@ func Schedule(d Deps) []Periodic {
 		{Name: "purges", Every: 5 * time.Minute, Do: func(ctx context.Context) error { return queuePurges(ctx, d.DB) }},
 		{Name: "provisioning", Every: time.Minute, Do: func(ctx context.Context) error { return failAbandoned(ctx, d) }},
 		{Name: "plan retention", Every: time.Hour, Do: func(ctx context.Context) error { return endOldAssets(ctx, d.DB) }},
-	}
+	}...)
 }

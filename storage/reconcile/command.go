@@ -1,0 +1,175 @@
+package reconcile
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"gatehouse/storage"
+	"gatehouse/storage/meta"
+)
+
+// How a command holds the task of its run. A command that dies leaves a lease that runs out, and then its run is an
+// ordinary task, which a worker goes on with.
+const (
+	commandLease = time.Minute
+	commandBeat  = 10 * time.Second
+	commandWait  = time.Second
+)
+
+// Alone begins or takes up a run while no other one can be worked on, anywhere, and performs it here: the way of the
+// command line, which works whether a worker runs or not. begin writes the run down; waiting is told, once, that another
+// run is under way and is waited for.
+func (r *Reconciler) Alone(ctx context.Context, begin func(*meta.Tx) (meta.ReconcileRun, error), waiting func()) (meta.ReconcileRun, error) {
+	lease, err := r.hold(ctx, waiting)
+	if err != nil {
+		return meta.ReconcileRun{}, err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	beating := make(chan struct{})
+	go func() { defer close(beating); r.beat(ctx, cancel, lease) }()
+	run, err := r.performHeld(ctx, lease, begin)
+	cause := context.Cause(ctx)
+	cancel(nil)
+	<-beating
+	if err != nil && cause != nil {
+		err = fmt.Errorf("%w (%w)", err, cause)
+	}
+	// Whatever happened, the task ends here: a run that is not done is queued for the next worker.
+	end := r.db.InTx(context.WithoutCancel(ctx), func(tx *meta.Tx) error {
+		if err := tx.Finish(lease); err != nil {
+			return err
+		}
+		return Next(tx)
+	})
+	if errors.Is(end, meta.ErrLeaseLost) {
+		end = nil // it was cancelled, or a worker goes on with it
+	}
+	return run, errors.Join(err, end)
+}
+
+// hold takes the one task of all runs.
+func (r *Reconciler) hold(ctx context.Context, waiting func()) (meta.Lease, error) {
+	for told := false; ; told = true {
+		lease, held, err := r.db.Hold(ctx, Task(""), "command", commandLease)
+		if err == nil && !held { // one that waits for a worker, which may not come
+			lease, held, err = r.claimWaiting(ctx)
+		}
+		if err != nil || held {
+			return lease, err
+		}
+		if !told {
+			waiting()
+		}
+		select {
+		case <-ctx.Done():
+			return lease, ctx.Err()
+		case <-time.After(commandWait):
+		}
+	}
+}
+
+func (r *Reconciler) claimWaiting(ctx context.Context) (meta.Lease, bool, error) {
+	t, err := r.db.AloneTask(ctx, Task(""))
+	if err != nil {
+		if errors.Is(err, storage.ErrNotFound) {
+			err = nil // it has just ended
+		}
+		return meta.Lease{}, false, err
+	}
+	return r.db.Claim(ctx, t.ID, "command", commandLease)
+}
+
+func (r *Reconciler) performHeld(ctx context.Context, lease meta.Lease, begin func(*meta.Tx) (meta.ReconcileRun, error)) (meta.ReconcileRun, error) {
+	guard := Guard(func(tx *meta.Tx) error { return tx.Fence(lease) })
+	var run meta.ReconcileRun
+	err := r.inTx(ctx, guard, func(tx *meta.Tx) error {
+		var err error
+		if run, err = begin(tx); err != nil {
+			return err
+		}
+		return tx.SetSubject(lease, run.ID)
+	})
+	if err != nil {
+		return run, err
+	}
+	return r.Perform(ctx, run.ID, guard, nil)
+}
+
+// beat keeps the lease until ctx ends, and ends the work when it is lost.
+func (r *Reconciler) beat(ctx context.Context, cancel context.CancelCauseFunc, lease meta.Lease) {
+	until := time.Now().Add(commandLease)
+	tick := time.NewTicker(commandBeat)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		asked := time.Now()
+		err := r.db.Heartbeat(ctx, lease, commandLease, 0)
+		switch {
+		case err == nil:
+			until = asked.Add(commandLease)
+		case errors.Is(err, meta.ErrLeaseLost), time.Now().After(until):
+			cancel(meta.ErrLeaseLost)
+			return
+		}
+	}
+}
+
+// Result is a run as it is shown: what the row says, with counts for each kind of drift.
+type Result struct {
+	Run         string          `json:"run"`
+	Kind        string          `json:"kind"`
+	State       string          `json:"state"`
+	Problem     string          `json:"problem,omitempty"`
+	RequestedBy string          `json:"requested_by"`
+	ConfirmedBy string          `json:"confirmed_by,omitempty"`
+	Phase       string          `json:"phase"`
+	Tenants     json.RawMessage `json:"tenants"`
+	Objects     int64           `json:"objects"`
+	Rows        int64           `json:"rows"`
+	Foreign     int64           `json:"foreign"`
+	Findings    int64           `json:"findings"`
+	Planned     int64           `json:"planned"`
+	Repaired    int64           `json:"repaired"`
+	Failed      int64           `json:"failed"`
+	Verified    int64           `json:"verified"`
+	VerifiedB   int64           `json:"verified_bytes"`
+	StartedAt   time.Time       `json:"started_at"`
+	FinishedAt  *time.Time      `json:"finished_at,omitempty"`
+	Counts      []Count         `json:"counts"`
+	// Sweep is what the sweep before the run did, if there was one.
+	Sweep *Report `json:"sweep,omitempty"`
+}
+
+// Count is how many findings of a kind a run has, by what is done about them and what became of that.
+type Count struct {
+	Kind   string `json:"kind"`
+	Repair string `json:"repair"`
+	State  string `json:"state"`
+	Count  int64  `json:"count"`
+}
+
+// Show makes the result of a run.
+func (r *Reconciler) Show(ctx context.Context, run meta.ReconcileRun) (Result, error) {
+	counts, err := r.db.FindingCounts(ctx, run.ID)
+	out := Result{
+		Run: run.ID, Kind: run.Kind, State: run.State, Problem: run.Problem, RequestedBy: run.RequestedBy, ConfirmedBy: run.ConfirmedBy,
+		Phase: run.Phase, Tenants: json.RawMessage(run.Tenants), Objects: run.Objects, Rows: run.RowCount, Foreign: run.ForeignObjects,
+		Findings: run.Findings, Planned: run.Planned, Repaired: run.Repaired, Failed: run.Failed,
+		Verified: run.Verified, VerifiedB: run.VerifiedBytes, StartedAt: run.StartedAt.Time(), Counts: []Count{},
+	}
+	if run.FinishedAt != 0 {
+		at := run.FinishedAt.Time()
+		out.FinishedAt = &at
+	}
+	for _, c := range counts {
+		out.Counts = append(out.Counts, Count{string(c.Kind), string(c.Repair), c.State, c.Count})
+	}
+	return out, err
+}
