@@ -195,7 +195,7 @@ func TestOpenAPIFitsTheAnswers(t *testing.T) {
 		},
 		"Error": envelope{Error: "No.", Code: storage.CodeNotFound, RequestID: "r", Details: storage.Details{"reason": "x"}},
 		"Readiness": readiness{Status: "ready", Dependencies: map[string]dependency{
-			"database": {Status: "ok"}, "store": {Status: "failed", Error: "x"},
+			"database": {Status: "ok"}, "store": {Status: "failed", Error: "x"}, "spool": {Status: "ok"},
 			"scanner": {Status: "ok", Warning: "x", Scanner: &scannerView{Engine: "x", CheckedAt: time.Now()}},
 		}},
 	} {
