@@ -37,7 +37,7 @@ func (a *API) Download(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	if row.State != meta.TenantActive && row.State != meta.TenantSuspended {
+	if !row.State.Served() {
 		return storage.ErrNotFound
 	}
 	return a.serveFrom(c, tenant, link.AssetID, link.Variant, true)

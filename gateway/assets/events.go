@@ -26,6 +26,8 @@ const (
 	firstBeat = time.Second
 	// eventPage bounds one look.
 	eventPage = 100
+	// eventState is how often an open stream asks whether its tenant is still served.
+	eventState = 5 * time.Second
 	// streamLife ends a stream that never becomes final; the client connects again with Last-Event-ID.
 	streamLife = 30 * time.Minute
 )
@@ -98,11 +100,18 @@ type eventStream struct {
 	locale storage.Locale
 }
 
-// run writes events until the asset is final or the client has gone, which only a failing write shows. Its error is
-// trouble of our own.
+// run writes events until the asset is final, the tenant is not served any more, or the client has gone, which only a
+// failing write shows. Its error is trouble of our own.
 func (s *eventStream) run(w *bufio.Writer) error {
 	poll, beat := eventPoll, time.Now().Add(firstBeat)
+	var asked time.Time
 	for end := time.Now().Add(streamLife); time.Now().Before(end); {
+		if time.Since(asked) >= eventState {
+			asked = time.Now()
+			if served, err := s.served(); err != nil || !served {
+				return err
+			}
+		}
 		n, done, err := s.news(w)
 		if err != nil {
 			return err
@@ -127,6 +136,14 @@ func (s *eventStream) run(w *bufio.Writer) error {
 		}
 	}
 	return nil
+}
+
+// served reports whether the tenant may still read: its key was good when the stream was opened.
+func (s *eventStream) served() (bool, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), s.api.Timeout)
+	defer cancel()
+	row, err := s.api.DB.Tenant(ctx, s.tenant).Row()
+	return row.State.Served(), err
 }
 
 // news writes what has happened since the last look.
