@@ -74,6 +74,11 @@ func (serveCmd) Run(ctx context.Context, c *cli) error {
 	if err != nil {
 		return fmt.Errorf("http.addr: %w", err)
 	}
+	sayDead, err := db.KeepAlive(ctx, "gateway", log)
+	if err != nil {
+		return err
+	}
+	defer sayDead()
 	log.Info("gateway is serving", "addr", listener.Addr().String(), "version", version,
 		"database", db.Dialect(), "store", cfg.Store.Driver)
 	return serveUntil(ctx, server, listener, closing, cfg.HTTP.ShutdownTimeout, log)

@@ -27,6 +27,8 @@ type cli struct {
 	Run       runCmd       `cmd:"" help:"Work on tasks until SIGTERM or ctrl-C."`
 	Alerts    alertsCmd    `cmd:"" help:"What people have to know: see, acknowledge, and try the channels."`
 	Reconcile reconcileCmd `cmd:"" help:"Compare records and store now, see what runs found, and decide about a held one."`
+	Snapshot  snapshotCmd  `cmd:"" help:"Snapshots of the database: take, list, verify, restore, remove."`
+	Store     storeCmd     `cmd:"" help:"The store of all bytes: copy it to another one."`
 }
 
 func main() {

@@ -10,6 +10,7 @@ import (
 	"gatehouse/storage/blob"
 	"gatehouse/storage/meta"
 	"gatehouse/storage/reconcile"
+	"gatehouse/storage/snapshot"
 	"gatehouse/worker/tools/clamd"
 	"gatehouse/worker/tools/ffmpeg"
 	"gatehouse/worker/tools/vips"
@@ -24,6 +25,7 @@ type Deps struct {
 	Pictures   *vips.Runner
 	Videos     *ffmpeg.Runner
 	Reconciler *reconcile.Reconciler
+	Snapshots  *snapshot.Store
 	// Presets are the variants of a picture, VideoPresets those of a video, of which a plan may leave some out; Poster is
 	// the still picture of every video, and its Name is storage.PresetPoster.
 	Presets      []vips.Preset
@@ -62,12 +64,14 @@ func List(d Deps) []Job {
 	video := &video{media: makes, runner: d.Videos, presets: d.VideoPresets, posters: d.Pictures, poster: d.Poster}
 	sweep := &sweep{reconciler: d.Reconciler}
 	runs := &reconciliation{reconciler: d.Reconciler}
+	snapshots := &snapshots{store: d.Snapshots, after: d.AfterSnapshot}
 	return []Job{
 		{Kind: storage.TaskScan, Timeout: d.ScanTimeout, Run: scan.run, Dead: scan.dead},
 		{Kind: storage.TaskImage, Timeout: d.ImageTimeout, Run: image.run, Dead: image.dead},
 		{Kind: storage.TaskVideo, Timeout: d.VideoTimeout, Run: video.run, Dead: video.dead},
 		{Kind: storage.TaskSweep, Timeout: sweepTimeout, Run: sweep.run},
 		{Kind: storage.TaskReconcile, Timeout: runTimeout, Run: runs.run, Dead: runs.dead},
+		{Kind: storage.TaskSnapshot, Timeout: snapshotTimeout, Run: snapshots.run, Dead: snapshots.dead},
 		{Kind: storage.TaskPurge, Timeout: sweepTimeout, Run: (&purge{db: d.DB, zones: d.Zones}).run},
 	}
 }

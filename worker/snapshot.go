@@ -1,0 +1,255 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/dustin/go-humanize"
+
+	"gatehouse/boot"
+	"gatehouse/configs"
+	"gatehouse/storage/audit"
+	"gatehouse/storage/blob"
+	"gatehouse/storage/meta"
+	"gatehouse/storage/snapshot"
+)
+
+type snapshotCmd struct {
+	Create  snapshotCreateCmd  `cmd:"" help:"Take a snapshot of the database now. The worker takes one every night by itself; programs may go on working."`
+	List    snapshotListCmd    `cmd:"" help:"List the snapshots, oldest first."`
+	Verify  snapshotVerifyCmd  `cmd:"" help:"Read a whole snapshot and tell whether it could be restored. Fails when it could not."`
+	Restore snapshotRestoreCmd `cmd:"" help:"Bring a snapshot back into the configured database, which may be of another kind than the one it was taken from. All or nothing."`
+	Prune   snapshotPruneCmd   `cmd:"" help:"Remove the snapshots that snapshots.keep_daily and keep_monthly do not keep. The worker does this every night."`
+}
+
+// snapshots is the store of snapshots as the configuration has it.
+func snapshots(cfg *configs.Config, db *meta.DB, zones *blob.Zones) *snapshot.Store {
+	return &snapshot.Store{
+		DB: db, Zone: zones.Snapshots, SpoolDir: cfg.WorkDir(), Version: version,
+		Keep: snapshot.Keep{Daily: cfg.Snapshots.KeepDaily, Monthly: cfg.Snapshots.KeepMonthly},
+	}
+}
+
+// withSnapshots opens database and store for a command. The database need not have tables yet: after a disaster it has
+// none.
+func (c *cli) withSnapshots(ctx context.Context, do func(*snapshot.Store) error) error {
+	cfg, err := c.load()
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(cfg.WorkDir(), 0o700); err != nil {
+		return fmt.Errorf("data_dir: %w", err)
+	}
+	db, err := boot.Database(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	zones, err := boot.Zones(ctx, cfg)
+	if err != nil {
+		return errors.Join(err, db.Close())
+	}
+	err = do(snapshots(cfg, db, zones))
+	return errors.Join(err, zones.Close(), db.Close())
+}
+
+type snapshotCreateCmd struct {
+	Reason string `default:"manual" enum:"manual,daily" help:"Why it is taken, for the list: manual or daily."`
+	JSON   bool   `help:"Print the manifest as JSON."`
+}
+
+// Run takes a snapshot.
+func (s snapshotCreateCmd) Run(ctx context.Context, c *cli) error {
+	return c.withSnapshots(ctx, func(store *snapshot.Store) error {
+		if err := store.DB.SchemaCurrent(ctx); err != nil {
+			return err
+		}
+		m, err := store.Create(ctx, snapshot.Reason(s.Reason))
+		if err != nil {
+			return err
+		}
+		if err := store.DB.InTx(ctx, func(tx *meta.Tx) error { return snapshot.Record(tx, m, operator()) }); err != nil {
+			return err
+		}
+		if s.JSON {
+			return json.NewEncoder(os.Stdout).Encode(m)
+		}
+		_, err = fmt.Printf("Snapshot %s: %d rows, %s.\n", m.ID, m.Rows(), humanize.IBytes(uint64(m.Bytes())))
+		return err
+	})
+}
+
+type snapshotListCmd struct {
+	JSON bool `help:"Print JSON, a line for each snapshot."`
+}
+
+// Run lists snapshots.
+func (s snapshotListCmd) Run(ctx context.Context, c *cli) error {
+	return c.withSnapshots(ctx, func(store *snapshot.Store) error {
+		list, err := store.List(ctx)
+		if err != nil {
+			return err
+		}
+		if s.JSON {
+			out := json.NewEncoder(os.Stdout)
+			for _, e := range list {
+				if err := out.Encode(e); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		if len(list) == 0 {
+			fmt.Println("There is no snapshot yet. Take one: worker snapshot create")
+			return nil
+		}
+		table := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
+		fmt.Fprintln(table, "ID\tTAKEN\tREASON\tFROM\tSCHEMA\tROWS\tSIZE\tPROBLEM")
+		for _, e := range list {
+			taken := ""
+			if !e.CreatedAt.IsZero() {
+				taken = e.CreatedAt.Local().Format(time.DateTime)
+			}
+			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n", e.ID, taken, e.Reason, e.Dialect, e.Schema, e.Rows(),
+				humanize.IBytes(uint64(e.Bytes())), e.Problem)
+		}
+		return table.Flush()
+	})
+}
+
+type snapshotVerifyCmd struct {
+	ID   string `arg:"" help:"Id of the snapshot, or latest."`
+	JSON bool   `help:"Print what was found as JSON."`
+}
+
+// Run verifies a snapshot.
+func (s snapshotVerifyCmd) Run(ctx context.Context, c *cli) error {
+	return c.withSnapshots(ctx, func(store *snapshot.Store) error {
+		v, err := store.Verify(ctx, s.ID)
+		if err != nil {
+			return err
+		}
+		if err := auditVerify(ctx, store.DB, v); err != nil {
+			return err
+		}
+		if s.JSON {
+			err = json.NewEncoder(os.Stdout).Encode(v)
+		} else {
+			err = tellVerified(v)
+		}
+		if err == nil && !v.Whole() {
+			return fmt.Errorf("the snapshot %s is damaged and cannot be restored", v.ID)
+		}
+		return err
+	})
+}
+
+func tellVerified(v snapshot.Verified) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Snapshot %s of %s: %d rows, %s.\n", v.ID, v.CreatedAt.Local().Format(time.DateTime), v.Rows(), humanize.IBytes(uint64(v.Bytes())))
+	for _, d := range v.Damage {
+		fmt.Fprintf(&b, "damaged: %s\n", d)
+	}
+	if v.Whole() {
+		fmt.Fprintln(&b, "Every part is whole and every row can be read.")
+	}
+	for kind, n := range v.Drift {
+		fmt.Fprintf(&b, "The database itself was inconsistent when it was taken: %s, %d times. Restore, then: worker reconcile --once\n", kind, n)
+	}
+	_, err := os.Stdout.WriteString(b.String())
+	return err
+}
+
+// auditVerify records the look, in a database that can hold records.
+func auditVerify(ctx context.Context, db *meta.DB, v snapshot.Verified) error {
+	if db.SchemaCurrent(ctx) != nil {
+		return nil
+	}
+	return db.InTx(ctx, func(tx *meta.Tx) error {
+		return audit.Write(tx, audit.Entry{
+			Actor: operator(), Action: "snapshot.verify", Target: v.ID, Result: audit.OK,
+			Data: map[string]any{"damage": len(v.Damage), "drift": v.Drift},
+		})
+	})
+}
+
+type snapshotRestoreCmd struct {
+	ID           string `arg:"" help:"Id of the snapshot, or latest."`
+	Replace      bool   `xor:"mode" help:"Into a database with content: replace all of it but the audit log. What came after the snapshot goes. A snapshot of what is there is taken first."`
+	Fill         bool   `xor:"mode" help:"Into a database with content: add the rows that are missing and change nothing that is there. The way out when rows were deleted by mistake. A snapshot of what is there is taken first."`
+	WhileRunning bool   `help:"Restore although gateways or workers work on the database. Uploads wait meanwhile or fail."`
+	JSON         bool   `help:"Print what was done as JSON."`
+}
+
+// Run restores a snapshot.
+func (s snapshotRestoreCmd) Run(ctx context.Context, c *cli) error {
+	return c.withSnapshots(ctx, func(store *snapshot.Store) error {
+		o := snapshot.Options{Mode: snapshot.IntoEmpty, Actor: operator(), WhileRunning: s.WhileRunning}
+		switch {
+		case s.Replace:
+			o.Mode = snapshot.Replace
+		case s.Fill:
+			o.Mode = snapshot.Fill
+		}
+		if s.WhileRunning {
+			fmt.Fprintln(os.Stderr, "worker: restoring under programs that may be running; their uploads and jobs wait, and some may fail")
+		}
+		done, err := store.Restore(ctx, s.ID, o)
+		if err != nil {
+			return err
+		}
+		if s.JSON {
+			return json.NewEncoder(os.Stdout).Encode(done)
+		}
+		return tellRestored(done)
+	})
+}
+
+func tellRestored(r snapshot.Restored) error {
+	table := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(table, "TABLE\tADDED\tLEFT OUT")
+	for _, t := range r.Tables {
+		fmt.Fprintf(table, "%s\t%d\t%d\n", t.Name, t.Added, t.LeftOut)
+	}
+	for _, t := range r.Tenants {
+		fmt.Fprintf(table, "left out: tenant %s\n", t)
+	}
+	if r.Repaired > 0 {
+		fmt.Fprintf(table, "%d rows had texts that this database cannot hold; what was no UTF-8 in them was replaced\n", r.Repaired)
+	}
+	fmt.Fprintf(table, "Snapshot %s is restored.", r.ID)
+	if r.Before != "" {
+		fmt.Fprintf(table, " What was there before is the snapshot %s.", r.Before)
+	}
+	fmt.Fprintln(table, "\nWhether the store has all it speaks of: worker reconcile --once")
+	return table.Flush()
+}
+
+type snapshotPruneCmd struct {
+	JSON bool `help:"Print the ids of what was removed as JSON."`
+}
+
+// Run removes old snapshots.
+func (s snapshotPruneCmd) Run(ctx context.Context, c *cli) error {
+	return c.withSnapshots(ctx, func(store *snapshot.Store) error {
+		if err := store.DB.SchemaCurrent(ctx); err != nil {
+			return err
+		}
+		removed, err := store.Prune(ctx, time.Now())
+		// What was removed is recorded and told even when a later one could not be.
+		rerr := store.DB.InTx(context.WithoutCancel(ctx), func(tx *meta.Tx) error { return snapshot.RecordPrune(tx, removed, operator()) })
+		if err := errors.Join(err, rerr); err != nil {
+			return err
+		}
+		if s.JSON {
+			return json.NewEncoder(os.Stdout).Encode(append([]string{}, removed...))
+		}
+		_, err = fmt.Printf("Removed %d snapshots.\n%s", len(removed), strings.Join(append(removed, ""), "\n"))
+		return err
+	})
+}

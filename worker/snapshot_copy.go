@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/dustin/go-humanize"
+
+	"gatehouse/boot"
+	"gatehouse/configs"
+	"gatehouse/storage/audit"
+	"gatehouse/storage/meta"
+	"gatehouse/storage/snapshot"
+)
+
+type storeCmd struct {
+	Copy storeCopyCmd `cmd:"" help:"Copy the whole store (quarantine, clean, snapshots) to that of another configuration. Can be stopped and begun again; removes nothing."`
+}
+
+type storeCopyCmd struct {
+	To       string `required:"" type:"path" placeholder:"FILE" help:"Configuration file of the new store. Of the environment only variables that begin with TO_GATEHOUSE_ count for it, as TO_GATEHOUSE_STORE_S3_SECRET_KEY."`
+	Verify   bool   `help:"Also read what is there already and compare its SHA-256; without this the same size is the same object."`
+	Parallel int    `default:"8" help:"How many objects are on their way at once."`
+	JSON     bool   `help:"Print the report as JSON."`
+}
+
+// progressEvery is how many objects there are between two lines of progress.
+const progressEvery = 1000
+
+// Run copies the store.
+func (s storeCopyCmd) Run(ctx context.Context, c *cli) error {
+	cfg, err := c.load()
+	if err != nil {
+		return err
+	}
+	target, err := configs.Load(configs.ForCommands, s.To, environmentOfTarget(os.Environ()))
+	if err != nil {
+		return fmt.Errorf("the new store's configuration: %w", err)
+	}
+	db, from, closeStore, err := openStore(ctx, cfg, boot.Logger(cfg))
+	if err != nil {
+		return err
+	}
+	defer closeStore()
+	if err := warnOfLife(ctx, db); err != nil {
+		return err
+	}
+	to, err := boot.Zones(ctx, target)
+	if err != nil {
+		return fmt.Errorf("the new store: %w", err)
+	}
+	options := snapshot.CopyOptions{Parallel: s.Parallel, Verify: s.Verify, Progress: func(sofar snapshot.Copied) {
+		if sofar.Objects%progressEvery == 0 {
+			fmt.Fprintf(os.Stderr, "worker: %d objects, %s\n", sofar.Objects, humanize.IBytes(uint64(sofar.Bytes)))
+		}
+	}}
+	done, err := snapshot.CopyStore(ctx, from, to, options)
+	err = errors.Join(err, s.tell(done), recordCopy(context.WithoutCancel(ctx), db, target, done), to.Close(), from.Close())
+	if err == nil && !done.Complete() {
+		return fmt.Errorf("%d objects are missing in the new store", done.Failed)
+	}
+	return err
+}
+
+// environmentOfTarget keeps the new store's variables apart from this one's.
+func environmentOfTarget(environ []string) (out []string) {
+	for _, v := range environ {
+		if name, ok := strings.CutPrefix(v, "TO_"); ok {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// warnOfLife: what programs store while a copy runs may be missed by it.
+func warnOfLife(ctx context.Context, db *meta.DB) error {
+	alive, err := db.Alive(ctx)
+	if err == nil && len(alive) > 0 {
+		fmt.Fprintf(os.Stderr, "worker: these programs work on the store: %s; what they change meanwhile may be missing in the copy: stop them and copy once more before you move\n",
+			strings.Join(alive, ", "))
+	}
+	return err
+}
+
+func (s storeCopyCmd) tell(done snapshot.Copied) error {
+	if s.JSON {
+		return json.NewEncoder(os.Stdout).Encode(done)
+	}
+	for _, p := range done.Problems {
+		fmt.Println("missing:", p)
+	}
+	_, err := fmt.Printf("%d objects, %s: %d copied, %d were there, %d are missing.\n",
+		done.Objects, humanize.IBytes(uint64(done.Bytes)), done.Copied, done.There, done.Failed)
+	return err
+}
+
+func recordCopy(ctx context.Context, db *meta.DB, target *configs.Config, done snapshot.Copied) error {
+	return db.InTx(ctx, func(tx *meta.Tx) error {
+		return audit.Write(tx, audit.Entry{
+			Actor: operator(), Action: "store.copy", Target: target.Store.Driver, Result: audit.OK,
+			Data: map[string]any{"objects": done.Objects, "copied": done.Copied, "failed": done.Failed},
+		})
+	})
+}
