@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -45,10 +46,10 @@ func (a Admin) CreateTenant(ctx context.Context, name, plan string) (NewTenant, 
 		return NewTenant{}, err
 	}
 	id, key, err := p.Provision(ctx, name, plan)
+	if errors.Is(err, tenancy.ErrNameTaken) { // somebody else was quicker
+		err = cmp.Or(a.nameIsFree(ctx, name), err)
+	}
 	if err != nil {
-		if taken := a.nameIsFree(ctx, name); storage.CodeOf(taken) == storage.CodeConflict {
-			return NewTenant{}, taken // somebody else was quicker
-		}
 		return NewTenant{}, fmt.Errorf("create tenant: %w", err)
 	}
 	return NewTenant{TenantID: id, APIKey: key}, nil

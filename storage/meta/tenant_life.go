@@ -35,6 +35,9 @@ func (tx *Tx) forUpdate() []clause.Expression {
 	return []clause.Expression{clause.Locking{Strength: "UPDATE"}}
 }
 
+// CreateTenant inserts a tenant; it reports false when there is one of that name.
+func (tx *Tx) CreateTenant(t *TenantRow) (bool, error) { return insertNew(tx.g, tx.dialect, t) }
+
 // MoveTenant takes a tenant to another state, by compare-and-set on what was read of it before; set is what changes
 // with the state. ErrChanged when the tenant has moved since, another error when the table of moves forbids it.
 func (tx *Tx) MoveTenant(before TenantRow, to storage.TenantState, reason string, set map[string]any) error {

@@ -14,6 +14,9 @@ import (
 	"gatehouse/storage/meta"
 )
 
+// ErrNameTaken says that there is a tenant of that name.
+var ErrNameTaken = errors.New("the name is taken")
+
 func (p Provisioner) writeRow(ctx context.Context, d *draft) error {
 	return p.DB.InTx(ctx, func(tx *meta.Tx) error {
 		// Locked, so that the plan is not removed at this moment.
@@ -22,8 +25,12 @@ func (p Provisioner) writeRow(ctx context.Context, d *draft) error {
 		}
 		now := meta.Now()
 		t := meta.TenantRow{ID: d.id, Name: d.name, Plan: d.plan, State: storage.TenantProvisioning, CreatedAt: now, UpdatedAt: now}
-		if err := tx.Create(&t); err != nil {
+		created, err := tx.CreateTenant(&t)
+		if err != nil {
 			return err
+		}
+		if !created {
+			return ErrNameTaken
 		}
 		return p.write(tx, d.id, "tenant.create", d.id, map[string]any{"name": d.name, "plan": d.plan})
 	})

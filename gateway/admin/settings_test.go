@@ -1,0 +1,173 @@
+package admin_test
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"gatehouse/gateway/admin"
+	"gatehouse/quota"
+	"gatehouse/storage"
+	"gatehouse/storage/meta"
+)
+
+// use makes a tenant use so many bytes.
+func (o office) use(t *testing.T, id string, bytes int64) {
+	t.Helper()
+	require.NoError(t, o.DB.InTx(ctx, func(tx *meta.Tx) error {
+		_, err := tx.Exec(`UPDATE tenants SET used_bytes = ? WHERE id = ?`, bytes, id)
+		return err
+	}))
+}
+
+func set(pairs ...string) admin.Edit {
+	e := admin.Edit{Set: map[string]json.RawMessage{}}
+	for i := 0; i < len(pairs); i += 2 {
+		e.Set[pairs[i]] = raw(pairs[i+1])
+	}
+	return e
+}
+
+func TestPlanAndQuotaOfATenantHoldAtOnceAndSayWhatIsTooMuch(t *testing.T) {
+	onEach(t, func(t *testing.T, o office) {
+		id := o.tenant(t, "acme")
+		_, err := o.SetTenantPlan(ctx, "acme", "pro")
+		require.NoError(t, err)
+		o.use(t, id, 3<<20)
+
+		c, err := o.SetTenantPlan(ctx, "acme", "free")
+		require.NoError(t, err)
+		require.Equal(t, admin.Change{TenantID: id, Name: "acme", What: "plan", Before: "pro", After: "free", OverBytes: 2 << 20}, c)
+		require.Equal(t, map[string]any{"before": "pro", "after": "free", "over_bytes": float64(2 << 20)}, o.record(t, "tenant.plan"))
+		q, err := o.DB.Tenant(ctx, id).Quota()
+		require.NoError(t, err)
+		require.EqualValues(t, 1<<20, q.Quota)
+		require.EqualValues(t, 3<<20, q.Used, "nothing is lost")
+
+		c, err = o.SetTenantQuota(ctx, id, new(int64(5<<20)))
+		require.NoError(t, err)
+		require.Zero(t, c.OverBytes)
+		require.Equal(t, "plan", c.Before)
+		require.EqualValues(t, 5<<20, c.After)
+		c, err = o.SetTenantQuota(ctx, id, nil)
+		require.NoError(t, err)
+		require.EqualValues(t, 2<<20, c.OverBytes)
+		_, err = o.SetTenantQuota(ctx, id, new(int64(-1)))
+		requireRefused(t, err, storage.CodeMalformedRequest, "settings")
+		_, err = o.SetTenantPlan(ctx, id, "gold")
+		requireRefused(t, err, storage.CodeNotFound, "plan_unknown")
+	})
+}
+
+func TestOverridesAreSetByKeyAndCleared(t *testing.T) {
+	onEach(t, func(t *testing.T, o office) {
+		id := o.tenant(t, "acme")
+		step := func(e admin.Edit, want string) {
+			t.Helper()
+			c, err := o.SetOverrides(ctx, "acme", e)
+			require.NoError(t, err)
+			require.JSONEq(t, want, string(c.After.(json.RawMessage)))
+			row := o.row(t, id)
+			if want == "{}" {
+				require.Empty(t, row.Overrides)
+			} else {
+				require.JSONEq(t, want, row.Overrides)
+			}
+		}
+		step(set("max_files", "5", "max_bytes.video", "100"), `{"max_files": 5, "max_bytes": {"video": 100}}`)
+		step(set("max_bytes.image", "7"), `{"max_files": 5, "max_bytes": {"video": 100, "image": 7}}`)
+		step(admin.Edit{Clear: []string{"max_bytes.video", "max_files", "never_there"}}, `{"max_bytes": {"image": 7}}`)
+		spec, err := quota.SpecFor(o.DB.Tenant(ctx, id))
+		require.NoError(t, err)
+		require.Equal(t, map[storage.Category]int64{storage.CategoryImage: 7}, spec.MaxBytes)
+		step(admin.Edit{Clear: []string{"max_bytes.image"}}, `{}`)
+
+		for _, e := range []admin.Edit{
+			set("nonsense", "1"), set("max_files", "-1"), set("max_files", `"many"`), set("max_files", "{"), set("max_files.x", "1"),
+			set("serve", `"variants_only"`), set("max_bytes.video.x", "1"), set("upgrade_url", `"javascript:x"`),
+		} {
+			records := o.records(t)
+			_, err := o.SetOverrides(ctx, "acme", e)
+			requireRefused(t, err, storage.CodeMalformedRequest, "settings")
+			require.Equal(t, records, o.records(t))
+		}
+	})
+}
+
+func TestTenantThatIsOverCannotBeChanged(t *testing.T) {
+	o := onSQLite(t)
+	id := o.tenant(t, "acme")
+	for _, s := range storage.TenantStates {
+		o.put(t, id, s)
+		_, err := o.SetTenantQuota(ctx, id, new(int64(1)))
+		if s.Served() || s == storage.TenantPendingDelete {
+			require.NoError(t, err, s)
+			continue
+		}
+		requireRefused(t, err, storage.CodeConflict, "tenant_over")
+	}
+}
+
+func TestPlansAreChangedCopiedAndRemoved(t *testing.T) {
+	onEach(t, func(t *testing.T, o office) {
+		id := o.tenant(t, "acme")
+		o.use(t, id, 1000)
+		c, err := o.SetPlan(ctx, "free", set("storage_bytes", "999", "retention_days", "30", "max_bytes.video", "5"))
+		require.NoError(t, err)
+		require.EqualValues(t, 1, c.OverTenants)
+		x, err := o.ShowPlan(ctx, "free")
+		require.NoError(t, err)
+		require.EqualValues(t, 999, x.StorageBytes)
+		require.EqualValues(t, 1, x.Tenants)
+		require.JSONEq(t, `{"retention_days": 30, "max_bytes": {"video": 5}}`, string(x.Spec))
+		require.Equal(t, map[string]any{
+			"before": map[string]any{"storage_bytes": float64(1 << 20)}, "over_tenants": float64(1),
+			"after": map[string]any{"storage_bytes": float64(999), "retention_days": float64(30), "max_bytes": map[string]any{"video": float64(5)}},
+		}, o.record(t, "plan.set"))
+
+		copied, err := o.CreatePlan(ctx, "like-free", "free")
+		require.NoError(t, err)
+		require.Equal(t, x.Spec, copied.Spec)
+		_, err = o.CreatePlan(ctx, "like-free", "free")
+		requireRefused(t, err, storage.CodeConflict, "plan_exists")
+		_, err = o.CreatePlan(ctx, "Like Free", "free")
+		requireRefused(t, err, storage.CodeMalformedRequest, "plan_name")
+
+		requireRefused(t, o.RemovePlan(ctx, "free"), storage.CodeConflict, "plan_in_use")
+		_, err = o.SetTenantPlan(ctx, id, "like-free")
+		require.NoError(t, err)
+		require.NoError(t, o.RemovePlan(ctx, "free"))
+		requireRefused(t, o.RemovePlan(ctx, "free"), storage.CodeNotFound, "plan_unknown")
+		require.Contains(t, o.record(t, "plan.remove"), "before")
+
+		for _, e := range []admin.Edit{
+			set("storage_bytes", "-1"), set("storage_bytes", `"much"`), {Clear: []string{"storage_bytes"}}, set("serve", `"variants_only"`),
+		} {
+			_, err := o.SetPlan(ctx, "pro", e)
+			requireRefused(t, err, storage.CodeMalformedRequest, "settings")
+		}
+	})
+}
+
+// A plan is removed at the very moment at which a tenant is put on it: never both.
+func TestPlanIsNotRemovedUnderATenant(t *testing.T) {
+	onEach(t, func(t *testing.T, o office) {
+		id := o.tenant(t, "acme")
+		for range 8 {
+			if _, err := o.ShowPlan(ctx, "pro"); err != nil {
+				_, err := o.CreatePlan(ctx, "pro", "free")
+				require.NoError(t, err)
+			}
+			_, err := o.SetTenantPlan(ctx, id, "free")
+			require.NoError(t, err)
+			errs := race(func() error { return o.RemovePlan(ctx, "pro") }, func() error {
+				_, err := o.SetTenantPlan(ctx, id, "pro")
+				return err
+			})
+			require.Equal(t, 1, succeeded(errs), "%v", errs)
+			_, err = o.ShowPlan(ctx, o.row(t, id).Plan)
+			require.NoError(t, err)
+		}
+	})
+}
