@@ -61,6 +61,8 @@ type Receipt struct {
 	Duplicate bool
 	// Replayed: the Idempotency-Key was used before; this is the asset it made then.
 	Replayed bool
+	// Mended: the bytes mended a damaged asset that was there, and the plan allows no second one on the same bytes.
+	Mended bool
 }
 
 // bookkeepingTime bounds the work that must be done even when the client has gone: releasing a reservation,
@@ -121,7 +123,7 @@ func (in *Intake) receive(ctx context.Context, up Upload, c *Candidate) (_ Recei
 	held, h := in.keep(ctx, reservation)
 	defer in.release(ctx, h)
 	receipt, step, err := in.take(held, up, c, h)
-	h.spent = err == nil && !receipt.Replayed
+	h.spent = err == nil && !receipt.Replayed && !receipt.Mended
 	return receipt, step, lostIn(held, err)
 }
 

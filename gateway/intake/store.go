@@ -53,6 +53,11 @@ func (in *Intake) settleIn(ctx context.Context, up Upload, c *Candidate, digest 
 			}
 			pause = min(2*pause, time.Second)
 			continue
+		case errors.Is(err, errDamaged):
+			if receipt, done, err = in.heal(ctx, up, c, digest, body, h); err != nil || done {
+				return receipt, stored, err
+			}
+			continue
 		case err != nil || done:
 			return receipt, stored, err
 		}
@@ -146,6 +151,9 @@ func (in *Intake) link(ctx context.Context, up Upload, c *Candidate, digest stri
 			before, err := tenant.Idempotent(up.IdempotencyKey)
 			if err == nil {
 				receipt, err = replay(tenant, before, digest)
+				if err == nil && receipt.Asset.Blob.Damage != "" && receipt.Asset.Blob.Refs > 0 { // it has a row
+					return errDamaged
+				}
 				done = err == nil
 				return err
 			}
@@ -160,6 +168,9 @@ func (in *Intake) link(ctx context.Context, up Upload, c *Candidate, digest stri
 		b, err := tenant.Blob(digest)
 		if err != nil {
 			return err
+		}
+		if b.Damage != "" {
+			return errDamaged
 		}
 		if up.Policy.RejectDuplicates && b.Refs > 1 {
 			return in.refuseDuplicate(tenant, digest)
