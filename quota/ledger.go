@@ -261,9 +261,9 @@ func (l Ledger) add(tx *meta.Tx, column, tenantID string, bytes int64) error {
 	return tooFewBytes(q, bytes)
 }
 
-// Correct sets a tenant's ledger to what its rows add up to, and returns what it was and is. It locks the tenant's row
-// first and until the commit: everybody who changes rows changes this row in the same transaction, so none is counted
-// twice or lost. Nothing else may be locked before it in the transaction.
+// Correct sets a tenant's ledger to what its rows add up to, this transaction's included, and returns what it was and is.
+// It locks the tenant's row before it adds up and until the commit: everybody who changes rows changes this row in the
+// same transaction, so none is counted twice or lost. Like every change of the ledger it comes last in its transaction.
 func (l Ledger) Correct(tx *meta.Tx, tenantID string) (before, after meta.LedgerSums, err error) {
 	if _, err := tx.Exec(`UPDATE tenants SET updated_at = updated_at WHERE id = ?`, tenantID); err != nil {
 		return before, after, fmt.Errorf("lock the ledger: %w", err)
