@@ -76,6 +76,11 @@ func (runCmd) Run(ctx context.Context, c *cli) error {
 	}
 	defer stopStatus()
 
+	sayDead, err := db.KeepAlive(ctx, "worker", log)
+	if err != nil {
+		return err
+	}
+	defer sayDead()
 	var watch sync.WaitGroup
 	watch.Go(func() { scannerWatch.Run(ctx) })
 	watch.Go(func() { alerting.run(ctx) })
@@ -150,7 +155,7 @@ func doorbell(cfg *configs.Config, log *slog.Logger) (dispatch.Doorbell, error) 
 func jobDeps(cfg *configs.Config, db *meta.DB, zones *blob.Zones, scanner *clamd.Scanner, log *slog.Logger) (jobs.Deps, error) {
 	deps := jobs.Deps{
 		DB: db, Zones: zones, Ledger: boot.Ledger(cfg, db), Scanner: scanner,
-		Reconciler: reconciler(cfg, db, zones, log), SweepEvery: sweepEvery,
+		Reconciler: reconciler(cfg, db, zones, log), SweepEvery: sweepEvery, Snapshots: snapshots(cfg, db, zones),
 		ReconcileAt: cfg.Reconcile.At, LightEvery: cfg.Reconcile.LightEvery, AfterSnapshot: jobs.AfterSnapshot(log), Log: log,
 		// Twice what the tool itself may take: the transfer from and to the store comes on top.
 		ScanTimeout: 2 * cfg.Scanner.Timeout,
