@@ -2,6 +2,7 @@ package meta
 
 import (
 	"context"
+	"fmt"
 
 	"gorm.io/gorm"
 
@@ -162,4 +163,39 @@ func (db *DB) AloneTask(ctx context.Context, n NewTask) (Task, error) {
 		return t, storage.ErrNotFound
 	}
 	return t, r.Error
+}
+
+// ForgetRuns removes runs that ended before the stamp, with their findings.
+func (db *DB) ForgetRuns(ctx context.Context, before Stamp) error {
+	for {
+		var ids []string
+		err := db.g.WithContext(ctx).Model(&ReconcileRun{}).Where("finished_at > 0 AND finished_at < ?", before).
+			Order("id").Limit(10).Pluck("id", &ids).Error
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		for _, id := range ids {
+			if err := forget[string](ctx, db, &ReconcileFinding{}, "id", "run_id = ?", id); err != nil {
+				return fmt.Errorf("findings of run %s: %w", id, err)
+			}
+		}
+		err = db.InTx(ctx, func(tx *Tx) error { return tx.g.Where("id IN ?", ids).Delete(&ReconcileRun{}).Error })
+		if err != nil {
+			return fmt.Errorf("runs: %w", err)
+		}
+	}
+}
+
+// RunState is how many runs of a kind are in a state.
+type RunState struct {
+	Kind  string
+	State string
+	Count int64
+}
+
+// RunStates counts the runs.
+func (db *DB) RunStates(ctx context.Context) ([]RunState, error) {
+	var out []RunState
+	err := db.g.WithContext(ctx).Model(&ReconcileRun{}).Select("kind, state, COUNT(*) AS count").Group("kind, state").Scan(&out).Error
+	return out, err
 }

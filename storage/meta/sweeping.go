@@ -27,8 +27,11 @@ func (db *DB) Sweepable(ctx context.Context, unreferenced, abandoned Stamp, limi
 	return out, nil
 }
 
+// unreferencedSince asks the assets too: should the count of references have drifted, they keep their blob.
 func unreferencedSince(g *gorm.DB, cutoff Stamp) *gorm.DB {
-	return g.Where("refs = 0 AND sweeping = ? AND unreferenced_at > 0 AND unreferenced_at <= ?", false, cutoff)
+	return g.Where("refs = 0 AND sweeping = ? AND unreferenced_at > 0 AND unreferenced_at <= ?", false, cutoff).
+		Where("NOT EXISTS (SELECT 1 FROM assets WHERE assets.tenant_id = blobs.tenant_id AND assets.sha256 = blobs.sha256 AND assets.state <> ?)",
+			storage.AssetDeleted)
 }
 
 func abandonedSince(g *gorm.DB, cutoff Stamp) *gorm.DB {

@@ -3,6 +3,8 @@ package reconcile
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 
 	"gatehouse/storage"
 	"gatehouse/storage/blob"
@@ -25,6 +27,9 @@ var plans = map[storage.DriftKind]storage.Repair{
 	storage.DriftStuck:          storage.RepairTask,
 	storage.DriftReservation:    storage.RepairReservation,
 }
+
+// Kinds lists every kind of drift that is looked for.
+func Kinds() []storage.DriftKind { return slices.Sorted(maps.Keys(plans)) }
 
 // judge says what is wrong with all there is of one digest. old tells objects that have outlived the grace that every
 // writer has to write its row; of younger ones nothing is said that their row could still put right.

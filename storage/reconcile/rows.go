@@ -101,5 +101,8 @@ func (r *Reconciler) requeue(ctx context.Context, rep *Report, n meta.NewTask) e
 
 func (r *Reconciler) forget(ctx context.Context, _ *Report) error {
 	now := meta.Now()
+	if err := r.db.ForgetRuns(ctx, now.Add(-r.cfg.History)); err != nil {
+		return err
+	}
 	return r.db.Forget(ctx, now.Add(-r.cfg.TaskHistory), now.Add(-r.cfg.EventHistory), now.Add(-r.cfg.IdempotencyTTL))
 }

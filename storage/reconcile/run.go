@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"gatehouse/storage"
@@ -126,6 +127,10 @@ func (w *work) enter(ctx context.Context, p phase) error {
 
 // save writes findings and where the run is, in one transaction, and makes that the run's state.
 func (w *work) save(ctx context.Context, next meta.ReconcileRun, found []meta.ReconcileFinding, entries ...audit.Entry) error {
+	found, err := w.withoutPurged(ctx, found)
+	if err != nil {
+		return err
+	}
 	found = w.add(&next, found)
 	for _, f := range found {
 		entries = append(entries, audit.Entry{
@@ -133,7 +138,7 @@ func (w *work) save(ctx context.Context, next meta.ReconcileRun, found []meta.Re
 			Data: map[string]any{"kind": f.Kind, "zone": f.Zone, "sha256": f.SHA256, "object": f.ObjectKey, "planned": f.Repair},
 		})
 	}
-	err := w.inTx(ctx, w.guard, func(tx *meta.Tx) error {
+	err = w.inTx(ctx, w.guard, func(tx *meta.Tx) error {
 		if err := tx.SaveRun(&next, w.run.State); err != nil {
 			return err
 		}
@@ -154,9 +159,31 @@ func (w *work) save(ctx context.Context, next meta.ReconcileRun, found []meta.Re
 	return nil
 }
 
+// purgedAtOnce bounds how many tenants that are being purged are asked for; they are few.
+const purgedAtOnce = 10_000
+
+// withoutPurged leaves out tenants whose purge has begun: it takes objects before rows, and no claims. The question comes
+// after the findings were made, so a purge that made one has begun.
+func (w *work) withoutPurged(ctx context.Context, found []meta.ReconcileFinding) ([]meta.ReconcileFinding, error) {
+	if len(found) == 0 {
+		return nil, nil
+	}
+	going, err := w.db.PurgeDue(ctx, meta.Now(), purgedAtOnce)
+	if err != nil || len(going) == 0 {
+		return found, err
+	}
+	return slices.DeleteFunc(slices.Clone(found), func(f meta.ReconcileFinding) bool {
+		return slices.ContainsFunc(going, func(t meta.TenantRow) bool { return t.ID == f.TenantID })
+	}), nil
+}
+
 // digests reads blobs again (verifyDigests). A digest is reported once, also when the attempt that reported it died
 // before it could note that it had read the blob.
 func (w *work) digests(ctx context.Context) error {
+	const done = "done" // the budget of a run is spent once
+	if w.run.CursorAt == done {
+		return nil
+	}
 	run := w.run
 	err := w.verifyDigests(ctx, w.guard, &run, func(f meta.ReconcileFinding) error {
 		f.RunID = w.run.ID
@@ -177,7 +204,7 @@ func (w *work) digests(ctx context.Context) error {
 		return err
 	}
 	next := w.run
-	next.Verified, next.VerifiedBytes = run.Verified, run.VerifiedBytes
+	next.Verified, next.VerifiedBytes, next.CursorAt = run.Verified, run.VerifiedBytes, done
 	return w.save(ctx, next, nil)
 }
 
