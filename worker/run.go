@@ -54,7 +54,8 @@ func (runCmd) Run(ctx context.Context, c *cli) error {
 	defer logged(log, "close the doorbell", bell.Close)
 
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		jobs.ReconcileMetrics{DB: db, Log: log})
 	deps, err := jobDeps(cfg, db, zones, scanner, log)
 	if err != nil {
 		return err
