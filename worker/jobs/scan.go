@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"gatehouse/quota"
@@ -39,7 +40,7 @@ func (s *scan) run(ctx context.Context, r *Run) (Commit, error) {
 	case !wanted(b, err):
 		return stillUnwanted(t), nil
 	}
-	v, err := s.look(ctx, t, b)
+	v, from, err := s.look(ctx, t, b)
 	if err != nil {
 		return nil, err
 	}
@@ -47,17 +48,17 @@ func (s *scan) run(ctx context.Context, r *Run) (Commit, error) {
 		return nil, err
 	}
 	// Copies come before the row that makes them count, deletions after it.
-	to := b.Zone
-	switch {
-	case v.Status == storage.ScanClean:
+	to := storage.ZoneQuarantine
+	if v.Status == storage.ScanClean {
 		to = storage.ZoneClean
-	case b.Zone == storage.ZoneClean:
-		to = storage.ZoneQuarantine
 	}
-	if to != b.Zone {
-		if err := s.zones.Copy(ctx, b.Zone, to, storage.BlobKey(b.TenantID, b.SHA256)); err != nil {
+	if to != from {
+		if err := s.zones.Copy(ctx, from, to, storage.BlobKey(b.TenantID, b.SHA256)); err != nil {
 			return nil, storeTrouble(t, "copy the blob", err)
 		}
+	}
+	// Nothing rejected may lie in the clean zone, whatever brought it there.
+	if to != from || to != b.Zone || to == storage.ZoneQuarantine {
 		r.Afterwards(func(ctx context.Context) error { return s.leave(ctx, b, to) })
 	}
 	if v.Status != storage.ScanClean {
@@ -87,14 +88,23 @@ func stillUnwanted(t meta.Task) Commit {
 	}
 }
 
-// look streams the blob to the scanner.
-func (s *scan) look(ctx context.Context, t meta.Task, b meta.Blob) (storage.Verdict, error) {
-	body, info, err := s.zones.Of(b.Zone).Open(ctx, storage.BlobKey(b.TenantID, b.SHA256), 0, -1)
-	if err == nil && info.Size != b.Size {
-		err = errors.Join(fmt.Errorf("%w: %d bytes instead of %d", blob.ErrSize, info.Size, b.Size), body.Close())
+// look streams the blob to the scanner, from the zone that its row names or, when it is not whole there, from the other:
+// a restored store or a lost deletion leaves it so. It also returns where it found the blob.
+func (s *scan) look(ctx context.Context, t meta.Task, b meta.Blob) (storage.Verdict, storage.Zone, error) {
+	from := b.Zone
+	body, err := s.open(ctx, b, from)
+	if astray(err) {
+		from = otherZone(b.Zone)
+		other, oerr := s.open(ctx, b, from)
+		switch {
+		case oerr == nil:
+			body, err = other, nil
+		case !astray(oerr):
+			err = oerr // the other zone may have it, when it can be asked again
+		}
 	}
 	if err != nil {
-		return storage.Verdict{}, storeTrouble(t, "open the blob", err)
+		return storage.Verdict{}, from, storeTrouble(t, "open the blob", err)
 	}
 	v, err := s.scanner.Scan(ctx, body, b.Size)
 	if err != nil && !errors.Is(err, clamd.ErrUnavailable) && !oursToMend(err) {
@@ -105,11 +115,30 @@ func (s *scan) look(ctx context.Context, t meta.Task, b meta.Blob) (storage.Verd
 	}
 	switch {
 	case errors.Is(err, clamd.ErrUnavailable):
-		return v, Wait(err, waitFor(t))
+		return v, from, Wait(err, waitFor(t))
 	case err != nil:
-		return v, storeTrouble(t, "scan the blob", err)
+		return v, from, storeTrouble(t, "scan the blob", err)
 	}
-	return v, nil
+	return v, from, nil
+}
+
+// open opens the blob's object in a zone, if it has the blob's size.
+func (s *scan) open(ctx context.Context, b meta.Blob, zone storage.Zone) (io.ReadCloser, error) {
+	body, info, err := s.zones.Of(zone).Open(ctx, storage.BlobKey(b.TenantID, b.SHA256), 0, -1)
+	if err == nil && info.Size != b.Size {
+		err = errors.Join(fmt.Errorf("%w: %d bytes instead of %d", blob.ErrSize, info.Size, b.Size), body.Close())
+	}
+	return body, err
+}
+
+// astray reports whether a zone has no such object, or not the whole of it.
+func astray(err error) bool { return errors.Is(err, blob.ErrNotExist) || errors.Is(err, blob.ErrSize) }
+
+func otherZone(z storage.Zone) storage.Zone {
+	if z == storage.ZoneClean {
+		return storage.ZoneQuarantine
+	}
+	return storage.ZoneClean
 }
 
 // checkEvidence holds a verdict against the row (invariant 3). What clamd could not look into may have been cut
@@ -172,7 +201,7 @@ func (s *scan) verdict(t meta.Task, seen meta.Blob, v storage.Verdict, to storag
 		if err := s.follow(tx, b, v, media); err != nil {
 			return err
 		}
-		if b.Zone == storage.ZoneClean && to == storage.ZoneQuarantine {
+		if to == storage.ZoneQuarantine {
 			return s.withdraw(tx, b)
 		}
 		return nil
@@ -206,7 +235,9 @@ func (s *scan) follow(tx *meta.Tx, b meta.Blob, v storage.Verdict, media storage
 	if _, err := tenant.FollowBlob(b.SHA256, state, storage.EventScanned, event); err != nil {
 		return fmt.Errorf("move the assets: %w", err)
 	}
-	if kind, ok := storage.MediaTask(b.Category); ok && media == storage.MediaPending && b.MediaStatus != storage.MediaPending {
+	// A blob that has come out of quarantine has no media job: one that ran when it went there has ended.
+	waits := media == storage.MediaPending && (b.MediaStatus != storage.MediaPending || b.Zone == storage.ZoneQuarantine)
+	if kind, ok := storage.MediaTask(b.Category); ok && waits {
 		if _, err := tx.Enqueue(meta.BlobTask(kind, b.TenantID, b.SHA256)); err != nil {
 			return fmt.Errorf("queue the variants: %w", err)
 		}
@@ -233,7 +264,7 @@ func (s *scan) withdraw(tx *meta.Tx, b meta.Blob) error {
 	return s.ledger.Refund(tx, b.TenantID, bytes)
 }
 
-// leave deletes what lies in the zone that the blob has left, if its row still says so.
+// leave deletes what lies in the zone where the blob is not, if its row still says so.
 func (s *scan) leave(ctx context.Context, b meta.Blob, to storage.Zone) error {
 	now, err := s.db.Tenant(ctx, b.TenantID).Blob(b.SHA256)
 	if errors.Is(err, storage.ErrNotFound) {
@@ -242,9 +273,9 @@ func (s *scan) leave(ctx context.Context, b meta.Blob, to storage.Zone) error {
 	if err != nil || now.Zone != to {
 		return err
 	}
-	old := s.zones.Of(b.Zone)
+	old := s.zones.Of(otherZone(to))
 	err = old.Delete(ctx, storage.BlobKey(b.TenantID, b.SHA256))
-	if b.Zone == storage.ZoneClean {
+	if to == storage.ZoneQuarantine {
 		err = errors.Join(err, reconcile.DeleteVariants(ctx, old, b.TenantID, b.SHA256))
 	}
 	return err

@@ -55,5 +55,8 @@ func (s *scan) dead(tx *meta.Tx, t meta.Task, cause error) error {
 	if err := tenant.SetVerdict(b.SHA256, b.Revision, v, b.Zone, storage.MediaNone); err != nil {
 		return fmt.Errorf("write the verdict: %w", err)
 	}
-	return s.follow(tx, b, v, storage.MediaNone)
+	if err := s.follow(tx, b, v, storage.MediaNone); err != nil {
+		return err
+	}
+	return s.withdraw(tx, b)
 }

@@ -280,9 +280,9 @@ func TestScanOfWhatNobodyWantsEndsWithoutAVerdict(t *testing.T) {
 		require.NoError(t, b.attempt(t, storage.TaskScan, digest))
 		require.Equal(t, storage.ScanClean, b.blob(t, digest).ScanStatus)
 
-		_, gone := b.upload(t, []byte("a file whose row will be gone"), storage.CategoryDocument)
+		last, gone := b.upload(t, []byte("a file whose row will be gone"), storage.CategoryDocument)
 		b.inTx(t, func(tx *meta.Tx) error {
-			_, err := tx.Exec(`UPDATE blobs SET refs = 0, unreferenced_at = 1 WHERE sha256 = ?`, gone)
+			_, err := tx.Tenant(b.tenant).DeleteAsset(last)
 			require.NoError(t, err)
 			won, err := tx.BeginSweep(b.tenant, gone, meta.Now(), 0)
 			require.True(t, won)
