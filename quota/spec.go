@@ -53,6 +53,9 @@ func CheckSpec(raw string) error {
 		return errors.New(`a JSON object is expected, like {"max_files": 1000}`)
 	}
 	for _, key := range slices.Sorted(maps.Keys(keys)) {
+		if key != strings.ToLower(key) {
+			return fmt.Errorf("unknown field %q: keys are lower case", key) // encoding/json would take it
+		}
 		if string(keys[key]) == "null" {
 			return fmt.Errorf("%s: a value is expected, not null; leave the key out to keep the plan's", key)
 		}
@@ -84,7 +87,7 @@ func repeated(raw []byte) error {
 		if err != nil {
 			return err
 		}
-		name := strings.ToLower(fmt.Sprint(key)) // as encoding/json matches keys
+		name := fmt.Sprint(key)
 		if seen[name] {
 			return fmt.Errorf("%s: stands twice", name)
 		}
