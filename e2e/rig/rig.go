@@ -52,10 +52,13 @@ func Embedded(t testing.TB, o Options) *Rig {
 }
 
 // Distributed starts the programs on the real services: PostgreSQL, MinIO, RabbitMQ, clamd over its socket.
-func Distributed(t testing.TB, o Options) *Rig {
+func Distributed(t testing.TB, o Options) *Rig { return start(t, o, Services(t)) }
+
+// Services is the configuration, in variables, of an installation on the real services that nobody else uses.
+func Services(t testing.TB) map[string]string {
 	minio := services.MinIO(t)
 	suffix := strings.ToLower(rand.Text()[:10])
-	return start(t, o, map[string]string{
+	return map[string]string{
 		"GATEHOUSE_DATABASE_URL":               services.PostgresDSN(t),
 		"GATEHOUSE_STORE_DRIVER":               "s3",
 		"GATEHOUSE_STORE_S3_ENDPOINT":          minio.Endpoint,
@@ -69,7 +72,7 @@ func Distributed(t testing.TB, o Options) *Rig {
 		"GATEHOUSE_SCANNER_ADDRESS":            "unix://" + services.ClamdSocket(t),
 		"GATEHOUSE_SCANNER_DATABASE_DIR":       services.ClamdDatabase(t),
 		"GATEHOUSE_AUTH_LINK_SECRET":           strings.Repeat("not-a-real-secret-", 3),
-	})
+	}
 }
 
 func start(t testing.TB, o Options, mode map[string]string) *Rig {
@@ -156,6 +159,18 @@ func (r *Rig) run(program string, args ...string) string {
 		r.T.Fatalf("%s %s: %v\n%s", filepath.Base(program), strings.Join(args, " "), err, errs.String())
 	}
 	return out.String()
+}
+
+// WorkerFails runs a command of the worker that must fail, and returns what it says.
+func (r *Rig) WorkerFails(args ...string) string {
+	r.T.Helper()
+	cmd := exec.Command(workerProgram.built(r.T), args...)
+	cmd.Env = r.environ()
+	out, err := cmd.CombinedOutput()
+	if err == nil {
+		r.T.Fatalf("worker %s succeeded:\n%s", strings.Join(args, " "), out)
+	}
+	return string(out)
 }
 
 // Tenant creates a tenant and returns a client with its key, on the first gateway.
