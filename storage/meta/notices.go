@@ -63,12 +63,13 @@ func (db *DB) DelayNotices(ctx context.Context, ids []string, next Stamp, counte
 	})
 }
 
-// EndNoticesBefore gives up every message that is older than `before` and that nobody has ended: those of channels
-// that are no longer configured.
-func (db *DB) EndNoticesBefore(ctx context.Context, before, at Stamp, problem string) (int64, error) {
+// EndNoticesOfOthers gives up every message that is older than `before` and is for none of the channels.
+func (db *DB) EndNoticesOfOthers(ctx context.Context, channels []string, before, at Stamp, problem string) (int64, error) {
+	channels = append([]string{""}, channels...) // an empty list would match nothing
 	var n int64
 	err := db.InTx(ctx, func(tx *Tx) error {
-		r := tx.g.Model(&Notice{}).Where("ended_at = 0 AND created_at < ?", before).Updates(map[string]any{"ended_at": at, "problem": problem})
+		r := tx.g.Model(&Notice{}).Where("ended_at = 0 AND channel NOT IN ? AND created_at < ?", channels, before).
+			Updates(map[string]any{"ended_at": at, "problem": problem})
 		n = r.RowsAffected
 		return r.Error
 	})

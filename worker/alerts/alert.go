@@ -80,6 +80,8 @@ const (
 	Changed  = "changed"
 	Repeated = "repeated"
 	Closed   = "closed"
+	// Tested is about no alert: somebody tries the channel.
+	Tested = "test"
 )
 
 // View is an alert as others see it.

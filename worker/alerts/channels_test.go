@@ -451,6 +451,32 @@ func TestLogChannel(t *testing.T) {
 	require.ElementsMatch(t, []string{"ERROR alert opened", "WARN alert opened", "INFO alert closed", "INFO alert closed"}, levels)
 }
 
+// A worker that was off for days does not take its own channels for failing.
+func TestMessagesOfOtherChannelsAreGivenUp(t *testing.T) {
+	metatest.Each(t, func(t *testing.T, db *meta.DB) {
+		b := newBench(t, db, logTo("log"), logTo("gone"))
+		set := b.switched()
+		set(find("a", Warning))
+		a := b.one(t)
+		b.cfg.Channels = b.cfg.Channels[:1]
+		b.clock.pass(26 * time.Hour)
+		b.tick(t)
+		list, err := db.NoticesOf(t.Context(), a.ID)
+		require.NoError(t, err)
+		for _, n := range list {
+			require.Equal(t, n.Channel == "gone", n.EndedAt != 0, n.Channel)
+		}
+		b.cfg.Channels = nil
+		b.clock.pass(26 * time.Hour)
+		b.tick(t)
+		list, err = db.NoticesOf(t.Context(), a.ID)
+		require.NoError(t, err)
+		for _, n := range list {
+			require.NotZero(t, n.EndedAt)
+		}
+	})
+}
+
 func TestWrongChannelsAreRefused(t *testing.T) {
 	for want, c := range map[string]ChannelConfig{
 		"alerts.channels.a.kind: \"mail\" is none of":        {Name: "a", Kind: "mail"},

@@ -54,8 +54,12 @@ func NewEngine(cfg Config, db *meta.DB, log *slog.Logger) (*Engine, error) {
 	return &Engine{cfg: cfg, db: db, rules: Rules(cfg.Channels), log: log}, nil
 }
 
-// Tick asks every rule once. A rule that fails is logged and changes nothing; the others go on.
+// Tick asks every rule once. A rule that fails is logged and changes nothing; the others go on. Without the database
+// none is asked.
 func (e *Engine) Tick(ctx context.Context) error {
+	if err := e.db.Ping(ctx); err != nil {
+		return err
+	}
 	for _, r := range e.rules {
 		if err := e.ask(ctx, r); err != nil {
 			if ctx.Err() != nil {
@@ -237,10 +241,14 @@ const forgetBatch = 500
 // tidy removes what nobody asks for any more.
 func (e *Engine) tidy(ctx context.Context) error {
 	now := e.cfg.now()
-	// A sender gives up by itself after giveUp: what is left then has no sender.
-	n, err := e.db.EndNoticesBefore(ctx, now.Add(-giveUp-time.Hour), now, "nobody sent it within a day: the channel is not configured any more, or no worker ran")
+	var channels []string
+	for _, c := range e.cfg.Channels {
+		channels = append(channels, c.Name)
+	}
+	// A sender gives up its own; these have none, also not in another worker that is configured otherwise.
+	n, err := e.db.EndNoticesOfOthers(ctx, channels, now.Add(-giveUp-time.Hour), now, "the channel is not configured any more")
 	if n > 0 {
-		e.log.Warn("gave up messages that nobody sent: their channel is not configured any more, or no worker ran", "messages", n)
+		e.log.Warn("gave up messages of channels that are not configured any more", "messages", n)
 	}
 	return errors.Join(err,
 		e.db.ForgetAlerts(ctx, now.Add(-e.cfg.History), forgetBatch),

@@ -177,6 +177,21 @@ func TestRulesThatFail(t *testing.T) {
 	require.Equal(t, "disk", left.Rule, "what could not be looked at is not over")
 }
 
+func TestDatabaseAway(t *testing.T) {
+	db := metatest.SQLite(t)
+	b := newBench(t, db, logTo("log"))
+	set := b.switched()
+	set(find("a", Warning))
+	a := b.one(t)
+	away, cancel := context.WithCancel(t.Context())
+	cancel()
+	set()
+	require.Error(t, b.Tick(away))
+	list, err := db.OpenAlerts(t.Context(), "")
+	require.NoError(t, err)
+	require.Equal(t, []meta.Alert{a}, list)
+}
+
 func TestLongAndStrangeFindings(t *testing.T) {
 	metatest.Each(t, func(t *testing.T, db *meta.DB) {
 		b := newBench(t, db, logTo("log"))

@@ -13,6 +13,7 @@ import (
 	"gatehouse/storage/audit"
 	"gatehouse/storage/meta"
 	"gatehouse/storage/meta/metatest"
+	"gatehouse/storage/snapshot"
 )
 
 // ruleBench is an engine with one rule, that of the test, on each database.
@@ -424,18 +425,20 @@ func TestMissingSnapshot(t *testing.T) {
 		require.Empty(t, b.openNow(t), "the system is too young")
 		b.clock.pass(2 * time.Hour)
 		require.Contains(t, b.one(t).Message, "There is no snapshot")
-		made := func(at string) {
-			require.NoError(t, b.db.SetFact(t.Context(), "snapshot.last", `{"at":`+at+`,"id":"s-1"}`))
+		made := func(at time.Time) {
+			b.inTx(t, func(tx *meta.Tx) error {
+				return snapshot.Record(tx, snapshot.Manifest{ID: "s-1", CreatedAt: at}, audit.Worker)
+			})
 		}
-		made(fmt.Sprint(int64(meta.StampOf(b.clock.now().Add(-25 * time.Hour)))))
+		made(b.clock.now().Add(-25 * time.Hour))
 		require.Empty(t, b.openNow(t))
-		made(`"` + b.clock.now().Add(-27*time.Hour).Format(time.RFC3339Nano) + `"`)
+		made(b.clock.now().Add(-27 * time.Hour))
 		require.Contains(t, b.one(t).Message, "1d 3h ago")
-		made(`"` + b.clock.now().Format(time.RFC3339) + `"`)
+		made(b.clock.now())
 		require.Empty(t, b.openNow(t))
 		b.clock.pass(27 * time.Hour)
 		require.Len(t, b.openNow(t), 1)
-		made(`"yesterday"`)
+		require.NoError(t, b.db.SetFact(t.Context(), snapshot.FactLast, "nonsense"))
 		require.Len(t, b.openNow(t), 1, "what cannot be read ends nothing")
 	})
 }

@@ -136,7 +136,7 @@ func (s *Sender) Try(ctx context.Context, name string) (string, error) {
 		return "", fmt.Errorf("there is no channel %q in alerts.channels", name)
 	}
 	now := s.cfg.now()
-	e := Event{Event: Opened, At: now.Time(), Alert: View{
+	e := Event{Event: Tested, At: now.Time(), Alert: View{
 		ID: meta.NewID(), Rule: "test", Subject: name, Severity: Info, Message: "This is a test of the channel " + name + "; nothing is wrong.",
 		Facts: json.RawMessage("{}"), OpenedAt: now.Time(),
 	}}

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"gatehouse/storage/meta"
 )
@@ -47,7 +48,7 @@ func (w *webhook) deliver(ctx context.Context, list []message) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("HTTP %d: %s", status, clip(answer, 200)), statusFailure(status, answer)
+	return strings.TrimSuffix(fmt.Sprintf("HTTP %d: %s", status, clip(answer, 200)), ": "), statusFailure(status, answer)
 }
 
 // Sign is the signature of a webhook: v1= and the HMAC-SHA256, in hex, of the timestamp, a dot and the body.

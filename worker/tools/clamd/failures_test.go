@@ -269,6 +269,19 @@ func TestParseVersion(t *testing.T) {
 	}
 }
 
+func TestDatabaseDate(t *testing.T) {
+	made, dated := DatabaseDate("daily:27800/Mon Nov 16 09:25:31 2026")
+	require.True(t, dated)
+	require.Equal(t, "2026-11-16T09:25:31Z", made.Format(time.RFC3339))
+	made, dated = DatabaseDate("daily:27801/Sun Nov  1 09:25:31 2026")
+	require.True(t, dated)
+	require.Equal(t, 1, made.Day())
+	for _, none := range []string{"", "folder:0123", TestSignaturesPrefix + "0123", "daily:27800", "daily:27800/soon"} {
+		_, dated := DatabaseDate(none)
+		require.False(t, dated, none)
+	}
+}
+
 func FuzzReply(f *testing.F) {
 	for _, seed := range []string{"fd[10]: OK", "stream: OK", "fd[9]: Win.Test.EICAR_HDB-1 FOUND", streamTooLong,
 		"fd[9]: Heuristics.Limits.Exceeded.MaxFileSize FOUND", "fd[9]: Heuristics.Encrypted.PDF FOUND", "COMMAND READ TIMED OUT\n"} {
