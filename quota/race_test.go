@@ -2,6 +2,7 @@ package quota_test
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -88,7 +89,7 @@ func TestRacesForEveryLimitAreNeverOneOverAndNeverOneShort(t *testing.T) {
 // requireCode may be called from any goroutine.
 func requireCode(t *testing.T, err error, code storage.Code, reason string) *storage.Error {
 	t.Helper()
-	e, ok := err.(*storage.Error)
+	e, ok := errors.AsType[*storage.Error](err)
 	if !ok || e.Code != code || e.Reason == nil || e.Reason.Slug != reason {
 		t.Errorf("got %v, want %s (%s)", err, code, reason)
 		return &storage.Error{}

@@ -73,23 +73,23 @@ func (h *hold) settle(transaction func() (Receipt, bool, error)) (Receipt, bool,
 	return receipt, done, err
 }
 
-// lostIn is the loss of the reservation where that is why an upload failed, else the error itself.
-func lostIn(ctx context.Context, err error) error {
-	if cause := context.Cause(ctx); err != nil && errors.Is(cause, quota.ErrExpired) {
+// lost is quota.ErrExpired once the reservation behind a context that keep made is gone, else nil.
+func lost(ctx context.Context) error {
+	if cause := context.Cause(ctx); errors.Is(cause, quota.ErrExpired) {
 		return cause
 	}
-	return err
+	return nil
 }
 
 // whileHeld reads until the reservation is lost.
 type whileHeld struct {
-	ctx context.Context
-	r   io.Reader
+	r    io.Reader
+	lost func() error
 }
 
 func (w whileHeld) Read(p []byte) (int, error) {
-	if cause := context.Cause(w.ctx); errors.Is(cause, quota.ErrExpired) {
-		return 0, cause
+	if err := w.lost(); err != nil {
+		return 0, err
 	}
 	return w.r.Read(p)
 }

@@ -75,7 +75,7 @@ func (b slowBucket) Put(ctx context.Context, key string, r io.Reader, size int64
 func TestReservationIsRenewedWhateverTheUploadWaitsFor(t *testing.T) {
 	metatest.Each(t, func(t *testing.T, db *meta.DB) {
 		h := newHouse(t, db, 1<<20)
-		h.Ledger.TTL = 3 * time.Second
+		h.Ledger.TTL = 300 * time.Millisecond // nobody expires it here
 		h.Zones = &blob.Zones{Quarantine: slowBucket{h.Zones.Quarantine, func() { h.renewed(t) }}, Clean: h.Zones.Clean}
 		up := h.upload("a.txt", note(500))
 		up.Body = io.MultiReader(bytes.NewReader(note(500)[:100]), &slowBody{bytes.NewReader(note(500)[100:]), func() { h.renewed(t) }})

@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -124,14 +125,18 @@ func (in *Intake) receive(ctx context.Context, up Upload, c *Candidate) (_ Recei
 	defer in.release(ctx, h)
 	receipt, step, err := in.take(held, up, c, h)
 	h.spent = err == nil && !receipt.Replayed && !receipt.Mended
-	return receipt, step, lostIn(held, err)
+	if err != nil {
+		// What failed because of it is not why.
+		err = cmp.Or(lost(held), err)
+	}
+	return receipt, step, err
 }
 
 // take is the life of an upload that has its room.
 func (in *Intake) take(ctx context.Context, up Upload, c *Candidate, h *hold) (_ Receipt, step string, err error) {
 	hash := sha256.New()
 	limit := up.Policy.Categories[c.Category].MaxBytes
-	body := whileHeld{ctx, io.TeeReader(up.Body, hash)}
+	body := whileHeld{io.TeeReader(up.Body, hash), func() error { return lost(ctx) }}
 	c.Head, err = readHead(body, up.DeclaredSize)
 	if err != nil {
 		return Receipt{}, "body", err
