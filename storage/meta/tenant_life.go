@@ -115,8 +115,7 @@ func (db *DB) TenantList(ctx context.Context, state storage.TenantState, after s
 	return out, q.Order("name").Limit(limit).Find(&out).Error
 }
 
-// PutTenantPlan, PutTenantQuota and PutTenantOverrides change what a tenant may do. They belong into a transaction that
-// has locked the tenant.
+// PutTenantPlan puts a tenant on a plan. It and the two below belong into a transaction that has locked the tenant.
 func (tx *Tx) PutTenantPlan(id, plan string) error { return tx.putTenant(id, "plan", plan) }
 
 // PutTenantQuota sets the tenant's own quota in bytes; nil lets the plan's hold.
@@ -199,11 +198,10 @@ func (db *DB) ServedSpecs(ctx context.Context, after string, limit int) ([]Tenan
 	return out, err
 }
 
-// AssetsBefore lists assets that are not deleted and were made before the stamp, at most limit of those after an id.
-func (t Tenant) AssetsBefore(made Stamp, after string, limit int) ([]Asset, error) {
+// OldestAssets lists assets in a state in the order in which they were made, at most limit of those after an id.
+func (t Tenant) OldestAssets(state storage.AssetState, after string, limit int) ([]Asset, error) {
 	var out []Asset
-	err := t.rows(&Asset{}).Where("state <> ? AND created_at < ? AND id > ?", storage.AssetDeleted, made, after).
-		Order("id").Limit(limit).Find(&out).Error
+	err := t.rows(&Asset{}).Where("state = ? AND id > ?", state, after).Order("id").Limit(limit).Find(&out).Error
 	return out, err
 }
 

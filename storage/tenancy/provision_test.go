@@ -224,7 +224,7 @@ func (forgetful) Open(context.Context, string, int64, int64) (io.ReadCloser, blo
 	return nil, blob.Info{}, blob.ErrNotExist
 }
 
-func TestProvisioningChecksTheBucketsOfAnObjectStore(t *testing.T) {
+func TestTenantComesToAndLeavesAnObjectStore(t *testing.T) {
 	server := services.MinIO(t)
 	name := "tenancy-" + meta.NewID()[24:]
 	zones, err := blob.Open(ctx, blob.Config{
@@ -241,9 +241,12 @@ func TestProvisioningChecksTheBucketsOfAnObjectStore(t *testing.T) {
 		}
 	})
 	w := newWorks(t, metatest.SQLite(t), zones)
-	id, _, err := w.Provision(ctx, "acme", "free")
-	require.NoError(t, err)
+	id := w.fill(t, "acme")
 	require.Equal(t, storage.TenantActive, w.row(t, id).State)
+	require.Equal(t, 8, w.objects(t, ""), "the probes are gone, what it has is there")
+	w.doom(t, id)
+	require.NoError(t, w.attempt(id))
+	w.requirePurged(t, id)
 	require.Zero(t, w.objects(t, ""))
 }
 

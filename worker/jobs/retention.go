@@ -22,7 +22,7 @@ const (
 const reasonRetention = "plan_retention"
 
 // endOldAssets deletes the assets that are older than the plan of their tenant keeps them. Their blobs go the way of all
-// blobs without references. One asset that cannot be deleted now keeps no other; the next hour tries again.
+// blobs without references. A tenant where that fails holds up no other; the next hour tries again.
 func endOldAssets(ctx context.Context, db *meta.DB) error {
 	var problems []error
 	for after := ""; ; {
@@ -35,7 +35,7 @@ func endOldAssets(ctx context.Context, db *meta.DB) error {
 				problems = append(problems, fmt.Errorf("tenant %s: %w", t.ID, err))
 			}
 			if ctx.Err() != nil {
-				return errors.Join(problems...)
+				return errors.Join(problems...) // the next turn goes on: what is deleted is not found again
 			}
 			after = t.ID
 		}
@@ -51,13 +51,27 @@ func endOldAssetsOf(ctx context.Context, db *meta.DB, t meta.TenantSpec) error {
 		return err
 	}
 	made := meta.Now().Add(-time.Duration(spec.RetentionDays) * 24 * time.Hour)
+	for _, state := range []storage.AssetState{storage.AssetQuarantined, storage.AssetAvailable, storage.AssetRejected} {
+		if err := endOldAssetsIn(ctx, db, t.ID, state, made, spec.RetentionDays); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// endOldAssetsIn goes through the assets of one state from the oldest on, up to the first that is young enough: what
+// stays is not looked at again every hour.
+func endOldAssetsIn(ctx context.Context, db *meta.DB, tenantID string, state storage.AssetState, made meta.Stamp, days int64) error {
 	for after := ""; ; {
-		list, err := db.Tenant(ctx, t.ID).AssetsBefore(made, after, retentionAssets)
+		list, err := db.Tenant(ctx, tenantID).OldestAssets(state, after, retentionAssets)
 		if err != nil {
 			return err
 		}
 		for _, a := range list {
-			if err := endOldAsset(ctx, db, a, spec.RetentionDays); err != nil {
+			if a.CreatedAt >= made {
+				return nil
+			}
+			if err := endOldAsset(ctx, db, a, days); err != nil {
 				return fmt.Errorf("asset %s: %w", a.ID, err)
 			}
 			after = a.ID
