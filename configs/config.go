@@ -250,6 +250,10 @@ type Reconcile struct {
 	BrakeShare Share         `yaml:"brake_share"`
 	Trash      time.Duration `yaml:"trash"`
 	History    time.Duration `yaml:"history"`
+
+	DigestDays          int   `yaml:"digest_days"`
+	DigestBytesPerNight Bytes `yaml:"digest_bytes_per_night"`
+	DigestRate          Bytes `yaml:"digest_rate"`
 }
 
 // Alerts is what people are told of, when and where.

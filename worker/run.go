@@ -169,6 +169,9 @@ func reconciler(cfg *configs.Config, db *meta.DB, zones *blob.Zones, log *slog.L
 	return reconcile.New(reconcile.Config{
 		OrphanGrace: r.OrphanGrace, DeletedGrace: r.DeletedGrace, Infected: r.Infected,
 		TaskHistory: r.TaskHistory, EventHistory: r.EventHistory, IdempotencyTTL: r.IdempotencyTTL,
+		Digests: reconcile.Digests{
+			Days: cfg.Reconcile.DigestDays, BytesPerNight: int64(cfg.Reconcile.DigestBytesPerNight), Rate: int64(cfg.Reconcile.DigestRate),
+		},
 		Trash: cfg.Reconcile.Trash, BrakeMin: cfg.Reconcile.BrakeMin, BrakeShare: cfg.Reconcile.BrakeShare.Of(), History: cfg.Reconcile.History,
 	}, db, zones, boot.Ledger(cfg, db), log)
 }

@@ -70,12 +70,23 @@ func (t Tenant) SetVerified(sha256 string, at Stamp) error {
 	return t.rows(&Blob{}).Where("sha256 = ? AND damage = ''", sha256).UpdateColumn("verified_at", at).Error
 }
 
-// Unverified lists blobs whose bytes were last read before the stamp, those first that wait longest; not damaged ones,
-// which a scan reads, and not what is being removed.
-func (db *DB) Unverified(ctx context.Context, before Stamp, limit int) ([]Blob, error) {
+// Unverified lists blobs whose bytes were last read before the stamp, those first that wait longest, behind the given one
+// in this order; not damaged ones, which a scan reads, and not what is being removed.
+func (db *DB) Unverified(ctx context.Context, before Stamp, after Blob, limit int) ([]Blob, error) {
 	var out []Blob
-	return out, db.g.WithContext(ctx).Where("verified_at < ? AND damage = '' AND refs > 0 AND sweeping = ?", before, false).
-		Order("verified_at").Limit(limit).Find(&out).Error
+	q := db.g.WithContext(ctx).Where("verified_at < ? AND damage = '' AND refs > 0 AND sweeping = ?", before, false)
+	if after.TenantID != "" {
+		q = q.Where("(verified_at > ? OR verified_at = ? AND (tenant_id > ? OR tenant_id = ? AND sha256 > ?))",
+			after.VerifiedAt, after.VerifiedAt, after.TenantID, after.TenantID, after.SHA256)
+	}
+	return out, q.Order("verified_at, tenant_id, sha256").Limit(limit).Find(&out).Error
+}
+
+// StoredBytes is what all rows say lies in the zones.
+func (db *DB) StoredBytes(ctx context.Context) (n int64, err error) {
+	err = db.g.WithContext(ctx).Raw(`SELECT COALESCE((SELECT SUM(size) FROM blobs), 0) + COALESCE((SELECT SUM(size) FROM variants), 0)`).
+		Scan(&n).Error
+	return n, err
 }
 
 // EndClaim removes a row that was made to claim an orphan, and nothing else.

@@ -39,6 +39,8 @@ type Config struct {
 	// (0.01), is held.
 	BrakeMin   int
 	BrakeShare float64
+	// Digests is how much is read again.
+	Digests Digests
 	// History is how long runs and their findings stay (90 days).
 	History time.Duration
 

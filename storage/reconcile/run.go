@@ -205,6 +205,7 @@ func (w *work) digests(ctx context.Context) error {
 	}
 	next := w.run
 	next.Verified, next.VerifiedBytes, next.CursorAt = run.Verified, run.VerifiedBytes, done
+	next.Problem = run.Problem // a budget that is too small
 	return w.save(ctx, next, nil)
 }
 

@@ -110,9 +110,14 @@ func readDigest(ctx context.Context, b blob.Bucket, key string) (string, error) 
 	if err != nil {
 		return "", err
 	}
+	digest, err := sumOf(body)
+	return digest, errors.Join(err, body.Close())
+}
+
+func sumOf(r io.Reader) (string, error) {
 	h := sha256.New()
-	_, err = io.Copy(h, body)
-	return hex.EncodeToString(h.Sum(nil)), errors.Join(err, body.Close())
+	_, err := io.Copy(h, r)
+	return hex.EncodeToString(h.Sum(nil)), err
 }
 
 // purgeBatch is how many objects are purged before it is written down.

@@ -1,0 +1,139 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"gatehouse/storage"
+	"gatehouse/storage/meta"
+)
+
+// verify reads again as one run does, and returns the run and what it reported.
+func (y *yard) verify(t testing.TB) (meta.ReconcileRun, []meta.ReconcileFinding) {
+	t.Helper()
+	run := meta.ReconcileRun{StartedAt: meta.Now()}
+	var found []meta.ReconcileFinding
+	require.NoError(t, y.verifyDigests(ctx, nil, &run, func(f meta.ReconcileFinding) error {
+		found = append(found, f)
+		return nil
+	}))
+	return run, found
+}
+
+func TestEveryBlobIsReadAgainWithinTheDays(t *testing.T) {
+	onEach(t, func(t *testing.T, y *yard) {
+		const blobs = 12
+		for n := range blobs {
+			y.upload(t, fmt.Sprintf("blob %03d", n))
+		}
+		revision := y.blobOf(t, "blob 000").Revision
+		y.cfg.Digests.Days = 4
+		var read int64
+		for range y.cfg.Digests.Days {
+			run, found := y.verify(t)
+			require.Empty(t, found)
+			require.Empty(t, run.Problem)
+			require.EqualValues(t, blobs/y.cfg.Digests.Days, run.Verified)
+			require.EqualValues(t, 8*run.Verified, run.VerifiedBytes)
+			read += run.Verified
+		}
+		require.EqualValues(t, blobs, read)
+		first := y.blobOf(t, "blob 000")
+		require.NotZero(t, first.VerifiedAt)
+		require.Equal(t, revision, first.Revision, "it says nothing new about the blob")
+		for n := range blobs {
+			require.NotZero(t, y.blobOf(t, fmt.Sprintf("blob %03d", n)).VerifiedAt)
+		}
+	})
+}
+
+func TestBudgetOfANight(t *testing.T) {
+	for _, test := range []struct {
+		d       Digests
+		stored  int64
+		budget  int64
+		problem string
+	}{
+		{Digests{}, 3000, 100, ""},
+		{Digests{}, 3001, 101, ""},
+		{Digests{}, 0, 0, ""},
+		{Digests{Days: 10, BytesPerNight: 500}, 3000, 500, ""},
+		{Digests{Days: 10, BytesPerNight: 200}, 3000, 200,
+			"reconcile.digest_bytes_per_night allows 200 bytes a night; to read all 3000 bytes within 10 days takes 300."},
+	} {
+		budget, problem := test.d.orDefaults().budget(test.stored)
+		require.Equal(t, test.budget, budget)
+		require.Equal(t, test.problem, problem)
+	}
+}
+
+func TestBudgetThatIsTooSmallIsSaidAndStillReadsOneBlob(t *testing.T) {
+	onEach(t, func(t *testing.T, y *yard) {
+		y.upload(t, "one")
+		y.upload(t, "two")
+		y.cfg.Digests = Digests{Days: 1, BytesPerNight: 1}
+		run, _ := y.verify(t)
+		require.EqualValues(t, 1, run.Verified)
+		require.Contains(t, run.Problem, "digest_bytes_per_night")
+	})
+}
+
+func TestWrongBytesAreReportedAndMarked(t *testing.T) {
+	onEach(t, func(t *testing.T, y *yard) {
+		y.cfg.Digests.Days = 1
+		y.upload(t, "rots")
+		y.pass(t, "rots")
+		y.upload(t, "lost")
+		y.upload(t, "cut")
+		y.upload(t, "stays")
+		y.put(t, storage.ZoneClean, storage.BlobKey(y.tenant, digestOf("rots")), "ROTS")
+		y.lose(t, storage.ZoneQuarantine, storage.BlobKey(y.tenant, digestOf("lost")))
+		y.put(t, storage.ZoneQuarantine, storage.BlobKey(y.tenant, digestOf("cut")), "c")
+		run, found := y.verify(t)
+		require.EqualValues(t, 4, run.Verified)
+		require.Len(t, found, 1, "what is missing or too short is the comparison's")
+		require.Equal(t, digestOf("rots"), found[0].SHA256)
+		require.Zero(t, y.blobOf(t, "rots").VerifiedAt)
+		require.Zero(t, y.blobOf(t, "lost").VerifiedAt)
+		require.NotZero(t, y.blobOf(t, "stays").VerifiedAt)
+
+		y.mend(t, y.finding(t, found[0].Kind, found[0].Repair, found[0]), meta.FindingRepaired)
+		require.Equal(t, storage.DamageDigest, y.blobOf(t, "rots").Damage)
+		_, found = y.verify(t)
+		require.Empty(t, found, "what is known is not reported again")
+	})
+}
+
+func TestWrongVariantIsMadeAnew(t *testing.T) {
+	onEach(t, func(t *testing.T, y *yard) {
+		y.cfg.Digests.Days = 1
+		y.upload(t, "picture")
+		y.pass(t, "picture")
+		y.inTx(t, func(tx *meta.Tx) error {
+			_, err := tx.Exec(`UPDATE variants SET digest = ?`, digestOf("webp"))
+			return err
+		})
+		_, found := y.verify(t)
+		require.Empty(t, found)
+		key := storage.VariantKey(y.tenant, digestOf("picture"), "w320", "", "webp")
+		y.put(t, storage.ZoneClean, key, "WEBP")
+		_, found = y.verify(t)
+		require.Len(t, found, 1)
+		require.Equal(t, key, found[0].ObjectKey)
+		y.mend(t, y.finding(t, found[0].Kind, found[0].Repair, found[0]), meta.FindingRepaired)
+		require.True(t, y.open(t, storage.TaskImage, "picture"))
+	})
+}
+
+func TestReadingEndsWithTheRun(t *testing.T) {
+	p := pace{rate: 1, begun: time.Now()}
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	require.ErrorIs(t, p.wait(ended, 1<<20), context.Canceled)
+	fast := pace{rate: 1 << 40, begun: time.Now()}
+	require.NoError(t, fast.wait(ctx, 1<<10))
+}
