@@ -26,7 +26,7 @@ const (
 		"scan":{"status":"pending","signature":null,"engine":null,"database":null,"scanned_at":null},
 		"media":{"status":"none","progress":0,"error":null,"reason":null,"width":null,"height":null,"dominant_color":null,
 		"thumbhash":null,"duration":null,"fps":null,"video_codec":null,"audio_codec":null,"variants":[]},
-		"duplicate":false,"created_at":"2026-11-21T09:30:00Z","updated_at":"2026-11-21T09:30:00Z"}`
+		"damage":null,"duplicate":false,"created_at":"2026-11-21T09:30:00Z","updated_at":"2026-11-21T09:30:00Z"}`
 	one = "/api/v1/assets/" + assetID
 )
 

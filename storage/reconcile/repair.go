@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -169,7 +170,8 @@ func (m *mending) end(tx *meta.Tx, state, why string, data map[string]any) error
 		result = auditFailed
 	}
 	return audit.Write(tx, audit.Entry{
-		Actor: audit.Worker, TenantID: m.f.TenantID, Action: "reconcile." + string(m.f.Repair), Target: m.f.SHA256, Result: result, Data: all,
+		Actor: audit.Worker, TenantID: m.f.TenantID, Action: "reconcile." + string(m.f.Repair), Result: result, Data: all,
+		Target: cmp.Or(m.f.SHA256, m.f.ObjectKey, m.f.TenantID),
 	})
 }
 
