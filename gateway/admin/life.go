@@ -48,7 +48,7 @@ var actions = []action{actSuspend, actResume, actDelete, actRestore, actPurge}
 
 // check refuses an action that is not possible from here, and says what is.
 func (x action) check(t meta.TenantRow) error {
-	if t.State == storage.TenantPendingDelete && t.RestoreState == "" {
+	if t.Purging() {
 		return refuse(storage.CodeConflict, "tenant_purging",
 			fmt.Sprintf("The purge of the tenant %q has begun; there is no way back.", t.Name),
 			fmt.Sprintf("租户 %q 的清除已经开始，无法撤回。", t.Name))

@@ -152,7 +152,7 @@ func succeeded(errs []error) (n int) {
 func TestOfTwoSuspensionsOneIsToldThatItIsSuspended(t *testing.T) {
 	onEach(t, func(t *testing.T, o office) {
 		id := o.tenant(t, "acme")
-		for range 10 {
+		for range 6 {
 			o.put(t, id, storage.TenantActive)
 			suspend := func() error { _, err := o.Suspend(ctx, id, ""); return err }
 			errs := race(suspend, suspend, suspend)
@@ -169,7 +169,7 @@ func TestOfTwoSuspensionsOneIsToldThatItIsSuspended(t *testing.T) {
 func TestDeletionAgainstRestoration(t *testing.T) {
 	onEach(t, func(t *testing.T, o office) {
 		id := o.tenant(t, "acme")
-		for range 10 {
+		for range 6 {
 			o.put(t, id, storage.TenantPendingDelete)
 			restore := func() error { _, err := o.Restore(ctx, id, ""); return err }
 			remove := func() error { _, err := o.Delete(ctx, id, ""); return err }
@@ -191,7 +191,7 @@ func TestDeletionAgainstRestoration(t *testing.T) {
 func TestPurgeAgainstRestoration(t *testing.T) {
 	onEach(t, func(t *testing.T, o office) {
 		outcomes := map[storage.TenantState]int{}
-		for i := range 12 {
+		for i := range 8 {
 			name := fmt.Sprint("acme-", i)
 			id := o.tenant(t, name)
 			object := id + "/ab/object"
@@ -215,7 +215,7 @@ func TestPurgeAgainstRestoration(t *testing.T) {
 			require.Equal(t, storage.TenantDeleted, row.State)
 			require.ErrorIs(t, err, storage.ErrNotFound)
 		}
-		require.Equal(t, 12, outcomes[storage.TenantSuspended]+outcomes[storage.TenantDeleted])
+		require.Equal(t, 8, outcomes[storage.TenantSuspended]+outcomes[storage.TenantDeleted])
 	})
 }
 
@@ -225,4 +225,20 @@ func TestActionsNeedATenant(t *testing.T) {
 		_, err := o.deeds()[name]("nobody")
 		requireRefused(t, err, storage.CodeNotFound, "tenant_unknown")
 	}
+}
+
+func TestNothingIsPossibleOnceThePurgeHasBegun(t *testing.T) {
+	o := onSQLite(t)
+	id := o.tenant(t, "acme")
+	o.put(t, id, storage.TenantPendingDelete)
+	require.NoError(t, o.DB.InTx(ctx, func(tx *meta.Tx) error {
+		_, err := tx.BeginPurge(id)
+		return err
+	}))
+	for _, do := range o.deeds() {
+		_, err := do(id)
+		requireRefused(t, err, storage.CodeConflict, "tenant_purging")
+	}
+	_, err := o.SetTenantQuota(ctx, id, nil)
+	requireRefused(t, err, storage.CodeConflict, "tenant_over")
 }

@@ -82,7 +82,7 @@ func specJSON(raw string) json.RawMessage {
 // setting changes one setting of a tenant that is not over, and says by how much it is above its quota then.
 func (a Admin) setting(ctx context.Context, tenant, what string, do func(*meta.Tx, meta.TenantRow) (Change, error)) (Change, error) {
 	return a.onTenant(ctx, tenant, func(tx *meta.Tx, t meta.TenantRow) (Change, error) {
-		if !t.State.Served() && (t.State != storage.TenantPendingDelete || t.RestoreState == "") {
+		if !t.State.Served() && (t.State != storage.TenantPendingDelete || t.Purging()) {
 			return Change{}, refuse(storage.CodeConflict, "tenant_over",
 				fmt.Sprintf("The tenant %q is %s; its settings cannot be changed.", t.Name, t.State),
 				fmt.Sprintf("租户 %q 的状态为 %s，无法修改其设置。", t.Name, t.State))

@@ -86,23 +86,22 @@ func TestOfManyTenantsOfOneNameOneIsMade(t *testing.T) {
 
 // A program died while it made a tenant; the next one wants the name.
 func TestNameOfADeadProvisioningIsTakenOver(t *testing.T) {
-	onEach(t, func(t *testing.T, o office) {
-		begun := func(age time.Duration) string {
-			at := meta.Now().Add(-age)
-			row := meta.TenantRow{ID: meta.NewID(), Name: "acme", Plan: "free", State: storage.TenantProvisioning, CreatedAt: at, UpdatedAt: at}
-			require.NoError(t, o.DB.InTx(ctx, func(tx *meta.Tx) error { return tx.Create(&row) }))
-			return row.ID
-		}
-		young := begun(time.Minute)
-		_, err := o.CreateTenant(ctx, "acme", "free")
-		requireRefused(t, err, storage.CodeConflict, "tenant_provisioning")
-		require.NoError(t, o.DB.InTx(ctx, func(tx *meta.Tx) error {
-			_, err := tx.Exec(`UPDATE tenants SET created_at = 1 WHERE id = ?`, young)
-			return err
-		}))
-		o.tenant(t, "acme")
-		require.Equal(t, storage.TenantFailed, o.row(t, young).State)
-	})
+	o := onSQLite(t)
+	begun := func(age time.Duration) string {
+		at := meta.Now().Add(-age)
+		row := meta.TenantRow{ID: meta.NewID(), Name: "acme", Plan: "free", State: storage.TenantProvisioning, CreatedAt: at, UpdatedAt: at}
+		require.NoError(t, o.DB.InTx(ctx, func(tx *meta.Tx) error { return tx.Create(&row) }))
+		return row.ID
+	}
+	young := begun(time.Minute)
+	_, err := o.CreateTenant(ctx, "acme", "free")
+	requireRefused(t, err, storage.CodeConflict, "tenant_provisioning")
+	require.NoError(t, o.DB.InTx(ctx, func(tx *meta.Tx) error {
+		_, err := tx.Exec(`UPDATE tenants SET created_at = 1 WHERE id = ?`, young)
+		return err
+	}))
+	o.tenant(t, "acme")
+	require.Equal(t, storage.TenantFailed, o.row(t, young).State)
 }
 
 func TestTenantThatCannotBeMadeLeavesItsReason(t *testing.T) {

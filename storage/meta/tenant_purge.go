@@ -9,6 +9,12 @@ import (
 	"gatehouse/storage"
 )
 
+// Purging reports whether the tenant's purge has begun: there is no way back, and its rows and objects vanish in no
+// order that anybody may rely on.
+func (t TenantRow) Purging() bool {
+	return t.State == storage.TenantPendingDelete && t.RestoreState == ""
+}
+
 // PurgeDue lists the tenants whose cooling-off is over.
 func (db *DB) PurgeDue(ctx context.Context, now Stamp, limit int) ([]TenantRow, error) {
 	var out []TenantRow

@@ -105,10 +105,13 @@ func (p Provisioner) giveUp(ctx context.Context, steps []step, id, reason string
 	}
 	if !undoing {
 		t, err := p.DB.Tenant(ctx, id).Row()
-		if errors.Is(err, storage.ErrNotFound) {
+		switch {
+		case errors.Is(err, storage.ErrNotFound):
 			return false, nil // not even the row came to be
+		case err != nil || t.State == storage.TenantActive:
+			return err == nil, err
 		}
-		return err == nil && t.State == storage.TenantActive, err
+		// Somebody else has ended it, taking this program for dead; what came after that is taken back here.
 	}
 	for _, s := range slices.Backward(steps) {
 		if err := s.undo(ctx, id); err != nil {

@@ -178,6 +178,11 @@ func TestDeathBetweenStepsIsCleanedUpByTheNextOne(t *testing.T) {
 				}
 			}
 			require.Zero(t, w.keys(t, d.id))
+			require.NoError(t, w.Zones.Clean.Put(ctx, probeKey(d.id), strings.NewReader("a late probe"), 12, blob.PutOptions{}))
+			made, err := w.giveUp(ctx, w.steps(), d.id, "too late")
+			require.NoError(t, err)
+			require.False(t, made)
+			w.requireFailed(t, d.id, reasonDied)
 		}
 		for n := range w.steps() {
 			d := &draft{id: meta.NewID(), name: "acme", plan: "free"}

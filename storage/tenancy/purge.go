@@ -86,7 +86,7 @@ func (w *purge) begin(ctx context.Context) (due bool, err error) {
 		if running, err = tx.Tenant(w.id).CancelAll(); err != nil {
 			return fmt.Errorf("cancel tasks: %w", err)
 		}
-		if before.RestoreState == "" {
+		if before.Purging() {
 			return nil // begun before
 		}
 		holdings, err := tx.Tenant(w.id).Holdings()
@@ -184,7 +184,7 @@ func (w *purge) end(tx *meta.Tx) error {
 	if err != nil {
 		return err
 	}
-	if t.State != storage.TenantPendingDelete || t.RestoreState != "" {
+	if !t.Purging() {
 		return fmt.Errorf("tenant %s is %s and cannot be purged", w.id, t.State)
 	}
 	// Its row is locked and every upload settles there last: what is not seen here cannot come.
