@@ -68,12 +68,12 @@ func MeasureAll(places []Place) ([]meta.DiskUse, error) {
 // mounts are the mount points that the process sees.
 type mounts []string
 
-func mounted() (mounts, error) {
+func mounted() (_ mounts, err error) {
 	f, err := os.Open("/proc/self/mountinfo")
 	if err != nil {
 		return nil, fmt.Errorf("read the mounts: %w", err)
 	}
-	defer f.Close()
+	defer func() { err = errors.Join(err, f.Close()) }()
 	return parseMounts(f)
 }
 

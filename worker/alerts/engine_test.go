@@ -3,7 +3,6 @@ package alerts
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -236,5 +235,5 @@ func TestSpelling(t *testing.T) {
 	}
 	require.Equal(t, "ab…", clip("abcdef", 5))
 	require.Equal(t, "长…", clip("长长长", 8))
-	require.Equal(t, fmt.Sprint("a b"), oneLine("a\nb"))
+	require.Equal(t, "a b", oneLine("a\nb"))
 }
