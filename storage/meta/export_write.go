@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -73,17 +74,23 @@ func (tx *Tx) Reader() *Reader { return &Reader{g: tx.g, dialect: tx.dialect} }
 // Dialect tells which kind of database the transaction is in.
 func (tx *Tx) Dialect() Dialect { return tx.dialect }
 
+// liteParams bounds the parameters of one INSERT on SQLite: its driver looks for each of them among all of them.
+const liteParams = 400
+
 // InsertRows inserts rows of the table, pointers to its model, as they are.
 func (tx *Tx) InsertRows(t Table, rows []any) error {
-	if len(rows) == 0 {
-		return nil
+	step := max(len(rows), 1)
+	if tx.dialect == SQLite {
+		step = max(liteParams/len(t.fields), 1)
 	}
-	list := reflect.New(reflect.SliceOf(t.model))
-	for _, row := range rows {
-		list.Elem().Set(reflect.Append(list.Elem(), reflect.ValueOf(row).Elem()))
-	}
-	if err := tx.g.Create(list.Interface()).Error; err != nil {
-		return fmt.Errorf("write %d rows to table %s, the first with the key %v: %w", len(rows), t.Name, t.KeyOf(rows[0]), err)
+	for some := range slices.Chunk(rows, step) {
+		list := reflect.New(reflect.SliceOf(t.model))
+		for _, row := range some {
+			list.Elem().Set(reflect.Append(list.Elem(), reflect.ValueOf(row).Elem()))
+		}
+		if err := tx.g.Create(list.Interface()).Error; err != nil {
+			return fmt.Errorf("write %d rows to table %s, the first with the key %v: %w", len(some), t.Name, t.KeyOf(some[0]), err)
+		}
 	}
 	return nil
 }
