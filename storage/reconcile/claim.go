@@ -12,6 +12,12 @@ import (
 	"gatehouse/storage/meta"
 )
 
+// holdLease is how long a task may be held; what is done under it is cut well before.
+const (
+	holdLease = time.Minute
+	holdTime  = 20 * time.Second
+)
+
 // removeUnreferenced takes the blobs that nobody has referenced for the grace time: claim, delete the objects,
 // end the claim together with the row and its share of the ledger.
 func (r *Reconciler) removeUnreferenced(ctx context.Context, rep *Report) error {

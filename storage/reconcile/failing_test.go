@@ -62,22 +62,20 @@ func (f *faulty) Delete(ctx context.Context, key string) error {
 func TestOneStepThatFailsStopsNoOther(t *testing.T) {
 	onEach(t, func(t *testing.T, y *yard) {
 		y.upload(t, "its scan was lost")
-		orphan := y.object(t, storage.ZoneClean, "an orphan in the other zone")
+		y.delete(t, y.upload(t, "nobody's"))
 		y.inTx(t, func(tx *meta.Tx) error { _, err := tx.Exec(`DROP TABLE idempotency_keys`); return err })
 		y.zones.Quarantine = &faulty{Bucket: y.zones.Quarantine, list: errors.New("the listing broke off")}
 
 		rep, err := y.Run(ctx)
 		require.ErrorContains(t, err, "forget old rows")
 		require.ErrorContains(t, err, "the listing broke off")
-		require.Equal(t, Report{Requeued: 1, Orphans: 1, Failed: 3}, rep) // the trash is in quarantine too
-		require.False(t, y.has(t, storage.ZoneClean, orphan))
+		require.Equal(t, Report{Requeued: 1, Blobs: 1, Bytes: int64(len("nobody's")), Failed: 2}, rep)
 	})
 }
 
 func TestLostWorkDoesNotWaitForAStoreThatIsAway(t *testing.T) {
 	onEach(t, func(t *testing.T, y *yard) {
 		y.upload(t, "its scan was lost")
-		y.object(t, storage.ZoneClean, "an orphan")
 		away := fmt.Errorf("%w: no route to it", blob.ErrUnavailable)
 		y.zones.Quarantine = &faulty{Bucket: y.zones.Quarantine, list: away, ready: away}
 		rep, err := y.Run(ctx)
@@ -104,31 +102,5 @@ func TestSweepThatCannotDeleteLeavesTheOthersAlone(t *testing.T) {
 		row, err := y.db.Tenant(ctx, broken).Blob(digestOf("on a bad sector"))
 		require.NoError(t, err)
 		require.True(t, row.Sweeping, "the claim stays until it is taken over")
-	})
-}
-
-// Claims settle once for many tenants: with thousands that have one orphan each, a sweep would never end otherwise.
-func TestOrphansOfManyTenantsAreClaimedTogether(t *testing.T) {
-	onEach(t, func(t *testing.T, y *yard) {
-		const tenants = 7
-		for range tenants {
-			y.tenant = meta.NewID()
-			y.object(t, storage.ZoneClean, "an orphan")
-		}
-		var claims []int64
-		watched := &faulty{Bucket: y.zones.Clean, deleting: func() {
-			var n int64
-			y.inTx(t, func(tx *meta.Tx) error {
-				_, err := tx.Scan(&n, `SELECT COUNT(*) FROM blobs WHERE sweeping = ?`, true)
-				return err
-			})
-			claims = append(claims, n)
-		}}
-		y.zones.Clean = watched
-		require.Equal(t, tenants, y.sweep(t).Orphans)
-		require.Len(t, claims, tenants)
-		for _, n := range claims {
-			require.EqualValues(t, tenants, n)
-		}
 	})
 }

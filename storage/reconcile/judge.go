@@ -15,7 +15,7 @@ import (
 var plans = map[storage.DriftKind]storage.Repair{
 	storage.DriftOrphan:         storage.RepairTrash,
 	storage.DriftStray:          storage.RepairTrash,
-	storage.DriftMissing:        storage.RepairDamaged, // none when it is marked already, heal when the bytes are back
+	storage.DriftMissing:        storage.RepairDamaged, // of a blob that is marked already: none, or heal when bytes have turned up
 	storage.DriftVariantMissing: storage.RepairVariants,
 	storage.DriftVariantAlone:   storage.RepairDropVariant,
 	storage.DriftAssetAlone:     storage.RepairRow,
@@ -72,18 +72,17 @@ func (k *kin) judgeBlob(old func(blob.Info) bool) []meta.ReconcileFinding {
 	b, other := k.blob, otherZone(k.blob.Zone)
 	here, there := k.find(b.Zone, k.key), k.find(other, k.key)
 	switch {
-	case here == nil && there != nil && b.Damage == "":
-		f := k.finding(storage.DriftZone, other, k.key, "", facts{"expected": b.Zone, "size": there.Size})
+	case b.Damage != "": // known: each run names it again, and recheck plans to heal it when bytes have turned up
+		f := k.finding(damages[b.Damage], b.Zone, k.key, "", facts{"size": b.Size, "marked": b.Damage})
+		f.Repair = storage.RepairNone
 		return []meta.ReconcileFinding{f}
-	case here == nil && there == nil:
-		f := k.finding(storage.DriftMissing, b.Zone, k.key, "", facts{"size": b.Size})
-		return []meta.ReconcileFinding{k.known(f)}
-	case here != nil && here.Size != b.Size:
-		f := k.finding(storage.DriftSize, b.Zone, k.key, "", facts{"expected": b.Size, "size": here.Size})
-		return []meta.ReconcileFinding{k.known(f)}
-	case b.Damage == storage.DamageMissing || b.Damage == storage.DamageSize:
-		return []meta.ReconcileFinding{k.healed()}
-	case here != nil && there != nil && old(*there):
+	case here == nil && there != nil:
+		return []meta.ReconcileFinding{k.finding(storage.DriftZone, other, k.key, "", facts{"expected": b.Zone, "size": there.Size})}
+	case here == nil:
+		return []meta.ReconcileFinding{k.finding(storage.DriftMissing, b.Zone, k.key, "", facts{"size": b.Size})}
+	case here.Size != b.Size:
+		return []meta.ReconcileFinding{k.finding(storage.DriftSize, b.Zone, k.key, "", facts{"expected": b.Size, "size": here.Size})}
+	case there != nil && old(*there):
 		f := k.finding(storage.DriftZone, other, k.key, "", facts{"expected": b.Zone, "size": there.Size, "copy": true})
 		f.Repair = storage.RepairTrash
 		return []meta.ReconcileFinding{f}
@@ -91,23 +90,9 @@ func (k *kin) judgeBlob(old func(blob.Info) bool) []meta.ReconcileFinding {
 	return nil
 }
 
-// known plans nothing for damage that has been marked already.
-func (k *kin) known(f meta.ReconcileFinding) meta.ReconcileFinding {
-	if k.blob.Damage != "" {
-		f.Repair = storage.RepairNone
-	}
-	return f
-}
-
-// healed is a blob that is marked and whose bytes are there again.
-func (k *kin) healed() meta.ReconcileFinding {
-	kind := storage.DriftMissing
-	if k.blob.Damage == storage.DamageSize {
-		kind = storage.DriftSize
-	}
-	f := k.finding(kind, k.blob.Zone, k.key, "", facts{"size": k.blob.Size, "there_again": true})
-	f.Repair = storage.RepairHeal
-	return f
+// damages is the kind of drift that each kind of damage is.
+var damages = map[storage.Damage]storage.DriftKind{
+	storage.DamageMissing: storage.DriftMissing, storage.DamageSize: storage.DriftSize, storage.DamageDigest: storage.DriftDigest,
 }
 
 // judgeVariants is about the objects of variants, which lie in the clean zone only.

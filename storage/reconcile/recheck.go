@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"gatehouse/storage"
 	"gatehouse/storage/blob"
@@ -73,13 +74,37 @@ func (r *Reconciler) recheckTenant(ctx context.Context, tenantID string, list []
 				moved = append(moved, s)
 				continue
 			}
-			out = append(out, agreed(s.found, looked[i].judge(r.old), after[s.sha256])...)
+			sure := agreed(s.found, looked[i].judge(r.old), after[s.sha256])
+			if err := r.planHealing(ctx, sure, after[s.sha256].Blob); err != nil {
+				return nil, err
+			}
+			out = append(out, sure...)
 		}
 		if list = moved; len(list) == 0 {
 			break
 		}
 	}
 	return out, nil
+}
+
+// planHealing plans to heal a blob that is known to be damaged when bytes have turned up that may be its own.
+func (r *Reconciler) planHealing(ctx context.Context, found []meta.ReconcileFinding, b *meta.Blob) error {
+	if b == nil || b.Damage == "" {
+		return nil
+	}
+	for i, f := range found {
+		if f.Preset != "" || f.Kind != damages[b.Damage] {
+			continue
+		}
+		up, err := r.turnedUp(ctx, *b)
+		if err != nil {
+			return err
+		}
+		if up {
+			found[i].Repair = storage.RepairHeal
+		}
+	}
+	return nil
 }
 
 // look reads the objects of one digest: those that were listed, and those its rows speak of.
@@ -153,4 +178,9 @@ func agreed(first, second []meta.ReconcileFinding, rows *meta.FamilyRows) []meta
 		}
 	}
 	return out
+}
+
+// old reports whether an object has outlived the grace that every writer has to write its row.
+func (r *Reconciler) old(info blob.Info) bool {
+	return time.Since(info.ModTime) >= r.cfg.OrphanGrace
 }

@@ -88,18 +88,11 @@ type Report struct {
 	// Blobs removed because nobody referenced them, and their bytes, variants included.
 	Blobs int   `json:"blobs"`
 	Bytes int64 `json:"bytes"`
-	// Orphans, objects removed that no row spoke of; Misplaced, that lay in the other zone than their row said;
-	// Strays, variants without a row.
-	Orphans   int `json:"orphans"`
-	Misplaced int `json:"misplaced"`
-	Strays    int `json:"strays"`
 	// Purged objects whose time in the trash was over, and their bytes.
 	Purged      int   `json:"purged"`
 	PurgedBytes int64 `json:"purged_bytes"`
 	// Requeued blobs that waited for a scan or variants without a task.
 	Requeued int `json:"requeued"`
-	// Foreign objects whose key is none of ours; they are left alone.
-	Foreign int `json:"foreign"`
 	// Failed steps; the log says which. The next run tries again.
 	Failed int `json:"failed"`
 }
@@ -110,8 +103,6 @@ func (r Report) Empty() bool { return r == Report{} }
 // Run sweeps once. What goes wrong is logged, counted and left for the next run, and the rest of the run goes on;
 // only when ctx is at its end, or store or database are away, there is no point in going on. All errors of steps are
 // in the one returned.
-//
-// What needs rows alone comes before the listing of the store, which may take hours.
 func (r *Reconciler) Run(ctx context.Context) (Report, error) {
 	var rep Report
 	var errs []error
@@ -125,7 +116,6 @@ func (r *Reconciler) Run(ctx context.Context) (Report, error) {
 		{"remove unreferenced blobs", r.removeUnreferenced},
 		{"forget old rows", r.forget},
 		{"purge the trash", r.purgeTrash},
-		{"remove orphans", r.removeOrphans},
 	} {
 		err := step.do(ctx, &rep)
 		if err == nil {
@@ -147,8 +137,7 @@ func (r *Reconciler) record(ctx context.Context, rep Report) error {
 		return nil
 	}
 	r.log.Info("swept", "reservations", rep.Reservations, "expired", rep.Expired, "blobs", rep.Blobs, "bytes", rep.Bytes,
-		"orphans", rep.Orphans, "misplaced", rep.Misplaced, "strays", rep.Strays, "purged", rep.Purged, "requeued", rep.Requeued,
-		"foreign", rep.Foreign, "failed", rep.Failed)
+		"purged", rep.Purged, "requeued", rep.Requeued, "failed", rep.Failed)
 	return r.db.InTx(ctx, func(tx *meta.Tx) error {
 		return audit.Write(tx, audit.Entry{Actor: audit.Worker, Action: "sweep", Result: audit.OK, Data: map[string]any{"report": rep}})
 	})

@@ -50,7 +50,7 @@ func TestOrphanGoesToTheTrashAndComesBackFromThere(t *testing.T) {
 				y.requireTrashed(t, f, "nobody knows it")
 				y.requireNoClaim(t, f.SHA256)
 				y.again(t, f)
-				require.Zero(t, y.sweep(t).Foreign, "the sweep leaves the trash alone")
+				require.Zero(t, y.dry(t).ForeignObjects, "a run leaves the trash alone")
 
 				y.upload(t, "nobody knows it") // its row comes back, as a snapshot would bring it, and its object is lost again
 				y.lose(t, storage.ZoneQuarantine, f.ObjectKey)

@@ -249,3 +249,72 @@ func TestYoungObjectsAndWhatTheSweeperHasAreNoFindings(t *testing.T) {
 		require.Empty(t, y.found(t, y.dry(t)))
 	})
 }
+
+func TestOrphansOfKnownAndUnknownTenantsGoToTheTrashAndForeignObjectsStay(t *testing.T) {
+	onEach(t, func(t *testing.T, y *yard) {
+		y.whole(t, "has rows")
+		y.fitLedger(t)
+		var keys []string
+		for _, tenant := range []string{y.tenant, "0190c0de-0000-7000-8000-000000000000"} {
+			for n := range 3 {
+				digest := digestOf(fmt.Sprint("orphan", n))
+				keys = append(keys, storage.BlobKey(tenant, digest), storage.VariantKey(tenant, digest, "w320", "", "webp"))
+			}
+		}
+		for _, zone := range bothZones {
+			for _, key := range keys {
+				y.put(t, zone, key, "orphan")
+			}
+			y.put(t, zone, "somebody/elses/object", "foreign")
+			y.put(t, zone, "zoo/keeper", "foreign")
+		}
+		y.cfg.BrakeMin = 100
+		run := y.reconcile(t, meta.RunFull)
+		require.EqualValues(t, 2*len(keys), run.Repaired)
+		require.EqualValues(t, 4, run.ForeignObjects)
+		for _, zone := range bothZones {
+			for _, key := range keys {
+				require.False(t, y.has(t, zone, key))
+				require.True(t, y.has(t, storage.ZoneQuarantine, trashKey(zone, key)))
+			}
+			require.True(t, y.has(t, zone, "somebody/elses/object"))
+			require.True(t, y.has(t, zone, "zoo/keeper"))
+		}
+		for n := range 3 {
+			_, err := y.db.Tenant(ctx, y.tenant).Blob(digestOf(fmt.Sprint("orphan", n)))
+			require.ErrorIs(t, err, storage.ErrNotFound, "no claim stays behind")
+		}
+		y.requireExact(t)
+	})
+}
+
+func TestLeftoversOfARejectedBlobGoFromTheCleanZone(t *testing.T) {
+	onEach(t, func(t *testing.T, y *yard) {
+		y.upload(t, "turned out bad")
+		y.verdict(t, "turned out bad", storage.ScanInfected, storage.ZoneQuarantine, storage.MediaNone)
+		y.fitLedger(t)
+		y.object(t, storage.ZoneClean, "turned out bad")
+		y.put(t, storage.ZoneClean, storage.VariantKey(y.tenant, digestOf("turned out bad"), "w320", "", "webp"), "webp")
+		run := y.reconcile(t, meta.RunFull)
+		require.Equal(t, []string{"variant_object_without_row clean w320 -> trash", "wrong_zone clean -> trash"}, y.found(t, run))
+		require.EqualValues(t, 2, run.Repaired)
+		y.requireExact(t)
+	})
+}
+
+// A listing that breaks off, as a store does that goes away, ends the attempt and loses nothing.
+func TestListingThatBreaksOffIsTakenUp(t *testing.T) {
+	onEach(t, func(t *testing.T, y *yard) {
+		y.object(t, storage.ZoneClean, "an orphan")
+		clean := y.zones.Clean
+		y.zones.Clean = &faulty{Bucket: clean, list: errors.New("the listing broke off")}
+		run := y.begin(t, meta.RunFull)
+		_, err := y.Perform(ctx, run.ID, nil, nil)
+		require.ErrorContains(t, err, "the listing broke off")
+		y.zones.Clean = clean
+		run, err = y.Perform(ctx, run.ID, nil, nil)
+		require.NoError(t, err)
+		require.Equal(t, meta.RunDone, run.State)
+		require.EqualValues(t, 1, run.Repaired)
+	})
+}

@@ -13,6 +13,7 @@ import (
 	"gatehouse/e2e/services"
 	"gatehouse/storage"
 	"gatehouse/storage/blob"
+	"gatehouse/storage/meta"
 	"gatehouse/storage/meta/metatest"
 )
 
@@ -42,27 +43,38 @@ func s3Zones(t *testing.T, s services.S3) *blob.Zones {
 	return zones
 }
 
-// One sweep over more orphans than a batch or a page of a listing holds, among blobs that stay.
-func TestSweepOfBuckets(t *testing.T) {
+// One run over many orphans, among blobs that stay.
+func TestRunOverBuckets(t *testing.T) {
 	for name, server := range map[string]services.S3{"minio": services.MinIO(t), "versitygw": services.VersityGW(t)} {
 		t.Run(name, func(t *testing.T) {
 			y := newYard(t, metatest.SQLite(t), s3Zones(t, server))
 			kept := y.upload(t, "kept")
 			y.pass(t, "kept")
 			y.delete(t, y.upload(t, "deleted"))
-			const orphans = claimBatch + 20
+			const orphans = 130
 			for n := range orphans {
 				y.object(t, storage.ZoneQuarantine, fmt.Sprint("orphan ", n))
 			}
 			y.object(t, storage.ZoneQuarantine, "kept")
-			rep := y.sweep(t)
-			require.Equal(t, Report{Blobs: 1, Bytes: int64(len("deleted")), Orphans: orphans, Misplaced: 1}, rep)
+			y.put(t, storage.ZoneQuarantine, "zoo/keeper", "foreign")
+			require.Equal(t, Report{Blobs: 1, Bytes: int64(len("deleted"))}, y.sweep(t))
+			y.fitLedger(t)
+
+			y.cfg.BrakeMin = orphans + 1
+			run := y.reconcile(t, meta.RunFull)
+			require.Equal(t, meta.RunDone, run.State)
+			require.EqualValues(t, orphans+1, run.Repaired)
+			require.Zero(t, run.Failed)
+			require.EqualValues(t, 1, run.ForeignObjects)
+			require.EqualValues(t, orphans+3, run.Objects)
 			y.requireExact(t)
-			require.Equal(t, Report{}, y.sweep(t))
+			again := y.reconcile(t, meta.RunFull)
+			require.Zero(t, again.Findings, "the trash is no drift")
+			require.EqualValues(t, 2, again.Objects)
+			require.EqualValues(t, 1, again.ForeignObjects, "what comes behind the trash is seen")
 
 			y.delete(t, kept)
 			require.Equal(t, 1, y.sweep(t).Blobs)
-			y.requireExact(t)
 		})
 	}
 }
