@@ -5,8 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -61,10 +63,14 @@ func (l alertsListCmd) Run(ctx context.Context, c *cli) error {
 		fmt.Println("No alert is open.")
 		return nil
 	}
-	table := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(table, "ID\tSEVERITY\tRULE\tSINCE\tSTATE\tMESSAGE")
+	rows := []string{"ID\tSEVERITY\tRULE\tSINCE\tSTATE\tMESSAGE"}
 	for _, a := range list {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", a.ID, a.Severity, a.Rule, a.OpenedAt.Time().Format(time.RFC3339), stateOf(a), a.Message)
+		since := a.OpenedAt.Time().Format(time.RFC3339)
+		rows = append(rows, strings.Join([]string{a.ID, a.Severity, a.Rule, since, stateOf(a), a.Message}, "\t"))
+	}
+	table := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
+	if _, err := io.WriteString(table, strings.Join(rows, "\n")+"\n"); err != nil {
+		return err
 	}
 	return table.Flush()
 }
