@@ -24,4 +24,17 @@
 //
 // A sweeper that dies leaves claims and held tasks behind. Claims are taken over after Takeover, held tasks return
 // to the queue when their lease runs out.
+//
+// # Repairs
+//
+// repair.go has the table of what is done about each finding. A repair looks again, under the claim or the hold that a
+// deletion would need, and ends its finding and writes the audit record in one transaction. None loses bytes:
+//
+//   - What no row speaks of is moved under trash/<zone>/<key> in quarantine, from which nothing is served: first the copy,
+//     then the claim, then the deletion of the original. The sweep purges it when its time is over (trash.go).
+//   - A row without its bytes is marked as damaged. Only a scan ends that, because it reads every byte: bytes that turn up,
+//     in a zone, in the trash or by an upload of the same file, go into quarantine, and the blob is unscanned again.
+//   - A row that is gone is made anew from its asset, unscanned too.
+//
+// Every night a share of all bytes is read again (digests.go), so that bytes that rot are found.
 package reconcile
