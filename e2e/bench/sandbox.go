@@ -59,6 +59,12 @@ func child(args []string) {
 		os.Exit(sandbox.Main(args[2:], map[string]func([]string) int{nothing: func([]string) int { return 0 }}))
 	case bareNothing:
 		os.Exit(0)
+	case bareListing, wholeCompare:
+		if err := reconcileChild(args[1], args[2], args[3]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
 	case naiveCommand:
 		if err := naive(args[2]); err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -197,14 +197,14 @@ func (w *work) digests(ctx context.Context) error {
 			return err
 		}
 		next := w.run
-		next.Verified, next.VerifiedBytes = run.Verified, run.VerifiedBytes
+		next.Verified, next.VerifiedBytes, next.Problem = run.Verified, run.VerifiedBytes, run.Problem
 		return w.save(ctx, next, []meta.ReconcileFinding{f})
 	})
 	if err != nil {
 		return err
 	}
 	next := w.run
-	next.Verified, next.VerifiedBytes, next.CursorAt = run.Verified, run.VerifiedBytes, done
+	next.Verified, next.VerifiedBytes, next.Problem, next.CursorAt = run.Verified, run.VerifiedBytes, run.Problem, done
 	next.Problem = run.Problem // a budget that is too small
 	return w.save(ctx, next, nil)
 }
