@@ -1,0 +1,94 @@
+package reconcile
+
+import (
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"gatehouse/storage"
+	"gatehouse/storage/audit"
+	"gatehouse/storage/meta"
+	"gatehouse/storage/meta/metatest"
+)
+
+// Two programs that both want a run: one after the other, never at once, and both get theirs.
+func TestTwoCommandsRunOneAfterTheOther(t *testing.T) {
+	metatest.EachTwice(t, func(t *testing.T, one, two *meta.DB) {
+		zones := diskZones(t)
+		a := newYard(t, one, zones)
+		b := newYard(t, two, zones)
+		a.object(t, storage.ZoneClean, "an orphan")
+		var both sync.WaitGroup
+		runs := make([]meta.ReconcileRun, 2)
+		for i, y := range []*yard{a, b} {
+			both.Go(func() {
+				var err error
+				runs[i], err = y.Alone(ctx, func(tx *meta.Tx) (meta.ReconcileRun, error) {
+					return Begin(tx, Request{Kind: meta.RunFull, By: "test", Actor: audit.CLI})
+				}, func() {})
+				require.NoError(t, err)
+			})
+		}
+		both.Wait()
+		require.Equal(t, meta.RunDone, runs[0].State)
+		require.Equal(t, meta.RunDone, runs[1].State)
+		require.NotEqual(t, runs[0].ID, runs[1].ID)
+		require.EqualValues(t, 1, runs[0].Repaired+runs[1].Repaired)
+		_, err := one.AloneTask(ctx, Task(""))
+		require.ErrorIs(t, err, storage.ErrNotFound, "nothing is held any more")
+	})
+}
+
+// A run that waits for a worker which never comes is taken up by a command.
+func TestCommandTakesUpWhatWaits(t *testing.T) {
+	onEach(t, func(t *testing.T, y *yard) {
+		run := y.begin(t, meta.RunFull)
+		y.inTx(t, Next)
+		got, err := y.Alone(ctx, func(tx *meta.Tx) (meta.ReconcileRun, error) {
+			other, err := Begin(tx, Request{Kind: meta.RunFull})
+			require.ErrorIs(t, err, ErrUnderWay)
+			return other, nil
+		}, func() {})
+		require.NoError(t, err)
+		require.Equal(t, run.ID, got.ID)
+		require.Equal(t, meta.RunDone, got.State)
+	})
+}
+
+func TestTurnOfTheDay(t *testing.T) {
+	onEach(t, func(t *testing.T, y *yard) {
+		take := func(due meta.Stamp) bool {
+			won, err := y.db.TakeDailyTurn(ctx, "turn.test", due)
+			require.NoError(t, err)
+			return won
+		}
+		require.False(t, take(meta.Now()), "a fresh installation has nothing to catch up with")
+		due := meta.Now().Add(time.Microsecond)
+		time.Sleep(time.Millisecond)
+		require.True(t, take(due))
+		require.False(t, take(due), "one does it")
+	})
+}
+
+func TestExportIsHarmlessInASpreadsheet(t *testing.T) {
+	onEach(t, func(t *testing.T, y *yard) {
+		run := y.begin(t, meta.RunFull)
+		y.inTx(t, func(tx *meta.Tx) error {
+			return tx.AddFindings([]meta.ReconcileFinding{{
+				ID: meta.NewID(), RunID: run.ID, TenantID: y.tenant, Kind: storage.DriftOrphan, ObjectKey: "=cmd|' /C calc'!A0", Detail: `{"size":1}`,
+				State: meta.FindingOpen, FoundAt: meta.Now(),
+			}})
+		})
+		var csv, jsonl, table strings.Builder
+		require.NoError(t, y.Export(ctx, &csv, run.ID, FormatCSV, meta.FindingFilter{}))
+		require.NoError(t, y.Export(ctx, &jsonl, run.ID, FormatJSONL, meta.FindingFilter{Kind: storage.DriftOrphan}))
+		require.NoError(t, y.Export(ctx, &table, run.ID, FormatTable, meta.FindingFilter{Kind: storage.DriftLedger}))
+		require.Contains(t, csv.String(), ",'=cmd|")
+		require.Contains(t, jsonl.String(), `"detail":{"size":1}`)
+		require.NotContains(t, table.String(), "cmd")
+		require.Error(t, y.Export(ctx, &table, run.ID, "xml", meta.FindingFilter{}))
+	})
+}
