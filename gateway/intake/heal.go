@@ -69,14 +69,8 @@ func (in *Intake) join(ctx context.Context, up Upload, c *Candidate, digest stri
 // one that is there, which the upload has mended; else a new one.
 func (in *Intake) joined(tx *meta.Tx, up Upload, c *Candidate, digest string, r quota.Reservation) (Receipt, error) {
 	tenant := tx.Tenant(up.TenantID)
-	if up.IdempotencyKey != "" {
-		before, err := tenant.Idempotent(up.IdempotencyKey)
-		if err == nil {
-			return replay(tenant, before, digest)
-		}
-		if !errors.Is(err, storage.ErrNotFound) {
-			return Receipt{}, err
-		}
+	if receipt, done, err := repeated(tenant, up, digest); err != nil || done {
+		return receipt, err
 	}
 	old, err := tenant.LiveAsset(digest)
 	switch {

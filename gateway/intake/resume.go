@@ -7,6 +7,16 @@ import (
 	"gatehouse/storage/meta"
 )
 
+// resume queues what a blob that is linked to still needs: a scan by the current signature database, and its variants.
+func resume(tx *meta.Tx, b meta.Blob, current string) error {
+	if stale(b, current) {
+		if _, err := tx.Enqueue(scanTask(b.TenantID, b.SHA256)); err != nil {
+			return fmt.Errorf("enqueue rescan: %w", err)
+		}
+	}
+	return resumeMedia(tx, b)
+}
+
 // resumeMedia queues the variants of a clean blob that are still to be made: their job stopped when the last asset on
 // the blob was deleted, or failed for a reason that is not the file's. A task that is open makes this a no-op.
 func resumeMedia(tx *meta.Tx, b meta.Blob) error {

@@ -147,19 +147,12 @@ func (in *Intake) link(ctx context.Context, up Upload, c *Candidate, digest stri
 	err = in.DB.InTx(ctx, func(tx *meta.Tx) error {
 		receipt, done = Receipt{}, false
 		tenant := tx.Tenant(up.TenantID)
-		if up.IdempotencyKey != "" {
-			before, err := tenant.Idempotent(up.IdempotencyKey)
-			if err == nil {
-				receipt, err = replay(tenant, before, digest)
-				if err == nil && receipt.Asset.Blob.Damage != "" && receipt.Asset.Blob.Refs > 0 { // it has a row
-					return errDamaged
-				}
-				done = err == nil
-				return err
+		var err error
+		if receipt, done, err = repeated(tenant, up, digest); err != nil || done {
+			if b := receipt.Asset.Blob; done && b.Damage != "" && b.Refs > 0 { // and it has a row
+				return errDamaged
 			}
-			if !errors.Is(err, storage.ErrNotFound) {
-				return err
-			}
+			return err
 		}
 		linked, err := tenant.LinkBlob(digest)
 		if err != nil || !linked {
@@ -178,12 +171,7 @@ func (in *Intake) link(ctx context.Context, up Upload, c *Candidate, digest stri
 		if receipt, err = in.writeRows(tx, up, c, b, true); err != nil {
 			return err
 		}
-		if stale(b, current) {
-			if _, err := tx.Enqueue(scanTask(up.TenantID, digest)); err != nil {
-				return fmt.Errorf("enqueue rescan: %w", err)
-			}
-		}
-		if err := resumeMedia(tx, b); err != nil {
+		if err := resume(tx, b, current); err != nil {
 			return err
 		}
 		done = true
@@ -269,6 +257,22 @@ func (in *Intake) writeRows(tx *meta.Tx, up Upload, c *Candidate, b meta.Blob, d
 		}
 	}
 	return Receipt{Asset: view, Duplicate: duplicate}, nil
+}
+
+// repeated answers an upload whose Idempotency-Key was used before; false when it was not.
+func repeated(tenant meta.Tenant, up Upload, digest string) (Receipt, bool, error) {
+	if up.IdempotencyKey == "" {
+		return Receipt{}, false, nil
+	}
+	before, err := tenant.Idempotent(up.IdempotencyKey)
+	if errors.Is(err, storage.ErrNotFound) {
+		return Receipt{}, false, nil
+	}
+	if err != nil {
+		return Receipt{}, false, err
+	}
+	receipt, err := replay(tenant, before, digest)
+	return receipt, err == nil, err
 }
 
 // replay answers a repeated Idempotency-Key: the same bytes give the same asset, other bytes a CONFLICT.
