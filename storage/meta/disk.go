@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strings"
 )
 
 // factDisk opens the names of the facts about disks, one a program and host.
@@ -40,12 +41,12 @@ func (db *DB) SetDisks(ctx context.Context, f DiskFact) error {
 	if err != nil {
 		return err
 	}
-	hash := sha256.New()
-	fmt.Fprintf(hash, "%s\x00%s", f.Program, f.Host)
+	places := []string{f.Program, f.Host}
 	for _, d := range f.Disks {
-		fmt.Fprintf(hash, "\x00%s", d.Path)
+		places = append(places, d.Path)
 	}
-	return db.SetFact(ctx, factDisk+f.Program+"."+hex.EncodeToString(hash.Sum(nil))[:32], string(raw))
+	hash := sha256.Sum256([]byte(strings.Join(places, "\x00")))
+	return db.SetFact(ctx, factDisk+f.Program+"."+hex.EncodeToString(hash[:])[:32], string(raw))
 }
 
 // Disks lists what programs have seen since `since`.

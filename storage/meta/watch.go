@@ -103,10 +103,10 @@ type DamagedBlobs struct {
 	Count    int64
 }
 
-// CountDamaged counts the damaged blobs.
+// CountDamaged counts the damaged blobs that somebody still refers to.
 func (db *DB) CountDamaged(ctx context.Context) ([]DamagedBlobs, error) {
 	var out []DamagedBlobs
-	err := db.g.WithContext(ctx).Model(&Blob{}).Where("damaged_at > 0 AND damage <> ''").
+	err := db.g.WithContext(ctx).Model(&Blob{}).Where("damaged_at > 0 AND damage <> '' AND refs > 0").
 		Select("tenant_id, damage, COUNT(*) AS count").Group("tenant_id, damage").Order("tenant_id, damage").Scan(&out).Error
 	return out, err
 }
