@@ -71,10 +71,11 @@ func (t Tenant) SetVerified(sha256 string, at Stamp) error {
 }
 
 // Unverified lists blobs whose bytes were last read before the stamp, those first that wait longest, behind the given one
-// in this order; not damaged ones, which a scan reads, and not what is being removed.
+// in this order; not damaged ones, which a scan reads, and not what is being removed. A count of references that is zero
+// since never is wrong.
 func (db *DB) Unverified(ctx context.Context, before Stamp, after Blob, limit int) ([]Blob, error) {
 	var out []Blob
-	q := db.g.WithContext(ctx).Where("verified_at < ? AND damage = '' AND refs > 0 AND sweeping = ?", before, false)
+	q := db.g.WithContext(ctx).Where("verified_at < ? AND damage = '' AND (refs > 0 OR unreferenced_at = 0) AND sweeping = ?", before, false)
 	if after.TenantID != "" {
 		q = q.Where("(verified_at > ? OR verified_at = ? AND (tenant_id > ? OR tenant_id = ? AND sha256 > ?))",
 			after.VerifiedAt, after.VerifiedAt, after.TenantID, after.TenantID, after.SHA256)

@@ -39,7 +39,8 @@ func (t Tenant) DropVariants(sha256 string) (int64, error) {
 }
 
 // Stranded lists the tasks that nobody has queued: of blobs with assets that wait for a scan or for their variants while
-// no task will ever do it. A dead task counts as one: an operator decides about it.
+// no task will ever do it. A dead task counts as one: an operator decides about it. Damaged blobs are left out: their task
+// would have nothing to work on.
 func (db *DB) Stranded(ctx context.Context, limit int) ([]NewTask, error) {
 	var out []NewTask
 	waiting := func(kind storage.TaskKind, where string, args ...any) error {
@@ -47,7 +48,7 @@ func (db *DB) Stranded(ctx context.Context, limit int) ([]NewTask, error) {
 		open := db.g.WithContext(ctx).Model(&Task{}).Select("1").
 			Where("tasks.tenant_id = blobs.tenant_id AND tasks.subject = blobs.sha256 AND tasks.kind = ?", kind).
 			Where("tasks.state IN ?", []storage.TaskState{storage.TaskQueued, storage.TaskRunning, storage.TaskDead})
-		err := db.g.WithContext(ctx).Where("refs > 0 AND sweeping = ?", false).Where(where, args...).
+		err := db.g.WithContext(ctx).Where("refs > 0 AND sweeping = ? AND damage = ''", false).Where(where, args...).
 			Where("NOT EXISTS (?)", open).Limit(limit).Find(&blobs).Error
 		for _, b := range blobs {
 			out = append(out, BlobTask(kind, b.TenantID, b.SHA256))

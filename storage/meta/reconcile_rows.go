@@ -225,8 +225,8 @@ func (db *DB) rowDrift(ctx context.Context, q string, args []any, tenant, sha256
 	return out, err
 }
 
-// StrandedAfter is Stranded for one kind of task, in pages and for some tenants. Damaged blobs are left out: their task
-// would have nothing to work on.
+// StrandedAfter is Stranded for one kind of task, in pages and for some tenants. Blobs whose count of references is zero
+// since never are in it: the count is wrong, and is put right first.
 func (db *DB) StrandedAfter(ctx context.Context, kind storage.TaskKind, tenants []string, after RowDrift, limit int) ([]RowDrift, error) {
 	scope, scoped := inTenants("b.", tenants)
 	waiting, args := "b.scan_status = ?", []any{storage.ScanPending}
@@ -234,7 +234,7 @@ func (db *DB) StrandedAfter(ctx context.Context, kind storage.TaskKind, tenants 
 		waiting = "b.scan_status = ? AND b.category IN ? AND b.media_status IN ?"
 		args = []any{storage.ScanClean, categoriesOf(kind), []storage.MediaStatus{storage.MediaPending, storage.MediaRunning}}
 	}
-	q := `SELECT b.tenant_id, b.sha256 FROM blobs b WHERE b.refs > 0 AND b.sweeping = ? AND b.damage = '' AND ` + waiting + `
+	q := `SELECT b.tenant_id, b.sha256 FROM blobs b WHERE (b.refs > 0 OR b.unreferenced_at = 0) AND b.sweeping = ? AND b.damage = '' AND ` + waiting + `
 		AND NOT EXISTS (SELECT 1 FROM tasks t WHERE t.tenant_id = b.tenant_id AND t.subject = b.sha256 AND t.kind = ? AND t.state IN ?)`
 	args = append(append([]any{false}, args...), kind, []storage.TaskState{storage.TaskQueued, storage.TaskRunning, storage.TaskDead})
 	return db.rowDrift(ctx, q+scope, append(args, scoped...), "b.tenant_id", "b.sha256", after, limit)

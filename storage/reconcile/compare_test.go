@@ -140,6 +140,18 @@ func TestEachKindOfDriftIsFoundAndNothingElse(t *testing.T) {
 		{"references", func(t *testing.T, y *yard, digest, _, _ string) {
 			y.exec(t, `UPDATE blobs SET refs = 3 WHERE sha256 = ?`, digest)
 		}, []string{"reference_count_wrong -> set_references"}},
+		{"references lost, and the object too", func(t *testing.T, y *yard, digest, key, _ string) {
+			y.exec(t, `UPDATE blobs SET refs = 0 WHERE sha256 = ?`, digest)
+			require.NoError(t, y.zones.Clean.Delete(ctx, key))
+		}, []string{"reference_count_wrong -> set_references", "row_without_object clean -> mark_damaged"}},
+		{"an object of another size in the wrong zone", func(t *testing.T, y *yard, _, key, _ string) {
+			y.put(t, storage.ZoneQuarantine, key, "longer than it was")
+			require.NoError(t, y.zones.Clean.Delete(ctx, key))
+		}, []string{"row_without_object clean -> mark_damaged"}},
+		{"a blob's row lost that nobody refers to", func(t *testing.T, y *yard, digest, _, _ string) {
+			y.exec(t, `DELETE FROM assets WHERE sha256 = ?`, digest)
+			y.exec(t, `DELETE FROM blobs WHERE sha256 = ?`, digest)
+		}, []string{"ledger_drift -> set_ledger", "object_without_row clean -> trash", "variant_without_original clean w320 -> drop_variant_row"}},
 		{"a blob that nobody refers to since never", func(t *testing.T, y *yard, digest, _, _ string) {
 			y.exec(t, `UPDATE assets SET state = 'deleted' WHERE sha256 = ?`, digest)
 			y.exec(t, `UPDATE blobs SET refs = 0 WHERE sha256 = ?`, digest)

@@ -40,8 +40,8 @@ func (k *kin) judge(old func(blob.Info) bool) []meta.ReconcileFinding {
 	switch {
 	case k.blob == nil:
 		return k.judgeAlone(old)
-	case k.blob.Sweeping || k.blob.Refs == 0:
-		return nil // the sweeper's, with all objects; a wrong count of references is found among the rows
+	case k.blob.Sweeping:
+		return nil // the sweeper's, with all objects
 	}
 	return append(k.judgeBlob(old), k.judgeVariants(old)...)
 }
@@ -49,15 +49,14 @@ func (k *kin) judge(old func(blob.Info) bool) []meta.ReconcileFinding {
 // judgeAlone is about what has no row of a blob.
 func (k *kin) judgeAlone(old func(blob.Info) bool) []meta.ReconcileFinding {
 	var out []meta.ReconcileFinding
+	rows := map[string]bool{} // their objects go with them
 	for _, v := range k.variants {
+		rows[v.Key()] = true
 		out = append(out, k.finding(storage.DriftVariantAlone, storage.ZoneClean, v.Key(), v.Preset, facts{"size": v.Size}))
-	}
-	if len(k.variants) > 0 {
-		return out // their objects are strays or orphans once the rows are gone
 	}
 	for _, zone := range bothZones {
 		for _, o := range k.objects[zone] {
-			if old(o.Info) {
+			if old(o.Info) && !(zone == storage.ZoneClean && rows[o.Key]) {
 				out = append(out, k.finding(storage.DriftOrphan, zone, o.Key, o.preset, facts{"size": o.Size, "modified": o.ModTime.UTC()}))
 			}
 		}
@@ -76,7 +75,7 @@ func (k *kin) judgeBlob(old func(blob.Info) bool) []meta.ReconcileFinding {
 		f := k.finding(damages[b.Damage], b.Zone, k.key, "", facts{"size": b.Size, "marked": b.Damage})
 		f.Repair = storage.RepairNone
 		return []meta.ReconcileFinding{f}
-	case here == nil && there != nil:
+	case here == nil && there != nil && there.Size == b.Size:
 		return []meta.ReconcileFinding{k.finding(storage.DriftZone, other, k.key, "", facts{"expected": b.Zone, "size": there.Size})}
 	case here == nil:
 		return []meta.ReconcileFinding{k.finding(storage.DriftMissing, b.Zone, k.key, "", facts{"size": b.Size})}

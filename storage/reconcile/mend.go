@@ -10,12 +10,12 @@ import (
 	"gatehouse/storage/meta"
 )
 
-// repairOrder is THE order of repairs: what brings bytes and rows back comes before what gives them up, and what is
-// written down of rows comes last, when the rows are what they will be.
+// repairOrder is THE order of repairs: references come first, because no job works on a blob that nobody refers to; what
+// brings bytes and rows back comes before what gives them up; the ledger comes last, when the rows are what they will be.
 var repairOrder = []storage.Repair{
-	storage.RepairHeal, storage.RepairRow, storage.RepairRescan, storage.RepairTrash,
+	storage.RepairReferences, storage.RepairHeal, storage.RepairRow, storage.RepairRescan, storage.RepairTrash,
 	storage.RepairDropVariant, storage.RepairVariants, storage.RepairDamaged,
-	storage.RepairReferences, storage.RepairTask, storage.RepairReservation, storage.RepairLedger,
+	storage.RepairTask, storage.RepairReservation, storage.RepairLedger,
 }
 
 // repairsAtOnce is how many digests are repaired at a time: a claim of an orphan waits seconds for its settling, and

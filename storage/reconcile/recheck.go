@@ -160,6 +160,9 @@ func same(a, b *meta.FamilyRows) bool {
 
 // agreed is what both looks found and nobody is at work on.
 func agreed(first, second []meta.ReconcileFinding, rows *meta.FamilyRows) []meta.ReconcileFinding {
+	if rows.Blob != nil && !rows.Assets {
+		return nil // nobody has the file: the sweeper takes all of it. A wrong count of references is found among the rows
+	}
 	var out []meta.ReconcileFinding
 	for _, f := range second {
 		twice := slices.ContainsFunc(first, func(g meta.ReconcileFinding) bool {

@@ -93,7 +93,8 @@ func (r *Reconciler) turnedUp(ctx context.Context, b meta.Blob) (bool, error) {
 	return false, nil
 }
 
-// markDamaged writes down what is wrong with a blob's bytes.
+// markDamaged writes down what is wrong with a blob's bytes. Should the right ones lie in another place, in the other zone
+// or in the trash, it begins to heal the blob at once.
 func markDamaged(ctx context.Context, m *mending) (string, error) {
 	b, err := m.blob(m.tenant(ctx))
 	if err != nil {
@@ -108,13 +109,33 @@ func markDamaged(ctx context.Context, m *mending) (string, error) {
 	case damage == b.Damage:
 		return "", &gone{"the blob is marked already"}
 	}
-	return m.commit(ctx, map[string]any{"damage": damage}, func(tx *meta.Tx) error {
+	p, found, err := m.bring(ctx, b.SHA256, b.Size)
+	if err != nil {
+		return "", err
+	}
+	data := map[string]any{"damage": damage}
+	if found {
+		data["from"] = p.name
+	}
+	return m.commit(ctx, data, func(tx *meta.Tx) error {
 		tenant, err := m.same(tx, b)
 		if err != nil {
 			return err
 		}
-		return tenant.MarkDamaged(b.SHA256, b.Revision, damage)
+		if err := tenant.MarkDamaged(b.SHA256, b.Revision, damage); err != nil || !found {
+			return err
+		}
+		return quarantine(tx, b, b.Revision+1)
 	})
+}
+
+// quarantine makes a blob, whose bytes lie in quarantine, what it was when it was uploaded, and has it scanned.
+func quarantine(tx *meta.Tx, b meta.Blob, revision int64) error {
+	if err := tx.Tenant(b.TenantID).Requarantine(b.SHA256, revision); err != nil {
+		return err
+	}
+	_, err := tx.Enqueue(meta.BlobTask(storage.TaskScan, b.TenantID, b.SHA256))
+	return err
 }
 
 // damageOf looks at a blob's object in both zones, that of its row first: a scan that moves the blob copies before it
@@ -187,15 +208,10 @@ func heal(ctx context.Context, m *mending) (string, error) {
 		return "", &gone{"what turned up are not the blob's bytes"}
 	}
 	return m.commit(ctx, map[string]any{"from": p.name, "damage": b.Damage}, func(tx *meta.Tx) error {
-		tenant, err := m.same(tx, b)
-		if err != nil {
+		if _, err := m.same(tx, b); err != nil {
 			return err
 		}
-		if err := tenant.Requarantine(b.SHA256, b.Revision); err != nil {
-			return err
-		}
-		_, err = tx.Enqueue(meta.BlobTask(storage.TaskScan, b.TenantID, b.SHA256))
-		return err
+		return quarantine(tx, b, b.Revision)
 	})
 }
 

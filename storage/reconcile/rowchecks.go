@@ -127,7 +127,9 @@ func (r *Reconciler) reservations(ctx context.Context, tenants []string, after m
 	list, err := r.db.DeadReservations(ctx, tenants, meta.Now().Add(-reservationGrace), after.SHA256, r.batch(suspectBatch))
 	var out []meta.ReconcileFinding
 	for _, v := range list {
-		out = append(out, rowFinding(storage.DriftReservation, v.TenantID, "", facts{"reservation": v.ID, "bytes": v.Bytes, "ended": v.ExpiresAt.Time()}))
+		f := rowFinding(storage.DriftReservation, v.TenantID, "", facts{"bytes": v.Bytes, "ended": v.ExpiresAt.Time()})
+		f.ObjectKey = v.ID // dropReservation goes by it
+		out = append(out, f)
 		after = meta.RowDrift{SHA256: v.ID}
 	}
 	return out, after, err
