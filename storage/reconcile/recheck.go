@@ -173,8 +173,9 @@ func agreed(first, second []meta.ReconcileFinding, rows *meta.FamilyRows) []meta
 			// An asset speaks of it: its blob's row is what was lost (asset_without_blob).
 			twice = twice && !rows.Assets
 		case storage.DriftZone, storage.DriftStray, storage.DriftVariantMissing:
-			// A scan or a media job is about to move, publish or replace these.
-			twice = twice && !rows.Busy
+			// A scan or a media job is about to move, publish or replace these. A blob's only object it leaves where the
+			// row says.
+			twice = twice && (!rows.Busy || f.Repair == storage.RepairRescan)
 		}
 		if twice {
 			out = append(out, f)

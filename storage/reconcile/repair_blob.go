@@ -94,7 +94,7 @@ func (r *Reconciler) turnedUp(ctx context.Context, b meta.Blob) (bool, error) {
 }
 
 // markDamaged writes down what is wrong with a blob's bytes. Should the right ones lie in another place, in the other zone
-// or in the trash, it begins to heal the blob at once.
+// or in the trash, a scan takes them from there, or the blob begins to heal at once.
 func markDamaged(ctx context.Context, m *mending) (string, error) {
 	b, err := m.blob(m.tenant(ctx))
 	if err != nil {
@@ -102,6 +102,8 @@ func markDamaged(ctx context.Context, m *mending) (string, error) {
 	}
 	damage, err := m.damageOf(ctx, b)
 	switch {
+	case errors.Is(err, errElsewhere):
+		return m.scanThere(ctx, b)
 	case err != nil:
 		return "", err
 	case damage == "":
@@ -152,15 +154,19 @@ func (m *mending) damageOf(ctx context.Context, b meta.Blob) (storage.Damage, er
 		}
 		return "", nil
 	}
-	switch there, err := m.sizeIn(ctx, other); {
-	case err != nil:
-		return "", err
-	case there == b.Size:
-		return "", errElsewhere
-	case here >= 0:
-		return storage.DamageSize, nil
+	damage := storage.DamageMissing
+	if here >= 0 {
+		damage = storage.DamageSize
 	}
-	return storage.DamageMissing, nil
+	there, err := m.sizeIn(ctx, other)
+	if err != nil || there != b.Size {
+		return damage, err
+	}
+	wrong, err := m.digestDamage(ctx, b, other)
+	if err == nil && wrong == "" {
+		err = errElsewhere
+	}
+	return damage, err
 }
 
 // errElsewhere says that a blob's bytes are in the other zone than its row says.
@@ -231,21 +237,11 @@ func (m *mending) bring(ctx context.Context, sha256 string, size int64) (place, 
 	return p, true, nil
 }
 
-// rescan queues a scan for a blob whose bytes lie in the other zone only; the scan takes them from there.
-func rescan(ctx context.Context, m *mending) (string, error) {
-	b, err := m.blob(m.tenant(ctx))
-	if err != nil {
-		return "", err
-	}
-	switch damage, err := m.damageOf(ctx, b); {
-	case errors.Is(err, errElsewhere):
-	case err != nil:
-		return "", err
-	case damage == "":
-		return "", &gone{"the object is where its row says"}
-	default: // the bytes are gone by now, or of another size: as if the comparison had seen that
-		return markDamaged(ctx, m)
-	}
+// rescan is for a blob whose object lies in the other zone only; by now its bytes may be gone, or they may be wrong.
+func rescan(ctx context.Context, m *mending) (string, error) { return markDamaged(ctx, m) }
+
+// scanThere queues a scan for a blob whose right bytes lie in the other zone only.
+func (m *mending) scanThere(ctx context.Context, b meta.Blob) (string, error) {
 	return m.commit(ctx, nil, func(tx *meta.Tx) error {
 		if _, err := m.same(tx, b); err != nil {
 			return err

@@ -171,7 +171,7 @@ func setReferences(ctx context.Context, m *mending) (string, error) {
 		switch {
 		case err != nil:
 			return err
-		case refs == b.Refs:
+		case refs == b.Refs && (refs > 0 || b.UnreferencedAt > 0):
 			return &gone{"the count of references is right"}
 		}
 		data["before"], data["after"] = b.Refs, refs

@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -24,7 +25,7 @@ import (
 )
 
 // defaultRounds keep `make test` short; `make drift` makes a thousand.
-const defaultRounds = 40
+const defaultRounds = 30
 
 // setting reads a number from the environment.
 func setting(t *testing.T, name string, otherwise uint64) uint64 {
@@ -97,7 +98,7 @@ func (w *world) round(seed uint64) {
 	w.work()
 	w.sweep()
 	w.requireConsistent(before, w.now())
-	w.requireOnlyKnown(before, second)
+	w.requireOnlyKnown(before, first, second)
 	w.clear()
 }
 
@@ -261,6 +262,7 @@ func (w *world) requireNoneFalse(before state, list []meta.ReconcileFinding) {
 // named are the kinds of finding that say that bytes are lost.
 var named = map[storage.DriftKind]bool{
 	storage.DriftMissing: true, storage.DriftSize: true, storage.DriftDigest: true,
+	storage.DriftZone:       true, // the wrong bytes, in the wrong zone
 	storage.DriftAssetAlone: true, // of a blob's row that had to be made anew; it is marked at once when the bytes are gone too
 }
 
@@ -294,13 +296,23 @@ func (w *world) requireNamed(before state, run meta.ReconcileRun) {
 	require.Equal(w.t, run.Findings, audited, "findings in the audit log")
 }
 
+// tried reports whether a run found the same and left it, because a task about the blob was open by then.
+func (w *world) tried(first meta.ReconcileRun, f meta.ReconcileFinding) bool {
+	return slices.ContainsFunc(w.findings(first), func(g meta.ReconcileFinding) bool {
+		return g.Kind == f.Kind && g.Zone == f.Zone && g.ObjectKey == f.ObjectKey && g.State == meta.FindingGone && strings.Contains(g.Problem, "task")
+	})
+}
+
 // requireOnlyKnown: a second run finds nothing new.
-func (w *world) requireOnlyKnown(before state, run meta.ReconcileRun) {
+func (w *world) requireOnlyKnown(before state, first, run meta.ReconcileRun) {
 	w.t.Helper()
 	fates := before.fates(w.fams)
 	for _, f := range w.findings(run) {
+		if w.tried(first, f) {
+			continue
+		}
 		fam := w.familyOf(w.keyOf(f))
-		known := fam != nil && (fates[fam.id] == lost && (named[f.Kind] || left[f.Kind]) || before.busy(fam) && left[f.Kind])
+		known := fam != nil && (fates[fam.id] == lost && (named[f.Kind] || left[f.Kind]) || (before.busy(fam) || before.rowless(fam)) && left[f.Kind])
 		require.True(w.t, known, "the second run finds %s (%s): %s/%s %s", f.Kind, f.Repair, f.TenantID, f.SHA256, f.Detail)
 	}
 }
@@ -308,6 +320,12 @@ func (w *world) requireOnlyKnown(before state, run meta.ReconcileRun) {
 // left are the kinds of finding that a run leaves to the next one while a task is at work on the blob, which may be about
 // to move or make these objects. Of a lost blob no variants are made anew, so that what lay under their keys stays behind.
 var left = map[storage.DriftKind]bool{storage.DriftZone: true, storage.DriftStray: true, storage.DriftVariantMissing: true}
+
+// rowless reports whether the blob's row was lost while an asset speaks of it: it is made anew first.
+func (s state) rowless(f *family) bool {
+	_, there := s.blob(f.id)
+	return !there && len(s.live(f.id)) > 0
+}
 
 // busy reports whether a task about the digest was open.
 func (s state) busy(f *family) bool {

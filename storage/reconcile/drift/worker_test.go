@@ -18,13 +18,15 @@ import (
 // a verdict rests on the digest of the bytes that were read, copies come before rows and deletions after them, a variant's
 // object comes before its row, every change of a row is a compare-and-set, and a task that cannot be done is dead.
 
-// errOdd ends a task that time does not mend.
+// errOdd is tried again some times, and then ends a task.
 var errOdd = errors.New("the object is missing or is not what its row says")
+
+const maxAttempts = 5
 
 // work does what is queued until nothing is.
 func (w *world) work() {
 	w.t.Helper()
-	for range 10 {
+	for range 4 * maxAttempts {
 		tasks := w.due()
 		if len(tasks) == 0 {
 			return
@@ -61,6 +63,9 @@ func (w *world) attempt(t meta.Task) {
 	commit, after, err := job(l)
 	if errors.Is(err, errOdd) {
 		w.inTx(func(tx *meta.Tx) error {
+			if l.Task.Attempts < maxAttempts {
+				return tx.Retry(l, meta.Now(), err.Error(), false)
+			}
 			if err := tx.Bury(l, err.Error()); err != nil {
 				return err
 			}
