@@ -5,7 +5,7 @@ VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 GO_BUILD := go build -buildvcs=false -ldflags '-X main.version=$(VERSION)'
 export FUZZTIME ?= 5m
 
-.PHONY: help build run test lint bench fuzz corpus
+.PHONY: help build run test lint bench fuzz corpus drift
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -34,6 +34,10 @@ bench: ## measure against the bare parts and print one table of ratios
 corpus: ## send 500 changed files of each picture and video format through the jobs
 	@scripts/install.sh test
 	@GATEHOUSE_MUTANTS=500 scripts/with-services.sh go test -count=1 -timeout=4h -v -run='^TestCorpus' ./worker/jobs
+
+drift: ## make 1,000 random mixes of every kind of drift on each database and reconcile them
+	@scripts/install.sh test
+	@GATEHOUSE_DRIFT_ROUNDS=1000 scripts/with-services.sh go test -count=1 -timeout=2h -v -run='^TestDrift' ./storage/reconcile/drift
 
 fuzz: ## run each fuzz target for FUZZTIME (5m), one after another
 	@scripts/install.sh run
