@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -164,13 +165,23 @@ func (r *Rig) run(program string, args ...string) string {
 // WorkerFails runs a command of the worker that must fail, and returns what it says.
 func (r *Rig) WorkerFails(args ...string) string {
 	r.T.Helper()
+	code, out := r.WorkerExit(args...)
+	if code == 0 {
+		r.T.Fatalf("worker %s succeeded:\n%s", strings.Join(args, " "), out)
+	}
+	return out
+}
+
+// WorkerExit runs a command of the worker that may fail, and returns its exit code and what it says.
+func (r *Rig) WorkerExit(args ...string) (int, string) {
+	r.T.Helper()
 	cmd := exec.Command(workerProgram.built(r.T), args...)
 	cmd.Env = r.environ()
 	out, err := cmd.CombinedOutput()
-	if err == nil {
-		r.T.Fatalf("worker %s succeeded:\n%s", strings.Join(args, " "), out)
+	if _, ended := errors.AsType[*exec.ExitError](err); err != nil && !ended {
+		r.T.Fatal(err)
 	}
-	return string(out)
+	return cmd.ProcessState.ExitCode(), string(out)
 }
 
 // Tenant creates a tenant and returns a client with its key, on the first gateway.
