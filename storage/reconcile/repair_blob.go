@@ -287,8 +287,7 @@ func remakeRow(ctx context.Context, m *mending) (string, error) {
 				return err
 			}
 		}
-		_, _, err := m.ledger.Correct(tx, m.f.TenantID)
-		return err
+		return m.correct(tx)
 	})
 }
 

@@ -132,8 +132,7 @@ func dropVariantRow(ctx context.Context, m *mending) (string, error) {
 		if err := tx.EndClaim(m.f.TenantID, m.f.SHA256); err != nil {
 			return err
 		}
-		_, _, err := m.ledger.Correct(tx, m.f.TenantID)
-		return err
+		return m.correct(tx)
 	})
 }
 
@@ -233,7 +232,15 @@ func dropReservation(ctx context.Context, m *mending) (string, error) {
 		if n == 0 {
 			return &gone{"the reservation is gone or alive"}
 		}
-		_, _, err = m.ledger.Correct(tx, m.f.TenantID)
-		return err
+		return m.correct(tx)
 	})
+}
+
+// correct sets the tenant's ledger to what its rows are by now; rows may be of a tenant that is no more.
+func (m *mending) correct(tx *meta.Tx) error {
+	_, _, err := m.ledger.Correct(tx, m.f.TenantID)
+	if errors.Is(err, storage.ErrNotFound) {
+		return nil
+	}
+	return err
 }
