@@ -24,8 +24,8 @@ import (
 	"gatehouse/storage/reconcile"
 )
 
-// defaultRounds keep `make test` short; `make drift` makes a thousand.
-const defaultRounds = 30
+// defaultRounds keep `make test` short, where the race detector makes them five times as long; `make drift` makes a thousand.
+const defaultRounds = 10
 
 // setting reads a number from the environment.
 func setting(t *testing.T, name string, otherwise uint64) uint64 {
