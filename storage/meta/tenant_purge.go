@@ -23,6 +23,16 @@ func (db *DB) PurgeDue(ctx context.Context, now Stamp, limit int) ([]TenantRow, 
 	return out, err
 }
 
+// Purged lists the ids of the tenants that are being purged, will be next, or have been since that time.
+func (db *DB) Purged(ctx context.Context, since Stamp) ([]string, error) {
+	var out []string
+	err := db.g.WithContext(ctx).Model(&TenantRow{}).
+		Where("state = ? AND (delete_after <= ? OR restore_state = '') OR state = ? AND updated_at >= ?",
+			storage.TenantPendingDelete, Now(), storage.TenantDeleted, since).
+		Pluck("id", &out).Error
+	return out, err
+}
+
 // PurgeTask is the task that purges a tenant: one is open at a time.
 func PurgeTask(tenantID string) NewTask {
 	return NewTask{Kind: storage.TaskPurge, TenantID: tenantID, Unique: true}

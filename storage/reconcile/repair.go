@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"gatehouse/storage"
 	"gatehouse/storage/audit"
@@ -69,9 +70,11 @@ func (r *Reconciler) repair(ctx context.Context, guard Guard, f meta.ReconcileFi
 	if !ok {
 		return m.close(ctx, fmt.Errorf("there is no repair %q", f.Repair))
 	}
-	for range mendAttempts {
-		if state, err = do(ctx, m); !errors.Is(err, errMoved) {
-			break
+	if err = m.outlived(m.tenant(ctx)); err == nil {
+		for range mendAttempts {
+			if state, err = do(ctx, m); !errors.Is(err, errMoved) {
+				break
+			}
 		}
 	}
 	if err == nil {
@@ -135,6 +138,10 @@ func (m *mending) inTx(ctx context.Context, fn func(*meta.Tx) error) error {
 func (m *mending) commit(ctx context.Context, data map[string]any, fn func(*meta.Tx) error) (string, error) {
 	err := m.inTx(ctx, func(tx *meta.Tx) error {
 		if err := fn(tx); err != nil {
+			return err
+		}
+		// Once more: the purge may have begun meanwhile. What makes rows has locked the tenant's, as the purge does last.
+		if err := m.outlived(tx.Tenant(m.f.TenantID)); err != nil {
 			return err
 		}
 		return m.end(tx, meta.FindingRepaired, "", data)
@@ -205,6 +212,26 @@ func (m *mending) whileHeld(ctx context.Context, n meta.NewTask, do func(context
 	}
 	return "", err
 }
+
+// outlived is a *gone when the tenant's purge has begun, and when it is over also for repairs that do more than take away
+// what is left: nothing may come where a purge has been.
+func (m *mending) outlived(tenant meta.Tenant) error {
+	row, err := tenant.Row()
+	switch {
+	case errors.Is(err, storage.ErrNotFound):
+		return nil // nobody's: it was never here
+	case err != nil:
+		return fmt.Errorf("look at the tenant: %w", err)
+	case row.Purging():
+		return &gone{"the tenant is being purged"}
+	case row.State == storage.TenantDeleted && !slices.Contains(buries, m.f.Repair):
+		return &gone{"the tenant is deleted"}
+	}
+	return nil
+}
+
+// buries are the repairs that are done for a tenant that is deleted.
+var buries = []storage.Repair{storage.RepairTrash, storage.RepairDropVariant, storage.RepairReservation, storage.RepairLedger}
 
 // tenant reads outside of a transaction.
 func (m *mending) tenant(ctx context.Context) meta.Tenant { return m.db.Tenant(ctx, m.f.TenantID) }

@@ -159,22 +159,20 @@ func (w *work) save(ctx context.Context, next meta.ReconcileRun, found []meta.Re
 	return nil
 }
 
-// purgedAtOnce bounds how many tenants that are being purged are asked for; they are few.
-const purgedAtOnce = 10_000
+// clockSkew is how far the clocks of two workers may be apart.
+const clockSkew = time.Minute
 
-// withoutPurged leaves out tenants whose purge has begun: it takes objects before rows, and no claims. The question comes
-// after the findings were made, so a purge that made one has begun.
+// withoutPurged leaves out tenants that are being purged, or were while this run looked: a purge takes objects before
+// rows, and no claims. The question comes after the findings were made, so a purge that made one has begun.
 func (w *work) withoutPurged(ctx context.Context, found []meta.ReconcileFinding) ([]meta.ReconcileFinding, error) {
 	if len(found) == 0 {
 		return nil, nil
 	}
-	going, err := w.db.PurgeDue(ctx, meta.Now(), purgedAtOnce)
-	if err != nil || len(going) == 0 {
+	purged, err := w.db.Purged(ctx, w.run.StartedAt.Add(-clockSkew))
+	if err != nil || len(purged) == 0 {
 		return found, err
 	}
-	return slices.DeleteFunc(slices.Clone(found), func(f meta.ReconcileFinding) bool {
-		return slices.ContainsFunc(going, func(t meta.TenantRow) bool { return t.ID == f.TenantID })
-	}), nil
+	return slices.DeleteFunc(slices.Clone(found), func(f meta.ReconcileFinding) bool { return slices.Contains(purged, f.TenantID) }), nil
 }
 
 // digests reads blobs again (verifyDigests). A digest is reported once, also when the attempt that reported it died
