@@ -17,8 +17,10 @@ type Ledger struct {
 	TTL time.Duration
 }
 
-// take adds bytes to one of the two columns if the quota has room for them.
-const take = `UPDATE tenants SET %s = %s + ?, updated_at = ? WHERE id = ? AND ` + enoughBytes
+// take adds bytes to one of the two columns if the quota has room for them and no purge of the tenant has begun: what
+// it took in would be left behind. A tenant that cools off goes on, because it may be restored.
+const take = `UPDATE tenants SET %s = %s + ?, updated_at = ? WHERE id = ? AND ` + enoughBytes + `
+	AND (state IN (?, ?) OR state = ? AND restore_state <> '')`
 
 // Reservation is quota held for an upload on its way: its bytes, and one file. Its owner settles or releases it; one
 // that does neither loses it when it expires.
@@ -199,7 +201,7 @@ func giveBack(tx *meta.Tx, tenantID string, bytes int64) error {
 }
 
 // Charge adds bytes to used_bytes without a reservation, if the quota has room; for a variant, whose size is
-// known before it is stored.
+// known before it is stored. TENANT_SUSPENDED once the tenant's purge has begun.
 func (l Ledger) Charge(tx *meta.Tx, tenantID string, bytes int64) error {
 	return l.add(tx, "used_bytes", tenantID, bytes)
 }
@@ -244,12 +246,20 @@ func (l Ledger) ExpireAbandoned(ctx context.Context, limit int) (int, error) {
 
 // add runs take on one column and turns a miss into the refusal.
 func (l Ledger) add(tx *meta.Tx, column, tenantID string, bytes int64) error {
-	n, err := tx.Exec(fmt.Sprintf(take, column, column), bytes, meta.Now(), tenantID, bytes)
+	n, err := tx.Exec(fmt.Sprintf(take, column, column), bytes, meta.Now(), tenantID, bytes,
+		storage.TenantActive, storage.TenantSuspended, storage.TenantPendingDelete)
 	if err != nil {
 		return fmt.Errorf("update ledger: %w", err)
 	}
 	if n == 1 {
 		return nil
+	}
+	row, err := tx.Tenant(tenantID).Row()
+	if err != nil {
+		return err
+	}
+	if !row.State.Served() && row.RestoreState == "" {
+		return storage.Refuse(storage.CodeTenantSuspended, nil)
 	}
 	q, err := tx.Tenant(tenantID).Quota()
 	if err != nil {

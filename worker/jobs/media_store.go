@@ -185,5 +185,9 @@ func (w *making) register(tx *meta.Tx, v variant, share float64) (key string, er
 	}); err != nil {
 		return "", err
 	}
-	return row.Key(), w.ledger.Charge(tx, b.TenantID, v.Size)
+	err = w.ledger.Charge(tx, b.TenantID, v.Size)
+	if storage.CodeOf(err) == storage.CodeTenantSuspended {
+		return "", errUnwanted // the tenant is being purged
+	}
+	return row.Key(), err
 }
