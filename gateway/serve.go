@@ -119,7 +119,7 @@ func newServer(cfg *configs.Config, db *meta.DB, zones *blob.Zones, registry *pr
 		return nil, err
 	}
 	options.Log, options.Metrics = log, registry
-	options.Precheck = httpapi.Precheck(keys, func(p *auth.Principal, actor audit.Actor, err error) {
+	options.Precheck = httpapi.Precheck(keys, door.Room.Fits, func(p *auth.Principal, actor audit.Actor, err error) {
 		door.RecordRefusal(context.Background(), intake.Upload{TenantID: p.TenantID, Actor: actor, DeclaredSize: -1}, "headers", err)
 	})
 	options.TrustedProxies = cfg.HTTP.TrustedProxies

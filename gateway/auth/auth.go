@@ -71,6 +71,14 @@ func (p *Principal) MaySend(declared int64) error {
 	return nil
 }
 
+// LeastFile is how large the file in a request of that length is at least; -1 when the request does not say.
+func LeastFile(declared int64) int64 {
+	if declared < 0 {
+		return -1
+	}
+	return max(declared-formAllowance, 0)
+}
+
 // Keys authenticates API keys.
 type Keys struct {
 	DB *meta.DB

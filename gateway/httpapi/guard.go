@@ -40,9 +40,10 @@ func tenantGuard(keys *auth.Keys, scope auth.Scope) fiber.Handler {
 }
 
 // Precheck judges a request with Expect: 100-continue by its headers, before any byte of its body is sent: the
-// key, the tenant's state, the declared length against the largest file that the tenant may send. refused is told
-// of every refusal of a caller who is known, for the audit log.
-func Precheck(keys *auth.Keys, refused func(*auth.Principal, audit.Actor, error)) func(*fasthttp.RequestCtx) error {
+// key, the tenant's state, the declared length against the largest file that the tenant may send, and what room has to
+// say of a file of at least so many bytes (-1: unknown). refused is told of every refusal of a caller who is known, for
+// the audit log.
+func Precheck(keys *auth.Keys, room func(bytes int64) error, refused func(*auth.Principal, audit.Actor, error)) func(*fasthttp.RequestCtx) error {
 	return func(req *fasthttp.RequestCtx) error {
 		if string(req.Path()) != UploadPath {
 			return nil
@@ -59,6 +60,9 @@ func Precheck(keys *auth.Keys, refused func(*auth.Principal, audit.Actor, error)
 		}
 		if err == nil {
 			err = p.MaySend(int64(req.Request.Header.ContentLength()))
+		}
+		if err == nil {
+			err = room(auth.LeastFile(int64(req.Request.Header.ContentLength())))
 		}
 		if err != nil {
 			refused(p, actorOf(req, p), err)

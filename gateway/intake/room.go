@@ -70,7 +70,7 @@ func (r *Room) enter(declared, limit int64) (*place, error) {
 		return nil, err
 	}
 	if r.left < size {
-		return nil, r.short(fmt.Errorf("%s: %d bytes are left for new uploads, and %d are to come", r.dir, max(r.left, 0), size))
+		return nil, r.full(size)
 	}
 	r.left -= size
 	p := &place{room: r, size: size}
@@ -86,6 +86,26 @@ func (r *Room) Ready() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.measure()
+}
+
+// Fits is Ready for an upload of at least so many bytes (-1: unknown), which gets no place by it.
+func (r *Room) Fits(bytes int64) error {
+	if r == nil {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.measure(); err != nil {
+		return err
+	}
+	if bytes > r.memory && r.left < bytes {
+		return r.full(bytes)
+	}
+	return nil
+}
+
+func (r *Room) full(bytes int64) error {
+	return r.short(fmt.Errorf("%s: %d bytes are left for new uploads, and %d are to come", r.dir, max(r.left, 0), bytes))
 }
 
 // measure brings left up to date; it fails when not even MinFree is free.
