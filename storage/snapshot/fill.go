@@ -220,8 +220,7 @@ func (f *filler) blobsWanted(tenantID string, digests []string, rows []any) ([]a
 	}
 	var out []any
 	for _, row := range rows {
-		if b := row.(*meta.Blob); lives[b.SHA256] {
-			b.Sweeping = false
+		if lives[digestOf(row)] {
 			out = append(out, row)
 		}
 	}

@@ -166,7 +166,7 @@ func dump(t testing.TB, db *meta.DB, settled bool) map[string][]string {
 		for _, table := range tables {
 			lines := []string{}
 			err := r.Each(table, func(row any) error {
-				if settled && !settle(row) {
+				if settled && !(settling{}).row(row) {
 					return nil
 				}
 				line, err := table.Encode(row)

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"gatehouse/quota"
-	"gatehouse/storage"
 	"gatehouse/storage/audit"
 	"gatehouse/storage/meta"
 )
@@ -78,7 +77,7 @@ func (s *Store) Restore(ctx context.Context, id string, o Options) (Restored, er
 	if err := s.DB.Migrate(ctx); err != nil {
 		return Restored{}, err
 	}
-	r := &restore{s: s, m: v.Manifest, mode: o.Mode, tenants: map[string]bool{}}
+	r := &restore{s: s, m: v.Manifest, mode: o.Mode, settling: settling{now: meta.Now()}, tenants: map[string]bool{}}
 	r.out = Restored{ID: v.ID, Mode: o.Mode}
 	if r.tables, err = v.readable(); err != nil {
 		return r.out, err
@@ -97,7 +96,9 @@ type restore struct {
 	mode   Mode
 	tx     *meta.Tx
 	tables map[string]meta.Table
-	out    Restored
+	// settling is how rows are changed on their way.
+	settling settling
+	out      Restored
 	// tenants have rows that were added; their sums are computed anew.
 	tenants map[string]bool
 }
@@ -220,7 +221,7 @@ func (r *restore) each(ctx context.Context, t Table, write func(t meta.Table, ro
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if !settle(row) {
+			if !r.settling.row(row) {
 				return nil
 			}
 			if tenant, ok := row.(*meta.TenantRow); ok {
@@ -245,24 +246,6 @@ func (r *restore) each(ctx context.Context, t Table, write func(t meta.Table, ro
 	count.LeftOut = t.Rows - count.Added
 	r.out.Tables = append(r.out.Tables, count)
 	return nil
-}
-
-// settle makes a row one of a system where no program runs; false leaves it out.
-func settle(row any) bool {
-	switch r := row.(type) {
-	case *meta.Reservation:
-		return false // its upload has ended
-	case *meta.TenantRow:
-		r.ReservedBytes, r.ReservedFiles = 0, 0
-	case *meta.Task:
-		if r.State == storage.TaskRunning {
-			r.State = storage.TaskQueued
-		}
-		r.LeaseOwner, r.LeaseUntil, r.RungAt, r.RungBy = "", 0, 0, ""
-	case *meta.Fact:
-		return !r.IsSignOfLife() && !strings.HasPrefix(r.Name, "turn.") && !strings.HasPrefix(r.Name, "scanner")
-	}
-	return true
 }
 
 // appendAudit adds the records that the log does not have, and returns how many. A record keeps its number unless

@@ -1,0 +1,45 @@
+package snapshot
+
+import (
+	"strings"
+
+	"gatehouse/storage"
+	"gatehouse/storage/meta"
+)
+
+// settling makes rows those of a system where no program runs, and of now: a time that was near when the snapshot was
+// taken is long past, and what waits for it must not happen at once.
+type settling struct{ now meta.Stamp }
+
+// row changes a row; false leaves it out.
+func (s settling) row(row any) bool {
+	switch r := row.(type) {
+	case *meta.Reservation:
+		return false // its upload has ended
+	case *meta.TenantRow:
+		r.ReservedBytes, r.ReservedFiles = 0, 0
+	case *meta.Blob:
+		return s.blob(r)
+	case *meta.Task:
+		if r.State == storage.TaskRunning {
+			r.State = storage.TaskQueued
+		}
+		r.LeaseOwner, r.LeaseUntil, r.RungAt, r.RungBy = "", 0, 0, ""
+	case *meta.Fact:
+		return !r.IsSignOfLife() && !strings.HasPrefix(r.Name, "turn.") && !strings.HasPrefix(r.Name, "scanner")
+	}
+	return true
+}
+
+// blob ends a sweep that was under way, and gives one that nobody referenced its grace time anew: the same bytes may
+// have been uploaded again since, and the first sweep would delete them.
+func (s settling) blob(b *meta.Blob) bool {
+	if b.OnlyClaim() {
+		return false
+	}
+	b.Sweeping = false
+	if b.Refs == 0 {
+		b.UnreferencedAt = s.now
+	}
+	return true
+}

@@ -1,0 +1,36 @@
+package snapshot
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"gatehouse/storage"
+	"gatehouse/storage/meta"
+)
+
+// TestSettle: what a row of weeks ago becomes. A nil is left out.
+func TestSettle(t *testing.T) {
+	now := meta.Now()
+	old := now.Add(-30 * 24 * time.Hour)
+	for name, c := range map[string]struct{ in, out any }{
+		"a blob in use":            {&meta.Blob{Category: "image", Refs: 1}, &meta.Blob{Category: "image", Refs: 1}},
+		"a blob nobody references": {&meta.Blob{Category: "image", UnreferencedAt: old}, &meta.Blob{Category: "image", UnreferencedAt: now}},
+		"a blob being swept":       {&meta.Blob{Category: "image", UnreferencedAt: old, Sweeping: true}, &meta.Blob{Category: "image", UnreferencedAt: now}},
+		"a claim on an orphan":     {&meta.Blob{UnreferencedAt: old, Sweeping: true}, nil},
+		"a running task": {
+			&meta.Task{State: storage.TaskRunning, LeaseOwner: "w", LeaseUntil: old, RungAt: old, RungBy: "w"},
+			&meta.Task{State: storage.TaskQueued},
+		},
+		"a reservation": {&meta.Reservation{ID: "r"}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			keep := settling{now: now}.row(c.in)
+			require.Equal(t, c.out != nil, keep)
+			if keep {
+				require.Equal(t, c.out, c.in)
+			}
+		})
+	}
+}
