@@ -11,6 +11,9 @@ import (
 // taken is long past, and what waits for it must not happen at once.
 type settling struct{ now meta.Stamp }
 
+// runEnded is why a reconciliation run that had not ended is cancelled.
+const runEnded = "the records were restored from a snapshot; what the run had found and decided is of another time"
+
 // row changes a row; false leaves it out.
 func (s settling) row(row any) bool {
 	switch r := row.(type) {
@@ -25,6 +28,11 @@ func (s settling) row(row any) bool {
 			r.State = storage.TaskQueued
 		}
 		r.LeaseOwner, r.LeaseUntil, r.RungAt, r.RungBy = "", 0, 0, ""
+	case *meta.ReconcileRun:
+		switch r.State {
+		case meta.RunRunning, meta.RunHeld, meta.RunConfirmed:
+			r.State, r.Problem, r.FinishedAt = meta.RunCancelled, runEnded, s.now
+		}
 	case *meta.Fact:
 		return !r.IsSignOfLife() && !strings.HasPrefix(r.Name, "turn.") && !strings.HasPrefix(r.Name, "scanner")
 	}

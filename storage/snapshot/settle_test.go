@@ -14,6 +14,7 @@ import (
 func TestSettle(t *testing.T) {
 	now := meta.Now()
 	old := now.Add(-30 * 24 * time.Hour)
+	cancelled := &meta.ReconcileRun{State: meta.RunCancelled, Problem: runEnded, FinishedAt: now}
 	for name, c := range map[string]struct{ in, out any }{
 		"a blob in use":            {&meta.Blob{Category: "image", Refs: 1}, &meta.Blob{Category: "image", Refs: 1}},
 		"a blob nobody references": {&meta.Blob{Category: "image", UnreferencedAt: old}, &meta.Blob{Category: "image", UnreferencedAt: now}},
@@ -23,6 +24,10 @@ func TestSettle(t *testing.T) {
 			&meta.Task{State: storage.TaskRunning, LeaseOwner: "w", LeaseUntil: old, RungAt: old, RungBy: "w"},
 			&meta.Task{State: storage.TaskQueued},
 		},
+		"a running run":   {&meta.ReconcileRun{State: meta.RunRunning}, cancelled},
+		"a held run":      {&meta.ReconcileRun{State: meta.RunHeld, Problem: "too much"}, cancelled},
+		"a confirmed run": {&meta.ReconcileRun{State: meta.RunConfirmed}, cancelled},
+		"a finished run":  {&meta.ReconcileRun{State: meta.RunDone, FinishedAt: old}, &meta.ReconcileRun{State: meta.RunDone, FinishedAt: old}},
 		"a reservation": {&meta.Reservation{ID: "r"}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
