@@ -32,7 +32,8 @@ type snapshotCmd struct {
 func snapshots(cfg *configs.Config, db *meta.DB, zones *blob.Zones) *snapshot.Store {
 	return &snapshot.Store{
 		DB: db, Zone: zones.Snapshots, SpoolDir: cfg.WorkDir(), Version: version,
-		Keep: snapshot.Keep{Daily: cfg.Snapshots.KeepDaily, Monthly: cfg.Snapshots.KeepMonthly},
+		Keep:       snapshot.Keep{Daily: cfg.Snapshots.KeepDaily, Monthly: cfg.Snapshots.KeepMonthly},
+		CoolingOff: cfg.Tenants.CoolingOff,
 	}
 }
 
@@ -218,6 +219,9 @@ func tellRestored(r snapshot.Restored) error {
 	}
 	for _, t := range r.Tenants {
 		fmt.Fprintf(table, "left out: tenant %s\n", t)
+	}
+	for _, t := range r.Pending {
+		fmt.Fprintf(table, "pending deletion: tenant %s\n", t)
 	}
 	if r.Repaired > 0 {
 		fmt.Fprintf(table, "%d rows had texts that this database cannot hold; what was no UTF-8 in them was replaced\n", r.Repaired)

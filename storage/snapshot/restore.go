@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"gatehouse/quota"
+	"gatehouse/storage"
 	"gatehouse/storage/audit"
 	"gatehouse/storage/meta"
 )
@@ -42,6 +44,8 @@ type Restored struct {
 	Repaired int64 `json:"repaired,omitempty"`
 	// Tenants lists those that were left out, with the reason.
 	Tenants []string `json:"tenants_left_out,omitempty"`
+	// Pending lists tenants that came back as pending deletion, with the time of their purge.
+	Pending []string `json:"tenants_pending_delete,omitempty"`
 }
 
 // RestoredTable counts the rows of one table.
@@ -77,7 +81,9 @@ func (s *Store) Restore(ctx context.Context, id string, o Options) (Restored, er
 	if err := s.DB.Migrate(ctx); err != nil {
 		return Restored{}, err
 	}
-	r := &restore{s: s, m: v.Manifest, mode: o.Mode, settling: settling{now: meta.Now()}, tenants: map[string]bool{}}
+	r := &restore{s: s, m: v.Manifest, mode: o.Mode, tenants: map[string]bool{}}
+	r.settling.now = meta.Now()
+	r.settling.purge = r.settling.now.Add(s.CoolingOff)
 	r.out = Restored{ID: v.ID, Mode: o.Mode}
 	if r.tables, err = v.readable(); err != nil {
 		return r.out, err
@@ -135,7 +141,29 @@ func (r *restore) run(ctx context.Context, actor audit.Actor) error {
 			return fmt.Errorf("ledger of tenant %s: %w", id, err)
 		}
 	}
+	if err := r.pending(); err != nil {
+		return err
+	}
 	return r.record(last, actor)
+}
+
+// pending names the tenants that are purged unless somebody takes their deletion back.
+func (r *restore) pending() error {
+	var list []meta.TenantRow
+	if _, err := r.tx.Scan(&list, "SELECT * FROM tenants WHERE state = ? ORDER BY name", storage.TenantPendingDelete); err != nil {
+		return fmt.Errorf("look for tenants that are pending deletion: %w", err)
+	}
+	for _, t := range list {
+		switch {
+		case !r.tenants[t.ID]: // none of its rows was restored
+		case t.Purging():
+			r.out.Pending = append(r.out.Pending, fmt.Sprintf("%s (%s): its purge has begun", t.ID, t.Name))
+		default:
+			r.out.Pending = append(r.out.Pending, fmt.Sprintf("%s (%s): it is purged after %s unless its deletion is taken back",
+				t.ID, t.Name, t.DeleteAfter.Time().Format(time.RFC3339)))
+		}
+	}
+	return nil
 }
 
 // record writes the restore, and the snapshot before it, into the audit log.

@@ -4,6 +4,7 @@ import (
 	"io"
 	"log/slog"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -159,6 +160,28 @@ func TestWhileRunning(t *testing.T) {
 	stop()
 	_, err = s.Restore(t.Context(), m.ID, Options{Mode: IntoEmpty})
 	require.NoError(t, err)
+}
+
+// TestPendingDelete: a tenant whose deletion may have been taken back since cools off anew, and is named; Fill names none
+// that was there.
+func TestPendingDelete(t *testing.T) {
+	db := open(t, kinds[0].url(t), true)
+	s := storeOf(t, db, zonesOf(t).Snapshots)
+	s.CoolingOff = time.Hour
+	tenantWith(t, db, "t", 1)
+	exec(t, db, "UPDATE tenants SET state = 'pending_delete', restore_state = 'active', delete_after = 5")
+	m, err := s.Create(t.Context(), ReasonManual)
+	require.NoError(t, err)
+	res, err := s.Restore(t.Context(), m.ID, Options{Mode: Fill, Actor: audit.CLI})
+	require.NoError(t, err)
+	require.Empty(t, res.Pending)
+	res, err = s.Restore(t.Context(), m.ID, Options{Mode: Replace, Actor: audit.CLI})
+	require.NoError(t, err)
+	require.Len(t, res.Pending, 1)
+	require.Contains(t, res.Pending[0], "t (name-t): it is purged after ")
+	due, err := db.PurgeDue(t.Context(), meta.Now().Add(59*time.Minute), 10)
+	require.NoError(t, err)
+	require.Empty(t, due)
 }
 
 // TestTextsThatDoNotFit: SQLite holds bytes that the others refuse; a move must not fail for them.

@@ -9,7 +9,11 @@ import (
 
 // settling makes rows those of a system where no program runs, and of now: a time that was near when the snapshot was
 // taken is long past, and what waits for it must not happen at once.
-type settling struct{ now meta.Stamp }
+type settling struct {
+	now meta.Stamp
+	// purge is the earliest time at which a tenant that was pending deletion is purged.
+	purge meta.Stamp
+}
 
 // runEnded is why a reconciliation run that had not ended is cancelled.
 const runEnded = "the records were restored from a snapshot; what the run had found and decided is of another time"
@@ -21,6 +25,10 @@ func (s settling) row(row any) bool {
 		return false // its upload has ended
 	case *meta.TenantRow:
 		r.ReservedBytes, r.ReservedFiles = 0, 0
+		// Its deletion may have been taken back since.
+		if r.State == storage.TenantPendingDelete && !r.Purging() {
+			r.DeleteAfter = max(r.DeleteAfter, s.purge)
+		}
 	case *meta.Blob:
 		return s.blob(r)
 	case *meta.Task:

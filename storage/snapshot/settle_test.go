@@ -14,6 +14,10 @@ import (
 func TestSettle(t *testing.T) {
 	now := meta.Now()
 	old := now.Add(-30 * 24 * time.Hour)
+	purge := now.Add(48 * time.Hour)
+	pending := func(restore storage.TenantState, at meta.Stamp) *meta.TenantRow {
+		return &meta.TenantRow{State: storage.TenantPendingDelete, RestoreState: restore, DeleteAfter: at}
+	}
 	cancelled := &meta.ReconcileRun{State: meta.RunCancelled, Problem: runEnded, FinishedAt: now}
 	for name, c := range map[string]struct{ in, out any }{
 		"a blob in use":            {&meta.Blob{Category: "image", Refs: 1}, &meta.Blob{Category: "image", Refs: 1}},
@@ -24,14 +28,18 @@ func TestSettle(t *testing.T) {
 			&meta.Task{State: storage.TaskRunning, LeaseOwner: "w", LeaseUntil: old, RungAt: old, RungBy: "w"},
 			&meta.Task{State: storage.TaskQueued},
 		},
-		"a running run":   {&meta.ReconcileRun{State: meta.RunRunning}, cancelled},
-		"a held run":      {&meta.ReconcileRun{State: meta.RunHeld, Problem: "too much"}, cancelled},
-		"a confirmed run": {&meta.ReconcileRun{State: meta.RunConfirmed}, cancelled},
-		"a finished run":  {&meta.ReconcileRun{State: meta.RunDone, FinishedAt: old}, &meta.ReconcileRun{State: meta.RunDone, FinishedAt: old}},
-		"a reservation": {&meta.Reservation{ID: "r"}, nil},
+		"a tenant that cools off":            {pending(storage.TenantActive, old), pending(storage.TenantActive, purge)},
+		"a tenant that cools off for longer": {pending(storage.TenantActive, purge+1), pending(storage.TenantActive, purge+1)},
+		"a tenant that is being purged":      {pending("", old), pending("", old)},
+		"a tenant":                           {&meta.TenantRow{State: storage.TenantActive, ReservedBytes: 5, ReservedFiles: 1}, &meta.TenantRow{State: storage.TenantActive}},
+		"a running run":                      {&meta.ReconcileRun{State: meta.RunRunning}, cancelled},
+		"a held run":                         {&meta.ReconcileRun{State: meta.RunHeld, Problem: "too much"}, cancelled},
+		"a confirmed run":                    {&meta.ReconcileRun{State: meta.RunConfirmed}, cancelled},
+		"a finished run":                     {&meta.ReconcileRun{State: meta.RunDone, FinishedAt: old}, &meta.ReconcileRun{State: meta.RunDone, FinishedAt: old}},
+		"a reservation":                      {&meta.Reservation{ID: "r"}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			keep := settling{now: now}.row(c.in)
+			keep := settling{now, purge}.row(c.in)
 			require.Equal(t, c.out != nil, keep)
 			if keep {
 				require.Equal(t, c.out, c.in)
