@@ -53,7 +53,11 @@ func (a *API) Events(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	if last != "" && final(v) {
+	v, ended, err := settled(a.tenant(ctx, c), v)
+	if err != nil {
+		return err
+	}
+	if last != "" && ended {
 		news, err := a.tenant(ctx, c).Events(id, after, 1)
 		if err != nil {
 			return err
@@ -157,6 +161,12 @@ func (s *eventStream) news(w *bufio.Writer) (n int, done bool, err error) {
 	if err != nil && !deleted {
 		return 0, false, err
 	}
+	ended := deleted
+	if !deleted {
+		if v, ended, err = settled(tenant, v); err != nil {
+			return 0, false, err
+		}
+	}
 	events, err := tenant.Events(s.asset, s.after, eventPage)
 	if err != nil {
 		return 0, false, err
@@ -168,7 +178,7 @@ func (s *eventStream) news(w *bufio.Writer) (n int, done bool, err error) {
 		s.after = e.ID
 	}
 	n = len(events)
-	if n == 0 && (deleted || final(v)) {
+	if n == 0 && ended {
 		return n, true, writeEvent(w, s.after, "end", eventBody(meta.Event{Data: "{}"}, v, deleted, s.locale))
 	}
 	return n, false, nil
@@ -206,6 +216,24 @@ func writeEvent(w *bufio.Writer, id int64, kind string, body any) error {
 	}
 	_, err = fmt.Fprintf(w, "id: %d\nevent: %s\ndata: %s\n\n", id, kind, raw)
 	return err
+}
+
+// settled is final for an asset that may be damaged: then all depends on whether anybody is at work on its bytes, because
+// the states stay what they were before the damage until a scan has healed it. The view is a newer one where that matters.
+func settled(tenant meta.Tenant, v meta.AssetView) (meta.AssetView, bool, error) {
+	if v.Blob.Damage == "" {
+		return v, final(v), nil
+	}
+	rows, err := tenant.Families([]string{v.SHA256})
+	if err != nil || rows[v.SHA256].Busy {
+		return v, false, err
+	}
+	// What was at work may have ended since the asset was read.
+	now, err := tenant.Asset(v.ID)
+	if errors.Is(err, storage.ErrNotFound) {
+		return v, false, nil // deleted just now: the next look says so
+	}
+	return now, err == nil && (now.Blob.Damage != "" || final(now)), err
 }
 
 // final reports whether nothing more is to come by itself.

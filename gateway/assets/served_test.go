@@ -94,3 +94,51 @@ func TestLinksAndOpenEventStreamsFollowTheStateOfTheTenant(t *testing.T) {
 		require.Empty(t, out.String(), state)
 	}
 }
+
+// A damaged asset has the states that it had before. Its stream is open while somebody is at work on the bytes.
+func TestEventStreamOfADamagedAssetGoesOnWhileItHeals(t *testing.T) {
+	ctx := context.Background()
+	s := newServed(t)
+	digest := strings.Repeat("ab", 32)
+	look := func() (ended bool, out string) {
+		var b bytes.Buffer
+		w := bufio.NewWriter(&b)
+		stream := &eventStream{api: s.API, tenant: s.tenant, asset: s.asset, after: 1 << 40}
+		_, ended, err := stream.news(w)
+		require.NoError(t, err)
+		require.NoError(t, w.Flush())
+		return ended, b.String()
+	}
+	inTx := func(fn func(tx *meta.Tx) error) { require.NoError(t, s.DB.InTx(ctx, fn)) }
+	requarantine := func(tx *meta.Tx) error {
+		b, err := tx.Tenant(s.tenant).Blob(digest)
+		require.NoError(t, err)
+		if err := tx.Tenant(s.tenant).Requarantine(digest, b.Revision); err != nil {
+			return err
+		}
+		_, err = tx.Enqueue(meta.BlobTask(storage.TaskScan, s.tenant, digest))
+		return err
+	}
+	inTx(func(tx *meta.Tx) error {
+		b, err := tx.Tenant(s.tenant).Blob(digest)
+		require.NoError(t, err)
+		return tx.Tenant(s.tenant).MarkDamaged(digest, b.Revision, storage.DamageMissing)
+	})
+	ended, out := look()
+	require.True(t, ended, "nobody is at work")
+	require.Contains(t, out, `"damage":"missing"`)
+
+	inTx(requarantine)
+	ended, out = look()
+	require.False(t, ended)
+	require.Empty(t, out)
+
+	inTx(func(tx *meta.Tx) error {
+		_, err := tx.Exec(`UPDATE blobs SET damage = '', scan_status = 'clean', zone = 'clean' WHERE sha256 = ?`, digest)
+		require.NoError(t, err)
+		return tx.Tenant(s.tenant).CancelTasks(digest)
+	})
+	ended, out = look()
+	require.True(t, ended, "it is healed")
+	require.Contains(t, out, `"damage":null`)
+}
