@@ -65,8 +65,8 @@ func (in *Intake) join(ctx context.Context, up Upload, c *Candidate, digest stri
 	return receipt, done && err == nil, err
 }
 
-// joined is the asset that the upload gets: the one its Idempotency-Key made before; where the plan refuses duplicates the
-// one that is there, which the upload has mended; else a new one.
+// joined is the asset that the upload gets: the one its Idempotency-Key made before; where the plan refuses duplicates,
+// or has no room, the one that is there, which the upload has mended; else a new one.
 func (in *Intake) joined(tx *meta.Tx, up Upload, c *Candidate, digest string, r quota.Reservation) (Receipt, error) {
 	tenant := tx.Tenant(up.TenantID)
 	if receipt, done, err := repeated(tenant, up, digest); err != nil || done {
@@ -76,7 +76,7 @@ func (in *Intake) joined(tx *meta.Tx, up Upload, c *Candidate, digest string, r 
 	switch {
 	case err != nil && !errors.Is(err, storage.ErrNotFound):
 		return Receipt{}, err
-	case err == nil && up.Policy.RejectDuplicates:
+	case err == nil && (up.Policy.RejectDuplicates || r.Repeat):
 		view, err := tenant.Asset(old.ID)
 		return Receipt{Asset: view, Duplicate: true, Mended: true}, err
 	}

@@ -98,6 +98,42 @@ func TestWhereDuplicatesAreRefusedTheUploadMendsTheOldAsset(t *testing.T) {
 	})
 }
 
+// The bytes of a damaged blob are counted already: at the limit they are let in when they are declared, and cost nothing.
+func TestDeclaredBytesHealADamagedBlobAtAFullQuota(t *testing.T) {
+	metatest.Each(t, func(t *testing.T, db *meta.DB) {
+		ctx := context.Background()
+		for name, full := range map[string]func(h house, up *Upload){
+			"files": func(_ house, up *Upload) { up.Limits.MaxFiles = 1 },
+			"bytes": func(h house, _ *Upload) {
+				_, err := h.DB.Exec(ctx, `UPDATE tenants SET quota_override = used_bytes WHERE id = ?`, h.tenant)
+				require.NoError(t, err)
+			},
+		} {
+			h := newHouse(t, db, 1<<20)
+			old := h.damaged(t, note(300), "")
+			send := func(content []byte, digest string) (Receipt, error) {
+				up := h.upload("b.txt", content)
+				full(h, &up)
+				if digest != "" {
+					raw, err := hex.DecodeString(digest)
+					require.NoError(t, err)
+					up.Digests = []Digest{{Algorithm: DigestSHA256, Value: raw}}
+				}
+				return h.Receive(ctx, up)
+			}
+			_, err := send(note(300), "")
+			require.Equal(t, storage.CodeQuotaExceeded, storage.CodeOf(err), "%s: nobody knows what it is", name)
+			_, err = send(note(301), old.SHA256)
+			require.Equal(t, storage.CodeDigestMismatch, storage.CodeOf(err), "%s: a claim alone is no way in", name)
+			again, err := send(note(300), old.SHA256)
+			require.NoError(t, err, name)
+			require.True(t, again.Mended)
+			require.Equal(t, old.ID, again.Asset.ID)
+			h.requireHealing(t, old.SHA256, 1)
+		}
+	})
+}
+
 func TestRepeatedIdempotencyKeyHealsItsOwnAsset(t *testing.T) {
 	metatest.Each(t, func(t *testing.T, db *meta.DB) {
 		h := newHouse(t, db, 1<<20)

@@ -62,7 +62,8 @@ type Receipt struct {
 	Duplicate bool
 	// Replayed: the Idempotency-Key was used before; this is the asset it made then.
 	Replayed bool
-	// Mended: the bytes mended a damaged asset that was there, and the plan allows no second one on the same bytes.
+	// Mended: the bytes mended a damaged asset that was there, and the plan allows no second one on the same bytes, or
+	// has no room for it.
 	Mended bool
 }
 
@@ -184,7 +185,35 @@ func (in *Intake) reserve(ctx context.Context, up Upload) (quota.Reservation, er
 			return quota.Reservation{}, err
 		}
 	}
-	return in.Ledger.Reserve(ctx, up.TenantID, bytes, limits)
+	r, err := in.Ledger.Reserve(ctx, up.TenantID, bytes, limits)
+	if storage.CodeOf(err) != storage.CodeQuotaExceeded {
+		return r, err
+	}
+	// Bytes that only mend what is damaged are counted already. Who declares their digest before sending them is let in.
+	mends, merr := in.mends(ctx, up)
+	switch {
+	case merr != nil:
+		return r, merr
+	case !mends:
+		return r, err
+	}
+	limits.Repeat = true
+	return in.Ledger.Reserve(ctx, up.TenantID, 0, limits)
+}
+
+// mends reports whether the upload claims to be the bytes of a damaged blob that somebody has.
+func (in *Intake) mends(ctx context.Context, up Upload) (bool, error) {
+	for _, d := range up.Digests {
+		if d.Algorithm != DigestSHA256 {
+			continue
+		}
+		b, err := in.DB.Tenant(ctx, up.TenantID).Blob(hex.EncodeToString(d.Value))
+		if errors.Is(err, storage.ErrNotFound) {
+			return false, nil
+		}
+		return err == nil && b.Damage != "" && b.Refs > 0 && !b.Sweeping, err
+	}
+	return false, nil
 }
 
 // storeTime bounds putting the object and writing the rows: two minutes, and a second for each MiB, which any
