@@ -204,6 +204,9 @@ func (s snapshotRestoreCmd) Run(ctx context.Context, c *cli) error {
 		if err != nil {
 			return err
 		}
+		if o.Mode == snapshot.IntoEmpty {
+			fmt.Fprintln(os.Stderr, "worker: this database knows nothing of what came after the snapshot: keys revoked and tenants suspended or deleted since are open again. Look at `gateway key list` and `gateway tenant list` before you start the programs")
+		}
 		if s.JSON {
 			return json.NewEncoder(os.Stdout).Encode(done)
 		}
@@ -219,6 +222,9 @@ func tellRestored(r snapshot.Restored) error {
 	}
 	for _, t := range r.Tenants {
 		fmt.Fprintf(table, "left out: tenant %s\n", t)
+	}
+	for _, s := range r.Stricter {
+		fmt.Fprintf(table, "shut again, as it was after the snapshot: %s\n", s)
 	}
 	for _, t := range r.Pending {
 		fmt.Fprintf(table, "pending deletion: tenant %s\n", t)

@@ -72,7 +72,7 @@ func (f *filler) add(t meta.Table, rows []any) (int64, error) {
 			f.touched[id] = true
 		}
 	}
-	return int64(len(wanted)), f.tx.InsertRows(t, wanted)
+	return int64(len(wanted)), f.insert(t, wanted)
 }
 
 // meet looks at a tenant that is there: nothing comes back to one that is over, or whose purge has begun.

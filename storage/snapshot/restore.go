@@ -44,6 +44,8 @@ type Restored struct {
 	Repaired int64 `json:"repaired,omitempty"`
 	// Tenants lists those that were left out, with the reason.
 	Tenants []string `json:"tenants_left_out,omitempty"`
+	// Stricter lists what was shut since the snapshot, as the audit log knows, and was shut again.
+	Stricter []string `json:"shut_again,omitempty"`
 	// Pending lists tenants that came back as pending deletion, with the time of their purge.
 	Pending []string `json:"tenants_pending_delete,omitempty"`
 }
@@ -81,7 +83,7 @@ func (s *Store) Restore(ctx context.Context, id string, o Options) (Restored, er
 	if err := s.DB.Migrate(ctx); err != nil {
 		return Restored{}, err
 	}
-	r := &restore{s: s, m: v.Manifest, mode: o.Mode, tenants: map[string]bool{}}
+	r := &restore{s: s, m: v.Manifest, mode: o.Mode, tenants: map[string]bool{}, written: map[string]bool{}}
 	r.settling.now = meta.Now()
 	r.settling.purge = r.settling.now.Add(s.CoolingOff)
 	r.out = Restored{ID: v.ID, Mode: o.Mode}
@@ -107,6 +109,8 @@ type restore struct {
 	out      Restored
 	// tenants have rows that were added; their sums are computed anew.
 	tenants map[string]bool
+	// written are the keys and tenants that came back, as <table>/<id>.
+	written map[string]bool
 }
 
 func (r *restore) run(ctx context.Context, actor audit.Actor) error {
@@ -140,6 +144,9 @@ func (r *restore) run(ctx context.Context, actor audit.Actor) error {
 		if _, _, err := (quota.Ledger{}).Correct(r.tx, id); err != nil {
 			return fmt.Errorf("ledger of tenant %s: %w", id, err)
 		}
+	}
+	if err := r.stricter(); err != nil {
+		return fmt.Errorf("apply again what was shut since the snapshot: %w", err)
 	}
 	if err := r.pending(); err != nil {
 		return err
@@ -211,7 +218,7 @@ func (r *restore) replace(ctx context.Context) error {
 		}
 	}
 	for _, t := range r.m.Tables {
-		insert := func(t meta.Table, rows []any) (int64, error) { return int64(len(rows)), r.tx.InsertRows(t, rows) }
+		insert := func(t meta.Table, rows []any) (int64, error) { return int64(len(rows)), r.insert(t, rows) }
 		if t.Name == "audit_log" {
 			insert = r.appendAudit(t.MaxSerial)
 		}
@@ -220,6 +227,19 @@ func (r *restore) replace(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// insert writes rows, and notes those that may shut somebody out.
+func (r *restore) insert(t meta.Table, rows []any) error {
+	for _, row := range rows {
+		switch row := row.(type) {
+		case *meta.TenantRow:
+			r.written["tenants/"+row.ID] = true
+		case *meta.APIKey:
+			r.written["api_keys/"+row.ID] = true
+		}
+	}
+	return r.tx.InsertRows(t, rows)
 }
 
 const (
