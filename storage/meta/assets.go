@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"strings"
 
+	"gorm.io/gorm"
+
 	"gatehouse/storage"
 )
 
@@ -216,4 +218,41 @@ func foldName(s string) string { return strings.ToLower(s) }
 // escapeLike escapes with '!', which unlike the backslash means the same on all three databases.
 func escapeLike(s string) string {
 	return strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(s)
+}
+
+// OldestAssets lists assets in a state in the order in which they were made, at most limit of those after an id.
+func (t Tenant) OldestAssets(state storage.AssetState, after string, limit int) ([]Asset, error) {
+	var out []Asset
+	err := t.rows(&Asset{}).Where("state = ? AND id > ?", state, after).Order("id").Limit(limit).Find(&out).Error
+	return out, err
+}
+
+// countDeleted takes one asset off the tenant's files. A ledger that has drifted to zero must not hold up a deletion.
+func (t Tenant) countDeleted(now Stamp) error {
+	return t.g.Model(&TenantRow{}).Where("id = ?", t.id).Updates(map[string]any{
+		"used_files": gorm.Expr("CASE WHEN used_files > 0 THEN used_files - 1 ELSE 0 END"), "updated_at": now,
+	}).Error
+}
+
+// LiveAsset reads one asset on a digest that is not deleted, the oldest; storage.ErrNotFound when there is none.
+func (t Tenant) LiveAsset(sha256 string) (Asset, error) {
+	var a Asset
+	r := t.rows(&Asset{}).Where("sha256 = ? AND state <> ?", sha256, storage.AssetDeleted).Order("id").Limit(1).Find(&a)
+	if r.Error == nil && r.RowsAffected == 0 {
+		return a, storage.ErrNotFound
+	}
+	return a, r.Error
+}
+
+// References counts the assets on a digest that are not deleted.
+func (t Tenant) References(sha256 string) (int64, error) {
+	var n int64
+	return n, t.rows(&Asset{}).Where("sha256 = ? AND state <> ?", sha256, storage.AssetDeleted).Count(&n).Error
+}
+
+// AssetsOn lists the ids of a blob's assets that are not deleted.
+func (t Tenant) AssetsOn(sha256 string) ([]string, error) {
+	var out []string
+	err := t.rows(&Asset{}).Where("sha256 = ? AND state <> ?", sha256, storage.AssetDeleted).Pluck("id", &out).Error
+	return out, err
 }

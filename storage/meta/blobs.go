@@ -152,3 +152,34 @@ func (t Tenant) CreateVariant(v *Variant) (bool, error) {
 	v.TenantID = t.id
 	return insertNew(t.g, t.dialect, v)
 }
+
+// LockBlob reads a blob's row and keeps everybody else from changing it until the commit.
+func (t Tenant) LockBlob(sha256 string) (Blob, error) {
+	r := t.rows(&Blob{}).Where("sha256 = ?", sha256).UpdateColumn("revision", revisionUp)
+	if r.Error != nil {
+		return Blob{}, r.Error
+	}
+	return t.Blob(sha256)
+}
+
+// BlobIfAny is Blob without the error for a row that is not there.
+func (t Tenant) BlobIfAny(sha256 string) (Blob, bool, error) {
+	b, err := t.Blob(sha256)
+	if errors.Is(err, storage.ErrNotFound) {
+		return Blob{}, false, nil
+	}
+	return b, err == nil, err
+}
+
+// BlobsIn reads the rows of those of the digests that the tenant has, by digest; also of those being swept.
+func (t Tenant) BlobsIn(digests []string) (map[string]Blob, error) {
+	var list []Blob
+	if err := t.rows(&Blob{}).Where("sha256 IN ?", digests).Find(&list).Error; err != nil {
+		return nil, err
+	}
+	out := make(map[string]Blob, len(list))
+	for _, b := range list {
+		out[b.SHA256] = b
+	}
+	return out, nil
+}

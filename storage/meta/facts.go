@@ -27,20 +27,10 @@ func (db *DB) FactByName(ctx context.Context, name string) (Fact, error) {
 	return f, r.Error
 }
 
-// TakeTurn lets one of several programs do a periodic job: it reports true when the name's last turn is at
-// least `since` old, and then the turn is the caller's.
-func (db *DB) TakeTurn(ctx context.Context, name string, since Stamp) (bool, error) {
-	var won bool
-	err := db.InTx(ctx, func(tx *Tx) error {
-		now := Now()
-		created, err := insertNew(tx.g, tx.dialect, &Fact{Name: name, Value: "", UpdatedAt: now})
-		if err != nil || created {
-			won = created
-			return err
-		}
-		r := tx.g.Model(&Fact{}).Where("name = ? AND updated_at <= ?", name, since).Update("updated_at", now)
-		won = r.RowsAffected == 1
-		return r.Error
-	})
-	return won && err == nil, err
+// PutFact tells a single value in the transaction of what it is about; an empty one is taken back.
+func (tx *Tx) PutFact(name, value string) error {
+	if err := tx.g.Delete(&Fact{}, "name = ?", name).Error; err != nil || value == "" {
+		return err
+	}
+	return tx.g.Create(&Fact{Name: name, Value: value, UpdatedAt: Now()}).Error
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"gorm.io/gorm"
-
 	"gatehouse/storage"
 )
 
@@ -79,22 +77,19 @@ func (t Tenant) Ledger() (LedgerRow, error) {
 	return row, nil
 }
 
-// countDeleted takes one asset off the tenant's files. A ledger that has drifted to zero must not hold up a deletion.
-func (t Tenant) countDeleted(now Stamp) error {
-	return t.g.Model(&TenantRow{}).Where("id = ?", t.id).Updates(map[string]any{
-		"used_files": gorm.Expr("CASE WHEN used_files > 0 THEN used_files - 1 ELSE 0 END"), "updated_at": now,
-	}).Error
+// StoredBytes is what all rows say lies in the zones.
+func (db *DB) StoredBytes(ctx context.Context) (n int64, err error) {
+	err = db.g.WithContext(ctx).Raw(`SELECT COALESCE((SELECT SUM(size) FROM blobs), 0) + COALESCE((SELECT SUM(size) FROM variants), 0)`).
+		Scan(&n).Error
+	return n, err
 }
 
-// Epoch is the SQL of the database's clock: whole seconds since the Unix epoch, one clock for all programs.
-func (d Dialect) Epoch() string {
-	switch d {
-	case Postgres:
-		// Not now(), which stands still in a transaction.
-		return `CAST(FLOOR(EXTRACT(EPOCH FROM clock_timestamp())) AS bigint)`
-	case MySQL:
-		return `UNIX_TIMESTAMP()`
-	case SQLite:
+// StoredBytes is what the tenant's rows say lies in the zones: the truth that the ledger must equal.
+func (t Tenant) StoredBytes() (int64, error) {
+	var blobs, variants int64
+	if err := t.rows(&Blob{}).Select("COALESCE(SUM(size), 0)").Scan(&blobs).Error; err != nil {
+		return 0, err
 	}
-	return `CAST(strftime('%s', 'now') AS INTEGER)`
+	err := t.rows(&Variant{}).Select("COALESCE(SUM(size), 0)").Scan(&variants).Error
+	return blobs + variants, err
 }

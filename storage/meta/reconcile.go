@@ -133,38 +133,6 @@ func (db *DB) DriftedTenants(ctx context.Context, runID string) ([]string, error
 	return out, err
 }
 
-// TakeDailyTurn is TakeTurn for what is due at an instant: it reports true when the name's last turn was before it. A
-// name that never had a turn has it at the next instant: a fresh installation has nothing to catch up with.
-func (db *DB) TakeDailyTurn(ctx context.Context, name string, due Stamp) (bool, error) {
-	var won bool
-	err := db.InTx(ctx, func(tx *Tx) error {
-		now := Now()
-		created, err := insertNew(tx.g, tx.dialect, &Fact{Name: name, Value: "", UpdatedAt: now})
-		if won = false; err != nil || created {
-			return err
-		}
-		r := tx.g.Model(&Fact{}).Where("name = ? AND updated_at < ?", name, due).Update("updated_at", now)
-		won = r.RowsAffected == 1
-		return r.Error
-	})
-	return won && err == nil, err
-}
-
-// SetSubject names what a held task is about, once it is known.
-func (tx *Tx) SetSubject(l Lease, subject string) error {
-	return heldOrLost(held(tx.g, l).Update("subject", subject))
-}
-
-// AloneTask reads the open task that holds back the given one, which is alone of its kind.
-func (db *DB) AloneTask(ctx context.Context, n NewTask) (Task, error) {
-	var t Task
-	r := db.g.WithContext(ctx).Where("dedupe_key = ?", dedupeKey(n)).Limit(1).Find(&t)
-	if r.Error == nil && r.RowsAffected == 0 {
-		return t, storage.ErrNotFound
-	}
-	return t, r.Error
-}
-
 // ForgetRuns removes runs that ended before the stamp, with their findings.
 func (db *DB) ForgetRuns(ctx context.Context, before Stamp) error {
 	for {

@@ -26,3 +26,16 @@ func (s Stamp) Time() time.Time {
 
 // Add moves the stamp by d.
 func (s Stamp) Add(d time.Duration) Stamp { return s + Stamp(d.Microseconds()) }
+
+// Epoch is the SQL of the database's clock: whole seconds since the Unix epoch, one clock for all programs.
+func (d Dialect) Epoch() string {
+	switch d {
+	case Postgres:
+		// Not now(), which stands still in a transaction.
+		return `CAST(FLOOR(EXTRACT(EPOCH FROM clock_timestamp())) AS bigint)`
+	case MySQL:
+		return `UNIX_TIMESTAMP()`
+	case SQLite:
+	}
+	return `CAST(strftime('%s', 'now') AS INTEGER)`
+}

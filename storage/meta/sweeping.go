@@ -52,16 +52,6 @@ func (tx *Tx) BeginSweep(tenantID, sha256 string, unreferenced, abandoned Stamp)
 	return r.RowsAffected == 1, r.Error
 }
 
-// ClaimOrphan puts a sweeping row where there is no row, so that an upload of the same bytes waits until the
-// stray object is gone. It reports false when there is a row.
-func (tx *Tx) ClaimOrphan(tenantID, sha256 string) (bool, error) {
-	now := Now()
-	return insertNew(tx.g, tx.dialect, &Blob{
-		TenantID: tenantID, SHA256: sha256, Zone: storage.ZoneQuarantine, Sweeping: true, UnreferencedAt: now,
-		ScanStatus: storage.ScanPending, MediaStatus: storage.MediaNone, CreatedAt: now, UpdatedAt: now,
-	})
-}
-
 // EndSweep removes the row of a swept blob and its variants and returns how many bytes of the ledger they were.
 func (tx *Tx) EndSweep(tenantID, sha256 string) (int64, error) {
 	var b Blob
@@ -81,29 +71,6 @@ func (tx *Tx) EndSweep(tenantID, sha256 string) (int64, error) {
 		}
 	}
 	return b.Size + variants, nil
-}
-
-// BlobsIn reads the rows of those of the digests that the tenant has, by digest; also of those being swept.
-func (t Tenant) BlobsIn(digests []string) (map[string]Blob, error) {
-	var list []Blob
-	if err := t.rows(&Blob{}).Where("sha256 IN ?", digests).Find(&list).Error; err != nil {
-		return nil, err
-	}
-	out := make(map[string]Blob, len(list))
-	for _, b := range list {
-		out[b.SHA256] = b
-	}
-	return out, nil
-}
-
-// StoredBytes is what the tenant's rows say lies in the zones: the truth that the ledger must equal.
-func (t Tenant) StoredBytes() (int64, error) {
-	var blobs, variants int64
-	if err := t.rows(&Blob{}).Select("COALESCE(SUM(size), 0)").Scan(&blobs).Error; err != nil {
-		return 0, err
-	}
-	err := t.rows(&Variant{}).Select("COALESCE(SUM(size), 0)").Scan(&variants).Error
-	return blobs + variants, err
 }
 
 // forgetBatch is how many rows one statement of Forget deletes: uploads wait for it on SQLite.
@@ -175,12 +142,5 @@ func (db *DB) ExpiredInfections(ctx context.Context, cutoff Stamp, limit int) ([
 	var out []Blob
 	err := db.g.WithContext(ctx).Where("scan_status IN ? AND scanned_at < ? AND refs > 0",
 		[]storage.ScanStatus{storage.ScanInfected, storage.ScanUnscannable}, cutoff).Limit(limit).Find(&out).Error
-	return out, err
-}
-
-// AssetsOn lists the ids of a blob's assets that are not deleted.
-func (t Tenant) AssetsOn(sha256 string) ([]string, error) {
-	var out []string
-	err := t.rows(&Asset{}).Where("sha256 = ? AND state <> ?", sha256, storage.AssetDeleted).Pluck("id", &out).Error
 	return out, err
 }

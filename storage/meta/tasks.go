@@ -230,3 +230,27 @@ func (t Tenant) TasksAbout(subject string) ([]Task, error) {
 
 // NewID makes a UUIDv7: unique, and in the order of time.
 func NewID() string { return uuid.Must(uuid.NewV7()).String() }
+
+// SetSubject names what a held task is about, once it is known.
+func (tx *Tx) SetSubject(l Lease, subject string) error {
+	return heldOrLost(held(tx.g, l).Update("subject", subject))
+}
+
+// AloneTask reads the open task that holds back the given one, which is alone of its kind.
+func (db *DB) AloneTask(ctx context.Context, n NewTask) (Task, error) {
+	var t Task
+	r := db.g.WithContext(ctx).Where("dedupe_key = ?", dedupeKey(n)).Limit(1).Find(&t)
+	if r.Error == nil && r.RowsAffected == 0 {
+		return t, storage.ErrNotFound
+	}
+	return t, r.Error
+}
+
+// OpenTask reports whether a task of that kind about the digest is queued, running or dead: a dead one waits for an
+// operator, and counts as open like in Stranded.
+func (t Tenant) OpenTask(kind storage.TaskKind, sha256 string) (bool, error) {
+	var n int64
+	err := t.rows(&Task{}).Where("subject = ? AND kind = ? AND state IN ?", sha256, kind,
+		[]storage.TaskState{storage.TaskQueued, storage.TaskRunning, storage.TaskDead}).Count(&n).Error
+	return n > 0, err
+}

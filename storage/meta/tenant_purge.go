@@ -132,19 +132,3 @@ func (tx *Tx) BuryTenant(before TenantRow, name string) error {
 		"reserved_files": 0, "rate_minute": 0, "rate_count": 0,
 	})
 }
-
-// FailTenant ends a provisioning that was taken back, under another name. ErrChanged as with MoveTenant.
-func (tx *Tx) FailTenant(before TenantRow, name string) error {
-	return tx.MoveTenant(before, storage.TenantFailed, before.StateReason, map[string]any{"name": name})
-}
-
-// RemoveKeys deletes all API keys of the tenant, for one that never came to be.
-func (t Tenant) RemoveKeys() error { return t.rows(&APIKey{}).Delete(&APIKey{}).Error }
-
-// PutFact tells a single value in the transaction of what it is about; an empty one is taken back.
-func (tx *Tx) PutFact(name, value string) error {
-	if err := tx.g.Delete(&Fact{}, "name = ?", name).Error; err != nil || value == "" {
-		return err
-	}
-	return tx.g.Create(&Fact{Name: name, Value: value, UpdatedAt: Now()}).Error
-}

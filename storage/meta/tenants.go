@@ -8,64 +8,6 @@ import (
 	"gatehouse/storage"
 )
 
-// Identity is what an API key proves: the tenant with its plan, read in one query.
-type Identity struct {
-	KeyID     string
-	Scopes    string
-	ExpiresAt Stamp
-	RevokedAt Stamp
-	TenantID  string
-	Tenant    string
-	State     storage.TenantState
-	Plan      string
-	PlanSpec  string
-	Overrides string
-}
-
-// KeyByHash finds an API key, revoked and expired ones included, by the SHA-256 of its secret.
-func (db *DB) KeyByHash(ctx context.Context, hash string) (Identity, error) {
-	var id Identity
-	r := db.g.WithContext(ctx).Raw(`SELECT k.id AS key_id, k.scopes, k.expires_at, k.revoked_at,
-			t.id AS tenant_id, t.name AS tenant, t.state, t.plan, p.spec AS plan_spec, t.overrides
-		FROM api_keys k JOIN tenants t ON t.id = k.tenant_id JOIN plans p ON p.name = t.plan
-		WHERE k.hash = ?`, hash).Scan(&id)
-	if r.Error != nil {
-		return Identity{}, r.Error
-	}
-	if r.RowsAffected == 0 {
-		return Identity{}, storage.ErrNotFound
-	}
-	return id, nil
-}
-
-// PutPlan creates a plan or, when replace is set, changes it.
-func (tx *Tx) PutPlan(p Plan, replace bool) error {
-	var have int64
-	if err := tx.g.Model(&Plan{}).Where("name = ?", p.Name).Count(&have).Error; err != nil {
-		return err
-	}
-	switch {
-	case have == 0:
-		return tx.g.Create(&p).Error
-	case replace:
-		return tx.g.Save(&p).Error
-	}
-	return nil
-}
-
-// PlanByName reads a plan.
-func (db *DB) PlanByName(ctx context.Context, name string) (Plan, error) {
-	var p Plan
-	err := db.g.WithContext(ctx).Take(&p, "name = ?", name).Error
-	return p, notFound(err)
-}
-
-// Plans lists all plans by name.
-func (db *DB) Plans(ctx context.Context) ([]Plan, error) {
-	var out []Plan
-	return out, db.g.WithContext(ctx).Order("name").Find(&out).Error
-}
-
 // TenantByName reads a tenant by its unique name.
 func (db *DB) TenantByName(ctx context.Context, name string) (TenantRow, error) {
 	var t TenantRow

@@ -1,0 +1,98 @@
+package meta
+
+import (
+	"context"
+
+	"gorm.io/gorm"
+
+	"gatehouse/storage"
+)
+
+// LockPlan is LockTenant for a plan: nobody removes it, or puts a tenant on it, until the transaction ends.
+func (tx *Tx) LockPlan(name string) (Plan, error) {
+	var p Plan
+	err := tx.g.Clauses(tx.forUpdate()...).Take(&p, "name = ?", name).Error
+	return p, notFound(err)
+}
+
+// DropPlan removes a plan. It belongs into a transaction that has locked the plan and found nobody on it.
+func (tx *Tx) DropPlan(name string) error { return tx.g.Delete(&Plan{}, "name = ?", name).Error }
+
+// PlanUse is how many tenants are on a plan, those that are over not among them.
+type PlanUse struct {
+	Plan    string
+	Tenants int64
+}
+
+// PlanUses counts the tenants of every plan that has some.
+func (db *DB) PlanUses(ctx context.Context) ([]PlanUse, error) {
+	return planUses(db.g.WithContext(ctx))
+}
+
+// TenantsOn counts the tenants of one plan.
+func (tx *Tx) TenantsOn(plan string) (int64, error) {
+	list, err := planUses(tx.g.Where("plan = ?", plan))
+	if err != nil || len(list) == 0 {
+		return 0, err
+	}
+	return list[0].Tenants, nil
+}
+
+func planUses(g *gorm.DB) ([]PlanUse, error) {
+	var out []PlanUse
+	err := g.Model(&TenantRow{}).Where("state NOT IN ?", []storage.TenantState{storage.TenantDeleted, storage.TenantFailed}).
+		Select("plan, COUNT(*) AS tenants").Group("plan").Scan(&out).Error
+	return out, err
+}
+
+// TenantSpec is what holds for a tenant: the spec of its plan and its own overrides, both as JSON (quota.SpecOf).
+type TenantSpec struct {
+	ID        string
+	Spec      string
+	Overrides string
+}
+
+// ServedSpecs lists what holds for the tenants that are served, in the order of their ids, at most limit of those after
+// an id.
+func (db *DB) ServedSpecs(ctx context.Context, after string, limit int) ([]TenantSpec, error) {
+	var out []TenantSpec
+	err := db.g.WithContext(ctx).Raw(`SELECT t.id, p.spec, t.overrides FROM tenants t JOIN plans p ON p.name = t.plan
+		WHERE t.id > ? AND t.state IN ? ORDER BY t.id LIMIT ?`,
+		after, []storage.TenantState{storage.TenantActive, storage.TenantSuspended}, limit).Scan(&out).Error
+	return out, err
+}
+
+// TenantsAbove counts the tenants of a plan that have no quota of their own and use more than so many bytes.
+func (tx *Tx) TenantsAbove(plan string, bytes int64) (int64, error) {
+	var n int64
+	err := tx.g.Model(&TenantRow{}).Where("plan = ? AND quota_override IS NULL AND used_bytes > ?", plan, bytes).Count(&n).Error
+	return n, err
+}
+
+// PutPlan creates a plan or, when replace is set, changes it.
+func (tx *Tx) PutPlan(p Plan, replace bool) error {
+	var have int64
+	if err := tx.g.Model(&Plan{}).Where("name = ?", p.Name).Count(&have).Error; err != nil {
+		return err
+	}
+	switch {
+	case have == 0:
+		return tx.g.Create(&p).Error
+	case replace:
+		return tx.g.Save(&p).Error
+	}
+	return nil
+}
+
+// PlanByName reads a plan.
+func (db *DB) PlanByName(ctx context.Context, name string) (Plan, error) {
+	var p Plan
+	err := db.g.WithContext(ctx).Take(&p, "name = ?", name).Error
+	return p, notFound(err)
+}
+
+// Plans lists all plans by name.
+func (db *DB) Plans(ctx context.Context) ([]Plan, error) {
+	var out []Plan
+	return out, db.g.WithContext(ctx).Order("name").Find(&out).Error
+}
