@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -19,7 +20,7 @@ const (
 )
 
 // removeUnreferenced takes the blobs that nobody has referenced for the grace time: claim, delete the objects,
-// end the claim together with the row and its share of the ledger.
+// end the claim together with the row and its share of the ledger. Of blobs that no deletion left the trash keeps a copy.
 func (r *Reconciler) removeUnreferenced(ctx context.Context, rep *Report) error {
 	for {
 		now := meta.Now()
@@ -28,7 +29,11 @@ func (r *Reconciler) removeUnreferenced(ctx context.Context, rep *Report) error 
 		if err != nil || len(list) == 0 {
 			return err
 		}
-		swept, err := r.claimAndDelete(ctx, rep, list, unreferenced, abandoned)
+		due, err := r.saveUnexplained(ctx, rep, list)
+		if err != nil {
+			return err
+		}
+		swept, err := r.claimAndDelete(ctx, rep, due, unreferenced, abandoned)
 		if err := errors.Join(err, r.endSweeps(ctx, rep, swept)); err != nil {
 			return err
 		}
@@ -38,9 +43,80 @@ func (r *Reconciler) removeUnreferenced(ctx context.Context, rep *Report) error 
 	}
 }
 
+// leaving is a blob to be removed. Of one that is saved, the trash has all objects.
+type leaving struct {
+	meta.Blob
+	saved bool
+}
+
+// saveUnexplained copies to the trash what lies of blobs that no deletion of an asset left: the rows of their assets may
+// have been lost behind the system's back, and what a snapshot brings back must find its bytes. It comes before the claim,
+// because uploads wait for that. What could not be copied is not returned: it stays until the next run.
+func (r *Reconciler) saveUnexplained(ctx context.Context, rep *Report, list []meta.Blob) ([]leaving, error) {
+	var due []leaving
+	for _, b := range list {
+		deleted := b.OnlyClaim()
+		var err error
+		if !deleted {
+			deleted, err = r.db.Tenant(ctx, b.TenantID).LeftByDeletion(b)
+		}
+		if err == nil && !deleted {
+			err = r.save(ctx, b)
+		}
+		if err == nil {
+			due = append(due, leaving{b, !deleted})
+			continue
+		}
+		if err := r.failed(ctx, rep, "save an unreferenced blob's objects", err, "tenant", b.TenantID, "sha256", b.SHA256); err != nil {
+			return nil, err
+		}
+	}
+	return due, nil
+}
+
+// save copies all objects of a blob to the trash.
+func (r *Reconciler) save(ctx context.Context, b meta.Blob) error {
+	return r.eachObject(ctx, b, func(zone storage.Zone, info blob.Info) error {
+		_, err := r.copyOver(ctx, copied{zone: zone, key: info.Key, was: info})
+		return err
+	})
+}
+
+// requireSaved looks again under the claim: nothing goes that is not in the trash.
+func (r *Reconciler) requireSaved(ctx context.Context, b meta.Blob) error {
+	return r.eachObject(ctx, b, func(zone storage.Zone, info blob.Info) error {
+		trashed, err := r.zones.Quarantine.Stat(ctx, trashKey(zone, info.Key))
+		if err == nil && trashed.Size != info.Size {
+			err = blob.ErrSize
+		}
+		if err != nil {
+			return fmt.Errorf("look for the copy of %s in the trash: %w", info.Key, err)
+		}
+		return nil
+	})
+}
+
+// eachObject hands over what lies of a blob and its variants.
+func (r *Reconciler) eachObject(ctx context.Context, b meta.Blob, do func(storage.Zone, blob.Info) error) error {
+	key := storage.BlobKey(b.TenantID, b.SHA256)
+	for _, zone := range bothZones {
+		info, err := r.zones.Of(zone).Stat(ctx, key)
+		switch {
+		case errors.Is(err, blob.ErrNotExist):
+			continue
+		case err == nil:
+			err = do(zone, info)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return eachVariant(ctx, r.zones.Clean, key, func(info blob.Info) error { return do(storage.ZoneClean, info) })
+}
+
 // claimAndDelete returns the blobs that were claimed and whose objects are gone. Of the others that were claimed
 // the claim stays, for a later run to take over.
-func (r *Reconciler) claimAndDelete(ctx context.Context, rep *Report, list []meta.Blob, unreferenced, abandoned meta.Stamp) ([]meta.Blob, error) {
+func (r *Reconciler) claimAndDelete(ctx context.Context, rep *Report, list []leaving, unreferenced, abandoned meta.Stamp) ([]meta.Blob, error) {
 	ctx, cancel := context.WithTimeout(ctx, batchTime)
 	defer cancel()
 	began := time.Now()
@@ -49,7 +125,7 @@ func (r *Reconciler) claimAndDelete(ctx context.Context, rep *Report, list []met
 		if time.Since(began) > batchTime/2 {
 			break
 		}
-		claimed, err := r.claim(ctx, b, unreferenced, abandoned)
+		claimed, err := r.claim(ctx, b.Blob, unreferenced, abandoned)
 		if err != nil {
 			return swept, err
 		}
@@ -57,7 +133,7 @@ func (r *Reconciler) claimAndDelete(ctx context.Context, rep *Report, list []met
 			continue
 		}
 		if b.OnlyClaim() { // on an orphan, by somebody who died; objects without a row go to the trash, under a claim of their own
-			swept = append(swept, b)
+			swept = append(swept, b.Blob)
 			continue
 		}
 		if err := r.deleteObjects(ctx, b); err != nil {
@@ -66,7 +142,7 @@ func (r *Reconciler) claimAndDelete(ctx context.Context, rep *Report, list []met
 			}
 			continue
 		}
-		swept = append(swept, b)
+		swept = append(swept, b.Blob)
 	}
 	return swept, nil
 }
@@ -85,7 +161,12 @@ func (r *Reconciler) claim(ctx context.Context, b meta.Blob, unreferenced, aband
 }
 
 // deleteObjects removes the blob and all its variants from both zones, also those that no row speaks of.
-func (r *Reconciler) deleteObjects(ctx context.Context, b meta.Blob) error {
+func (r *Reconciler) deleteObjects(ctx context.Context, b leaving) error {
+	if b.saved {
+		if err := r.requireSaved(ctx, b.Blob); err != nil {
+			return err
+		}
+	}
 	key := storage.BlobKey(b.TenantID, b.SHA256)
 	return errors.Join(
 		r.zones.Quarantine.Delete(ctx, key),
@@ -96,7 +177,10 @@ func (r *Reconciler) deleteObjects(ctx context.Context, b meta.Blob) error {
 
 // DeleteVariants removes every object that was derived from a blob, whatever its preset.
 func DeleteVariants(ctx context.Context, bucket blob.Bucket, tenantID, sha256 string) error {
-	key := storage.BlobKey(tenantID, sha256)
+	return eachVariant(ctx, bucket, storage.BlobKey(tenantID, sha256), func(info blob.Info) error { return bucket.Delete(ctx, info.Key) })
+}
+
+func eachVariant(ctx context.Context, bucket blob.Bucket, key string, do func(blob.Info) error) error {
 	folder := key[:strings.LastIndexByte(key, '/')+1]
 	for info, err := range bucket.List(ctx, folder, key) {
 		if err != nil {
@@ -105,7 +189,7 @@ func DeleteVariants(ctx context.Context, bucket blob.Bucket, tenantID, sha256 st
 		if !strings.HasPrefix(info.Key, key+".") {
 			return nil
 		}
-		if err := bucket.Delete(ctx, info.Key); err != nil {
+		if err := do(info); err != nil {
 			return err
 		}
 	}

@@ -207,6 +207,55 @@ func TestUnreferencedBlobGoesWithItsVariantsAndItsShareOfTheLedger(t *testing.T)
 	})
 }
 
+// due is what a sweep goes on with; nothing is left out.
+func (y *yard) due(t testing.TB, list []meta.Blob) []leaving {
+	t.Helper()
+	due, err := y.saveUnexplained(ctx, &Report{}, list)
+	require.NoError(t, err)
+	require.Len(t, due, len(list))
+	return due
+}
+
+// The rows of assets vanish behind the system's back; the reconciliation counts anew, and the sweeper believes it. What
+// comes back after that, as from a snapshot, finds its bytes.
+func TestBlobThatNoDeletionLeftIsSweptByWayOfTheTrash(t *testing.T) {
+	for name, duplicate := range map[string]bool{"its only asset": false, "the last of two, the other was deleted": true} {
+		t.Run(name, func(t *testing.T) {
+			eachTrash(t, func(t *testing.T, y *yard) {
+				const content = "its asset's row is lost"
+				lost := y.upload(t, content)
+				y.pass(t, content)
+				asset, err := y.db.Tenant(ctx, y.tenant).LiveAsset(digestOf(content))
+				require.NoError(t, err)
+				before := y.blobOf(t, content)
+				if duplicate {
+					other := asset
+					other.ID = meta.NewID()
+					y.inTx(t, func(tx *meta.Tx) error {
+						_, err := tx.Tenant(y.tenant).LinkBlob(before.SHA256)
+						return errors.Join(err, tx.Tenant(y.tenant).CreateAsset(&other))
+					})
+					y.delete(t, other.ID)
+				}
+				y.inTx(t, func(tx *meta.Tx) error { _, err := tx.Exec(`DELETE FROM assets WHERE id = ?`, lost); return err })
+				f := y.finding(t, storage.DriftReferences, storage.RepairReferences, y.about(content))
+				y.mend(t, f, meta.FindingRepaired)
+
+				require.Equal(t, 1, y.sweep(t).Blobs)
+				require.False(t, y.has(t, storage.ZoneClean, f.ObjectKey))
+				f.Zone = storage.ZoneClean
+				y.requireTrashed(t, f, content)
+				y.requireNoClaim(t, f.SHA256)
+
+				y.inTx(t, func(tx *meta.Tx) error { return tx.Tenant(y.tenant).CreateAsset(&asset) })
+				y.mend(t, y.finding(t, storage.DriftAssetAlone, storage.RepairRow, y.about(content)), meta.FindingRepaired)
+				require.Empty(t, y.blobOf(t, content).Damage)
+				require.True(t, y.has(t, storage.ZoneQuarantine, f.ObjectKey))
+			})
+		})
+	}
+}
+
 func TestDeletedGrace(t *testing.T) {
 	onEach(t, func(t *testing.T, y *yard) {
 		y.cfg.DeletedGrace, y.cfg.OrphanGrace = time.Hour, time.Hour
@@ -221,7 +270,7 @@ func TestInterruptedSweepIsTakenOverOnlyWhenItsClaimIsOld(t *testing.T) {
 		now := meta.Now()
 		list, err := y.db.Sweepable(ctx, now, 0, 10)
 		require.NoError(t, err)
-		swept, err := y.claimAndDelete(ctx, &Report{}, list, now, 0) // and here the sweeper dies
+		swept, err := y.claimAndDelete(ctx, &Report{}, y.due(t, list), now, 0) // and here the sweeper dies
 		require.NoError(t, err)
 		require.Len(t, swept, 1)
 
@@ -239,7 +288,7 @@ func TestUploadOfBytesThatAreBeingSweptWaitsAndStoresThemAnew(t *testing.T) {
 		now := meta.Now()
 		list, err := y.db.Sweepable(ctx, now, 0, 10)
 		require.NoError(t, err)
-		swept, err := y.claimAndDelete(ctx, &Report{}, list, now, 0)
+		swept, err := y.claimAndDelete(ctx, &Report{}, y.due(t, list), now, 0)
 		require.NoError(t, err)
 
 		err = y.db.InTx(ctx, func(tx *meta.Tx) error { _, err := tx.Tenant(y.tenant).LinkBlob(digestOf(content)); return err })
@@ -274,7 +323,7 @@ func TestLinkBeforeTheClaimSavesTheBlob(t *testing.T) {
 			require.True(t, linked)
 			return err
 		})
-		swept, err := y.claimAndDelete(ctx, &Report{}, list, now, 0)
+		swept, err := y.claimAndDelete(ctx, &Report{}, y.due(t, list), now, 0)
 		require.NoError(t, err)
 		require.Empty(t, swept)
 		require.True(t, y.has(t, storage.ZoneQuarantine, storage.BlobKey(y.tenant, digestOf("wanted again"))))

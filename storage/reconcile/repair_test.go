@@ -218,7 +218,7 @@ func TestDeletionAndSweepWhileABlobIsMarked(t *testing.T) {
 			now := meta.Now()
 			list, err := y.db.Sweepable(ctx, now, 0, 10)
 			require.NoError(t, err)
-			_, err = y.claimAndDelete(ctx, &Report{}, list, now, 0)
+			_, err = y.claimAndDelete(ctx, &Report{}, y.due(t, list), now, 0)
 			require.NoError(t, err)
 		})
 		y.mend(t, f, meta.FindingGone)

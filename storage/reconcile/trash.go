@@ -41,7 +41,6 @@ type copied struct {
 // again. A *gone when the object is not there, or is so young that somebody may be about to write its row.
 func (r *Reconciler) copyToTrash(ctx context.Context, zone storage.Zone, key string) (copied, error) {
 	c := copied{zone: zone, key: key}
-	to := trashKey(zone, key)
 	var err error
 	if c.was, err = r.zones.Of(zone).Stat(ctx, key); errors.Is(err, blob.ErrNotExist) {
 		return c, &gone{"the object is gone"}
@@ -52,14 +51,24 @@ func (r *Reconciler) copyToTrash(ctx context.Context, zone storage.Zone, key str
 	if !r.old(c.was) {
 		return c, &gone{"the object is young: a row may be about to come"}
 	}
+	return r.copyOver(ctx, c)
+}
+
+// copyOver is copyToTrash for an object whatever its age. The copy is as young as this call, also where the trash had the
+// same bytes before: its time there begins anew.
+func (r *Reconciler) copyOver(ctx context.Context, c copied) (copied, error) {
+	zone, key, to := c.zone, c.key, trashKey(c.zone, c.key)
 	there, err := r.zones.Quarantine.Stat(ctx, to)
 	switch {
 	case errors.Is(err, blob.ErrNotExist):
-		err = r.zones.Quarantine.CopyFrom(ctx, r.zones.Of(zone), key, to)
+		err = nil
 	case err == nil && there.Size != c.was.Size:
 		return c, fmt.Errorf("the trash holds another object under %s", to)
 	case err == nil:
 		err = r.sameBytes(ctx, zone, key, to) // a crash came between the halves, or the same bytes were here before
+	}
+	if err == nil {
+		err = r.zones.Quarantine.CopyFrom(ctx, r.zones.Of(zone), key, to)
 	}
 	if err != nil {
 		return c, fmt.Errorf("copy to the trash: %w", err)
