@@ -282,17 +282,24 @@ func TestTrashIsPurgedWhenItsTimeIsOver(t *testing.T) {
 			keys = append(keys, key)
 		}
 		require.Zero(t, y.sweep(t).Purged)
-		y.upload(t, "0") // one that a damaged blob is waiting for
-		y.inTx(t, func(tx *meta.Tx) error {
-			return tx.Tenant(y.tenant).MarkDamaged(digestOf("0"), 0, storage.DamageMissing)
+		for n := range 5 {
+			y.upload(t, fmt.Sprint(n))
+		}
+		original := func(content string) string { return storage.BlobKey(y.tenant, digestOf(content)) }
+		y.inTx(t, func(tx *meta.Tx) error { // 0 is known to be damaged, of 1 the row is lost
+			_, err := tx.Exec(`DELETE FROM blobs WHERE sha256 = ?`, digestOf("1"))
+			return errors.Join(err, tx.Tenant(y.tenant).MarkDamaged(digestOf("0"), 0, storage.DamageMissing))
 		})
+		y.lose(t, storage.ZoneQuarantine, original("2")) // and nobody has noticed
+		y.put(t, storage.ZoneQuarantine, original("3"), "cut")
+		const kept = 4 // 4 is whole
 		y.cfg.Trash = 0
 		rep := y.sweep(t)
-		require.Equal(t, len(keys)-1, rep.Purged)
-		require.EqualValues(t, 5*(len(keys)-1), rep.PurgedBytes)
-		require.EqualValues(t, len(keys)-1, y.audited(t, "trash.purge"))
+		require.Equal(t, len(keys)-kept, rep.Purged)
+		require.EqualValues(t, 5*(len(keys)-kept), rep.PurgedBytes)
+		require.EqualValues(t, len(keys)-kept, y.audited(t, "trash.purge"))
 		for n, key := range keys {
-			require.Equal(t, n == 0, y.has(t, storage.ZoneQuarantine, key))
+			require.Equal(t, n < kept, y.has(t, storage.ZoneQuarantine, key), n)
 		}
 		require.Zero(t, y.sweep(t).Purged)
 	})

@@ -132,7 +132,7 @@ func sumOf(r io.Reader) (string, error) {
 // purgeBatch is how many objects are purged before it is written down.
 const purgeBatch = 100
 
-// purgeTrash removes what has been in the trash for long enough. What a damaged blob is waiting for stays.
+// purgeTrash removes what has been in the trash for long enough. What may be the only copy of somebody's file stays.
 func (r *Reconciler) purgeTrash(ctx context.Context, rep *Report) error {
 	var purged []blob.Info
 	for info, err := range r.zones.Quarantine.List(ctx, trashPrefix, "") {
@@ -164,12 +164,30 @@ func (r *Reconciler) purgeTrash(ctx context.Context, rep *Report) error {
 
 func (r *Reconciler) purge(ctx context.Context, info blob.Info) (bool, error) {
 	if o, ok := parseTrashKey(info.Key); ok {
-		b, known, err := r.db.Tenant(ctx, o.tenantID).BlobIfAny(o.sha256)
-		if err != nil || known && b.Damage != "" {
+		needed, err := r.needed(ctx, o)
+		if err != nil || needed {
 			return false, err
 		}
 	}
 	return true, r.zones.Quarantine.Delete(ctx, info.Key)
+}
+
+// needed reports whether what the trash has of a blob may be all there is: somebody has the file, and its bytes are not
+// where a row says. Nobody need have noticed so far.
+func (r *Reconciler) needed(ctx context.Context, o object) (bool, error) {
+	tenant := r.db.Tenant(ctx, o.tenantID)
+	if _, err := tenant.LiveAsset(o.sha256); errors.Is(err, storage.ErrNotFound) {
+		return false, nil
+	} else if err != nil {
+		return false, err
+	}
+	b, known, err := tenant.BlobIfAny(o.sha256)
+	if err != nil || !known || b.Damage != "" {
+		return true, err
+	}
+	home, _ := r.zonePlaces(b)
+	size, err := r.sizeIn(ctx, home)
+	return size != b.Size, err
 }
 
 // recordPurge counts and audits; that the client of a sweep has gone must not hide what it did.
