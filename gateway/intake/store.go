@@ -23,22 +23,23 @@ const storeAttempts = 20
 const putHolds = time.Second
 
 // store makes a checked file durable: link it to bytes that are there, or put the object first and then write
-// all rows in one transaction. A crash between the two leaves an orphan object, which the sweeper removes.
+// all rows in one transaction. A crash between the two leaves an orphan object, which the reconciliation
+// moves to the trash.
 func (in *Intake) store(ctx context.Context, up Upload, c *Candidate, digest string, body *Spooled, h *hold) (Receipt, error) {
-	receipt, stored, err := in.settleIn(ctx, up, c, digest, body, h)
-	if err != nil && stored {
+	receipt, fresh, err := in.settleIn(ctx, up, c, digest, body, h)
+	if err != nil && fresh {
 		in.discard(ctx, up.TenantID, digest)
 	}
 	return receipt, err
 }
 
-// settleIn is store without its tidying up; it also reports whether an object was put.
-func (in *Intake) settleIn(ctx context.Context, up Upload, c *Candidate, digest string, body *Spooled, h *hold) (_ Receipt, stored bool, _ error) {
-	pause := 25 * time.Millisecond
+// settleIn is store without its tidying up; it also reports whether it put an object where there was none.
+func (in *Intake) settleIn(ctx context.Context, up Upload, c *Candidate, digest string, body *Spooled, h *hold) (_ Receipt, fresh bool, _ error) {
+	pause, stored := 25*time.Millisecond, false
 	for range storeAttempts {
 		known, err := in.mayBeKnown(ctx, up, digest)
 		if err != nil {
-			return Receipt{}, stored, err
+			return Receipt{}, fresh, err
 		}
 		var receipt Receipt
 		var done bool
@@ -49,25 +50,30 @@ func (in *Intake) settleIn(ctx context.Context, up Upload, c *Candidate, digest 
 		case errors.Is(err, meta.ErrSweeping):
 			// The same bytes are being removed at this moment; ours go in when they are gone.
 			if err := sleep(ctx, pause); err != nil {
-				return Receipt{}, stored, err
+				return Receipt{}, fresh, err
 			}
 			pause = min(2*pause, time.Second)
 			continue
 		case errors.Is(err, errDamaged):
 			if receipt, done, err = in.heal(ctx, up, c, digest, body, h); err != nil || done {
-				return receipt, stored, err
+				return receipt, fresh, err
 			}
 			continue
 		case err != nil || done:
-			return receipt, stored, err
+			return receipt, fresh, err
 		}
 		// From here on the upload costs quota: it is new.
 		if err := in.Ledger.Grow(ctx, &h.Reservation, c.Size); err != nil {
-			return Receipt{}, stored, withUpgrade(err, up.Policy)
+			return Receipt{}, fresh, withUpgrade(err, up.Policy)
 		}
-		stored = true
+		if !stored {
+			if fresh, err = in.none(ctx, up.TenantID, digest); err != nil {
+				return Receipt{}, false, err
+			}
+			stored = true
+		}
 		if err := in.put(ctx, up, c, digest, body); err != nil {
-			return Receipt{}, stored, err
+			return Receipt{}, fresh, err
 		}
 		put := time.Now()
 		receipt, done, err = h.settle(func() (Receipt, bool, error) { return in.commit(ctx, up, c, digest, h.Reservation) })
@@ -76,21 +82,38 @@ func (in *Intake) settleIn(ctx context.Context, up Upload, c *Candidate, digest 
 			err = in.put(ctx, up, c, digest, body)
 		}
 		if err != nil || done {
-			return receipt, stored, err
+			return receipt, fresh, err
 		}
 		// Another upload of the same bytes was quicker: link to its blob.
 	}
-	return Receipt{}, stored, storage.Refuse(storage.CodeUnavailable, nil).CausedBy(errors.New("the same bytes were busy for too long"))
+	return Receipt{}, fresh, storage.Refuse(storage.CodeUnavailable, nil).CausedBy(errors.New("the same bytes were busy for too long"))
+}
+
+// none reports whether there is no object of the digest before the put. One that was there may be all that is left of a
+// blob whose rows were lost: it is the reconciliation's.
+func (in *Intake) none(ctx context.Context, tenantID, digest string) (bool, error) {
+	_, err := in.Zones.Quarantine.Stat(ctx, storage.BlobKey(tenantID, digest))
+	if errors.Is(err, blob.ErrNotExist) {
+		return true, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("store upload: %w", err)
+	}
+	return false, nil
 }
 
 // discard removes the object of an upload that was refused after all, as the sweeper does: under a claim that makes
-// uploads of the same bytes wait, held until a commit that was on its way has noticed. What cannot be done now is
-// left to the sweeper.
+// uploads of the same bytes wait, held until a commit that was on its way has noticed. Bytes that an asset speaks of stay.
+// What cannot be done now is left to the reconciliation.
 func (in *Intake) discard(ctx context.Context, tenantID, digest string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bookkeepingTime)
 	defer cancel()
 	var claimed bool
 	err := in.DB.InTx(ctx, func(tx *meta.Tx) (err error) {
+		claimed = false
+		if _, err = tx.Tenant(tenantID).LiveAsset(digest); !errors.Is(err, storage.ErrNotFound) {
+			return err
+		}
 		claimed, err = tx.ClaimOrphan(tenantID, digest)
 		return err
 	})
@@ -107,7 +130,7 @@ func (in *Intake) discard(ctx context.Context, tenantID, digest string) {
 		}
 	}
 	if err != nil {
-		in.Log.Warn("discard a refused upload's object; the sweeper will", "tenant", tenantID, "sha256", digest, "error", err)
+		in.Log.Warn("discard a refused upload's object; the reconciliation will", "tenant", tenantID, "sha256", digest, "error", err)
 	}
 }
 
