@@ -2,6 +2,7 @@ package meta
 
 import (
 	"context"
+	"slices"
 
 	"gorm.io/gorm"
 
@@ -117,21 +118,26 @@ func (db *DB) HeldRuns(ctx context.Context) ([]ReconcileRun, error) {
 	return out, db.g.WithContext(ctx).Where("state = ?", RunHeld).Order("id").Find(&out).Error
 }
 
-// LastFullRun is the last full reconciliation that has ended; storage.ErrNotFound before the first one.
-func (db *DB) LastFullRun(ctx context.Context) (ReconcileRun, error) {
+// LastFullRun is the latest full reconciliation of all tenants in one of the states; storage.ErrNotFound before the first
+// one. A run that was confined to some tenants says nothing about the others.
+func (db *DB) LastFullRun(ctx context.Context, states ...string) (ReconcileRun, error) {
 	var r ReconcileRun
-	q := db.g.WithContext(ctx).Where("state = ? AND kind = ?", RunDone, RunFull).Order("started_at DESC, id DESC").Limit(1).Find(&r)
+	q := db.g.WithContext(ctx).Where("kind = ? AND tenants = '[]' AND state IN ?", RunFull, states).
+		Order("started_at DESC, id DESC").Limit(1).Find(&r)
 	if q.Error == nil && q.RowsAffected == 0 {
 		return r, storage.ErrNotFound
 	}
 	return r, q.Error
 }
 
-// LightRunsSince lists light passes that began at or after `since` and are done, oldest first.
-func (db *DB) LightRunsSince(ctx context.Context, since Stamp) ([]ReconcileRun, error) {
+// PartialRunsSince lists the latest runs that began at or after `since`, are done and looked at some tenants, oldest
+// first: light passes, and full runs that were confined. A tenant with differences is looked at by every light pass, so
+// the latest ones tell all there is.
+func (db *DB) PartialRunsSince(ctx context.Context, since Stamp, limit int) ([]ReconcileRun, error) {
 	var out []ReconcileRun
-	err := db.g.WithContext(ctx).Where("state = ? AND kind = ? AND started_at >= ?", RunDone, RunLight, since).
-		Order("started_at, id").Find(&out).Error
+	err := db.g.WithContext(ctx).Where("state = ? AND (kind = ? OR tenants <> '[]') AND started_at >= ?", RunDone, RunLight, since).
+		Order("started_at DESC, id DESC").Limit(limit).Find(&out).Error
+	slices.Reverse(out)
 	return out, err
 }
 

@@ -32,11 +32,14 @@ func (d drift) String() string {
 	return strings.Join(words, ", ")
 }
 
-// reconcileFindings tells what the last full run has found, and what the light passes since have: a tenant's last
-// light pass says how it is, and the next full run says it anew for all.
+// partialRuns bounds how many runs over some tenants are read: the light passes of a week.
+const partialRuns = 400
+
+// reconcileFindings tells what the last full run has found, and what runs over some tenants since have, light passes
+// mostly: a tenant's last one says how it is, and the next full run says it anew for all.
 func reconcileFindings(ctx context.Context, look *Look) ([]Finding, error) {
 	var out []Finding
-	full, err := look.DB.LastFullRun(ctx)
+	full, err := look.DB.LastFullRun(ctx, meta.RunDone)
 	if err != nil && !errors.Is(err, storage.ErrNotFound) {
 		return nil, err
 	}
@@ -49,15 +52,15 @@ func reconcileFindings(ctx context.Context, look *Look) ([]Finding, error) {
 			out = append(out, f)
 		}
 	}
-	lights, err := look.DB.LightRunsSince(ctx, full.StartedAt)
+	parts, err := look.DB.PartialRunsSince(ctx, full.StartedAt, partialRuns)
 	if err != nil {
 		return nil, err
 	}
-	counts, err := look.DB.FindingsOfRuns(ctx, runIDs(lights))
+	counts, err := look.DB.FindingsOfRuns(ctx, runIDs(parts))
 	if err != nil {
 		return nil, err
 	}
-	found, last, err := lightDrift(lights, counts)
+	found, last, err := partialDrift(parts, counts)
 	if err != nil {
 		return nil, err
 	}
@@ -98,11 +101,11 @@ func fullFinding(run meta.ReconcileRun, counts []meta.RunFindings) (Finding, boo
 	return f, found.total() > 0
 }
 
-// lightDrift adds up what the light passes found last of each tenant.
-func lightDrift(runs []meta.ReconcileRun, counts []meta.RunFindings) (drift, string, error) {
+// partialDrift adds up what runs over some tenants found last of each of them, and did not repair.
+func partialDrift(runs []meta.ReconcileRun, counts []meta.RunFindings) (drift, string, error) {
 	byRun := map[string]map[string]drift{}
 	for _, c := range counts {
-		if c.State == meta.FindingGone {
+		if c.State == meta.FindingGone || c.State == meta.FindingRepaired {
 			continue
 		}
 		if byRun[c.RunID] == nil {

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -73,18 +74,20 @@ func (c ReconcileMetrics) collect(ctx context.Context, ch chan<- prometheus.Metr
 }
 
 func (c ReconcileMetrics) latest(ctx context.Context, kind string, gauge func(*prometheus.Desc, float64, ...string)) error {
-	done, err := c.DB.Runs(ctx, kind, 1, meta.RunDone)
+	done, err := c.last(ctx, kind, meta.RunDone)
+	if err != nil && !errors.Is(err, storage.ErrNotFound) {
+		return err
+	}
+	if err == nil {
+		gauge(finishedDesc, float64(done.FinishedAt.Time().Unix()), kind)
+	}
+	run, err := c.last(ctx, kind, meta.RunDone, meta.RunHeld, meta.RunConfirmed)
 	if err != nil {
+		if errors.Is(err, storage.ErrNotFound) {
+			err = nil
+		}
 		return err
 	}
-	if len(done) > 0 {
-		gauge(finishedDesc, float64(done[0].FinishedAt.Time().Unix()), kind)
-	}
-	compared, err := c.DB.Runs(ctx, kind, 1, meta.RunDone, meta.RunHeld, meta.RunConfirmed)
-	if err != nil || len(compared) == 0 {
-		return err
-	}
-	run := compared[0]
 	gauge(runObjectsDesc, float64(run.Objects), kind)
 	gauge(runRowsDesc, float64(run.RowCount), kind)
 	gauge(repairedDesc, float64(run.Repaired), kind)
@@ -107,4 +110,19 @@ func (c ReconcileMetrics) latest(ctx context.Context, kind string, gauge func(*p
 		gauge(findingsDesc, float64(n), kind, string(k.kind), k.state)
 	}
 	return nil
+}
+
+// last is the latest run of a kind; a full one over some tenants is none, because it says nothing about the others.
+func (c ReconcileMetrics) last(ctx context.Context, kind string, states ...string) (meta.ReconcileRun, error) {
+	if kind == meta.RunFull {
+		return c.DB.LastFullRun(ctx, states...)
+	}
+	list, err := c.DB.Runs(ctx, kind, 1, states...)
+	if err == nil && len(list) == 0 {
+		err = storage.ErrNotFound
+	}
+	if err != nil {
+		return meta.ReconcileRun{}, err
+	}
+	return list[0], nil
 }
