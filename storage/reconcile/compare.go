@@ -19,6 +19,7 @@ const (
 
 // compare brings the listings of both zones and the rows together and writes down what does not fit.
 func (w *work) compare(ctx context.Context) error {
+	w.askAhead(ctx)
 	for _, s := range w.scopes() {
 		if err := w.compareScope(ctx, s); err != nil {
 			return err

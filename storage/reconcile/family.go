@@ -59,7 +59,7 @@ func (m *merge) next(ctx context.Context) (*kin, error) {
 		}
 		m.last = key
 		k := &kin{key: key, objects: map[storage.Zone][]listed{}}
-		if err := m.take(ctx, k); err != nil {
+		if err := m.take(ctx, k, foreign); err != nil {
 			return nil, err
 		}
 		if !foreign {
@@ -102,8 +102,8 @@ func (m *merge) least(ctx context.Context) (key string, foreign bool, err error)
 }
 
 // take moves all that belongs to a key from the streams. Foreign objects may stand between a blob and its variants:
-// "-" sorts before ".".
-func (m *merge) take(ctx context.Context, k *kin) error {
+// "-" sorts before ".". To a foreign key belongs nothing else, whatever begins with it.
+func (m *merge) take(ctx context.Context, k *kin, foreign bool) error {
 	for _, zone := range bothZones {
 		s := m.zones[zone]
 		for {
@@ -111,7 +111,7 @@ func (m *merge) take(ctx context.Context, k *kin) error {
 			if err != nil {
 				return fmt.Errorf("list zone %s: %w", zone, err)
 			}
-			if o == nil || !strings.HasPrefix(o.Key, k.key) {
+			if o == nil || !strings.HasPrefix(o.Key, k.key) || (foreign || o.ours) && o.base != k.key {
 				break
 			}
 			if o.ours {

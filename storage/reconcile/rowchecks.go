@@ -51,6 +51,9 @@ func (w *work) rows(ctx context.Context) error {
 	list := checks()
 	at, group, after := w.rowsCursor()
 	for ; at < len(list); at++ {
+		if w.answered(list[at]) {
+			continue
+		}
 		for ; group < len(groups); group++ {
 			if err := w.ask(ctx, list[at], at, group, groups[group], after); err != nil {
 				return err

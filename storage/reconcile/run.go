@@ -62,6 +62,8 @@ type work struct {
 	tenants []string
 	// marks are those of tenants that were compared from beginning to end.
 	marks map[string]string
+	// asked is nil until a comparison begins.
+	asked *asked
 }
 
 // errEnough ends an attempt early: the run is held, or there is nothing to compare.
@@ -87,6 +89,7 @@ func (r *Reconciler) Perform(ctx context.Context, id string, guard Guard, progre
 	if run.State != meta.RunRunning && run.State != meta.RunConfirmed {
 		return run, nil
 	}
+	defer w.endAsking()
 	err = w.perform(ctx)
 	if errors.Is(err, errEnough) {
 		err = nil

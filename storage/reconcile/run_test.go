@@ -267,11 +267,12 @@ func TestOrphansOfKnownAndUnknownTenantsGoToTheTrashAndForeignObjectsStay(t *tes
 			}
 			y.put(t, zone, "somebody/elses/object", "foreign")
 			y.put(t, zone, "zoo/keeper", "foreign")
+			y.put(t, zone, y.tenant[:2], "the keys of a tenant begin with it")
 		}
 		y.cfg.BrakeMin = 100
 		run := y.reconcile(t, meta.RunFull)
 		require.EqualValues(t, 2*len(keys), run.Repaired)
-		require.EqualValues(t, 4, run.ForeignObjects)
+		require.EqualValues(t, 6, run.ForeignObjects)
 		for _, zone := range bothZones {
 			for _, key := range keys {
 				require.False(t, y.has(t, zone, key))
