@@ -108,8 +108,10 @@ func (p Provisioner) giveUp(ctx context.Context, steps []step, id, reason string
 		switch {
 		case errors.Is(err, storage.ErrNotFound):
 			return false, nil // not even the row came to be
-		case err != nil || t.State == storage.TenantActive:
-			return err == nil, err
+		case err != nil:
+			return false, err
+		case t.State != storage.TenantFailed && t.State != storage.TenantProvisioning:
+			return true, nil // whatever has been done with it since
 		}
 		// Somebody else has ended it, taking this program for dead; what came after that is taken back here.
 	}

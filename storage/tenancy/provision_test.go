@@ -43,7 +43,7 @@ func onDisk(t *testing.T) *blob.Zones {
 
 func newWorks(t *testing.T, db *meta.DB, zones *blob.Zones) works {
 	require.NoError(t, db.InTx(ctx, func(tx *meta.Tx) error {
-		return tx.PutPlan(meta.Plan{Name: "free", StorageBytes: 1 << 20, Spec: "{}", UpdatedAt: meta.Now()}, false)
+		return tx.Create(&meta.Plan{Name: "free", StorageBytes: 1 << 20, Spec: "{}", UpdatedAt: meta.Now()})
 	}))
 	return works{Provisioner{
 		DB: db, Zones: zones, Actor: audit.CLI, Scopes: "read,write",
@@ -202,6 +202,23 @@ func TestDeathBetweenStepsIsCleanedUpByTheNextOne(t *testing.T) {
 			w.requireFailed(t, d.id, "the store is full")
 		}
 	})
+}
+
+// The answer to the last step was lost, and an operator was quicker than the provisioner.
+func TestTenantThatWasMadeIsNotTakenBackWhateverBecameOfIt(t *testing.T) {
+	w := onSQLite(t)
+	for _, to := range []storage.TenantState{storage.TenantSuspended, storage.TenantPendingDelete} {
+		id, _, err := w.Provision(ctx, "acme "+string(to), "free")
+		require.NoError(t, err)
+		require.NoError(t, w.DB.InTx(ctx, func(tx *meta.Tx) error {
+			return tx.MoveTenant(w.row(t, id), to, "an operator", map[string]any{"restore_state": storage.TenantActive})
+		}))
+		made, err := w.giveUp(ctx, w.steps(), id, "the answer was lost")
+		require.NoError(t, err)
+		require.True(t, made)
+		require.Equal(t, to, w.row(t, id).State)
+		require.Equal(t, 1, w.keys(t, id), "its key is its own")
+	}
 }
 
 func TestProvisioningThatIsCutOffCleansUpAllTheSame(t *testing.T) {
