@@ -110,7 +110,11 @@ func SeedPlans(ctx context.Context, cfg *configs.Config, db *meta.DB) error {
 			return err
 		}
 		row := meta.Plan{Name: name, StorageBytes: int64(plan.StorageBytes), Spec: raw, UpdatedAt: meta.Now()}
-		if err := db.InTx(ctx, func(tx *meta.Tx) error { return tx.PutPlan(row, false) }); err != nil {
+		err = db.InTx(ctx, func(tx *meta.Tx) error {
+			_, err := tx.CreatePlan(row) // what is there already is the operator's
+			return err
+		})
+		if err != nil {
 			return fmt.Errorf("seed plan %s: %w", name, err)
 		}
 	}

@@ -34,7 +34,7 @@ func newOffice(t *testing.T, db *meta.DB) office {
 	t.Cleanup(func() { require.NoError(t, zones.Close()) })
 	require.NoError(t, db.InTx(ctx, func(tx *meta.Tx) error {
 		for name, bytes := range map[string]int64{"free": 1 << 20, "pro": 1 << 30} {
-			if err := tx.PutPlan(meta.Plan{Name: name, StorageBytes: bytes, Spec: "{}", UpdatedAt: meta.Now()}, false); err != nil {
+			if err := tx.Create(&meta.Plan{Name: name, StorageBytes: bytes, Spec: "{}", UpdatedAt: meta.Now()}); err != nil {
 				return err
 			}
 		}

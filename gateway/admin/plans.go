@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -99,10 +100,13 @@ func (a Admin) SetPlan(ctx context.Context, name string, e Edit) (Change, error)
 		if err := edit(&p, e); err != nil {
 			return err
 		}
+		if err := checkOverrides(tx, p); err != nil {
+			return err
+		}
 		if c.After, err = planFacts(p); err != nil {
 			return err
 		}
-		if err := tx.PutPlan(p, true); err != nil {
+		if err := tx.SavePlan(p); err != nil {
 			return fmt.Errorf("write plan: %w", err)
 		}
 		if c.OverTenants, err = tx.TenantsAbove(name, p.StorageBytes); err != nil {
@@ -137,6 +141,32 @@ func edit(p *meta.Plan, e Edit) error {
 	return checkWhole(p.Spec, "")
 }
 
+// namedTenants is how many tenants a refusal names.
+const namedTenants = 10
+
+// checkOverrides refuses a plan that contradicts what tenants on it have of their own: nobody could say what holds for
+// them then. The plan is locked, and so is it where overrides are changed.
+func checkOverrides(tx *meta.Tx, p meta.Plan) error {
+	list, err := tx.Overriding(p.Name)
+	if err != nil {
+		return fmt.Errorf("read overrides: %w", err)
+	}
+	var names []string
+	var first error
+	for _, t := range list {
+		if err := contradiction(p.Spec, t.Overrides); err != nil {
+			names, first = append(names, strconv.Quote(t.Name)), cmp.Or(first, err)
+		}
+	}
+	if first == nil {
+		return nil
+	}
+	who := strings.Join(names[:min(len(names), namedTenants)], ", ")
+	return refuse(storage.CodeConflict, "plan_overrides",
+		fmt.Sprintf("The overrides of %d of its tenants contradict that; change those first. The tenants are: %s. What is wrong: %s.", len(names), who, first),
+		fmt.Sprintf("%d 个租户的单独设置与此矛盾，请先修改：%s。原因：%s。", len(names), who, first))
+}
+
 // planFacts is everything that a plan says, as one object.
 func planFacts(p meta.Plan) (map[string]json.RawMessage, error) {
 	out := map[string]json.RawMessage{}
@@ -164,15 +194,14 @@ func (a Admin) CreatePlan(ctx context.Context, name, like string) (Plan, error) 
 		if err != nil {
 			return fmt.Errorf("read plan: %w", err)
 		}
-		if _, err := tx.LockPlan(name); err == nil {
+		p.Name, p.UpdatedAt = name, meta.Now()
+		created, err := tx.CreatePlan(p)
+		if err != nil {
+			return fmt.Errorf("write plan: %w", err)
+		}
+		if !created {
 			return refuse(storage.CodeConflict, "plan_exists",
 				fmt.Sprintf("There is a plan %q already.", name), fmt.Sprintf("已有套餐 %q。", name))
-		} else if !errors.Is(err, storage.ErrNotFound) {
-			return fmt.Errorf("read plan: %w", err)
-		}
-		p.Name, p.UpdatedAt = name, meta.Now()
-		if err := tx.PutPlan(p, false); err != nil {
-			return fmt.Errorf("write plan: %w", err)
 		}
 		facts, err := planFacts(p)
 		if err != nil {

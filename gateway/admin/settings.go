@@ -55,7 +55,7 @@ func (a Admin) SetOverrides(ctx context.Context, tenant string, e Edit) (Change,
 		if err != nil {
 			return Change{}, err
 		}
-		plan, err := tx.Tenant(t.ID).Plan()
+		plan, err := tx.LockPlan(t.Plan) // nobody changes it until these overrides are written
 		if err != nil {
 			return Change{}, fmt.Errorf("read plan: %w", err)
 		}

@@ -2,6 +2,7 @@ package admin_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -145,6 +146,60 @@ func TestPlansAreChangedCopiedAndRemoved(t *testing.T) {
 		} {
 			_, err := o.SetPlan(ctx, "pro", e)
 			requireRefused(t, err, storage.CodeMalformedRequest, "settings")
+		}
+	})
+}
+
+// What holds for a tenant is its plan and its overrides together: neither is changed so that the other makes no sense.
+func TestPlanIsNotChangedAgainstTheOverridesOfItsTenants(t *testing.T) {
+	onEach(t, func(t *testing.T, o office) {
+		_, err := o.SetPlan(ctx, "pro", set("transcoding", "true"))
+		require.NoError(t, err)
+		for _, name := range []string{"acme", "bolt", "gone"} {
+			id := o.tenant(t, name)
+			_, err := o.SetTenantPlan(ctx, id, "pro")
+			require.NoError(t, err)
+			if name != "bolt" {
+				_, err := o.SetOverrides(ctx, id, set("serve", `"variants_only"`))
+				require.NoError(t, err)
+			}
+			if name == "gone" {
+				o.put(t, id, storage.TenantDeleted)
+			}
+		}
+		records := o.records(t)
+		for _, e := range []admin.Edit{set("transcoding", "false"), {Clear: []string{"transcoding"}}} {
+			_, err = o.SetPlan(ctx, "pro", e)
+			refusal := requireRefused(t, err, storage.CodeConflict, "plan_overrides")
+			require.Contains(t, refusal.Reason.English, `The tenants are: "acme". `)
+		}
+		require.Equal(t, records, o.records(t))
+		plan, err := o.ShowPlan(ctx, "pro")
+		require.NoError(t, err)
+		require.JSONEq(t, `{"transcoding": true}`, string(plan.Spec))
+
+		_, err = o.SetPlan(ctx, "pro", set("storage_bytes", "5"))
+		require.NoError(t, err)
+		_, err = o.SetOverrides(ctx, "acme", admin.Edit{Clear: []string{"serve"}})
+		require.NoError(t, err)
+
+		errs := race(func() error { _, err := o.SetPlan(ctx, "pro", set("transcoding", "false")); return err },
+			func() error { _, err := o.SetOverrides(ctx, "acme", set("serve", `"variants_only"`)); return err })
+		require.Equal(t, 1, succeeded(errs), "%v", errs)
+	})
+}
+
+func TestPlanIsMadeOnce(t *testing.T) {
+	onEach(t, func(t *testing.T, o office) {
+		for n := range 5 {
+			create := func() error { _, err := o.CreatePlan(ctx, fmt.Sprintf("new-%d", n), "free"); return err }
+			errs := race(create, create, create)
+			require.Equal(t, 1, succeeded(errs), "%v", errs)
+			for _, err := range errs {
+				if err != nil {
+					requireRefused(t, err, storage.CodeConflict, "plan_exists")
+				}
+			}
 		}
 	})
 }

@@ -88,13 +88,18 @@ func badSpec(err error) error {
 		fmt.Sprintf("设置无效：%s。", strings.TrimSuffix(err.Error(), ".")))
 }
 
-// checkWhole refuses what only a plan and a tenant's overrides together can contradict.
-func checkWhole(planSpec, overrides string) error {
+// contradiction is what a plan and a tenant's overrides can get wrong only together.
+func contradiction(planSpec, overrides string) error {
 	s, err := quota.SpecOf(planSpec, overrides)
-	if err == nil {
-		err = s.Check()
-	}
 	if err != nil {
+		return err
+	}
+	return s.Check()
+}
+
+// checkWhole refuses a contradiction.
+func checkWhole(planSpec, overrides string) error {
+	if err := contradiction(planSpec, overrides); err != nil {
 		return badSpec(err)
 	}
 	return nil

@@ -391,7 +391,7 @@ func TestDatabaseThatIsAwayIsUnavailable(t *testing.T) {
 		defer cancel()
 		_, err := db.Tenant(ctx, "t").Asset(meta.NewID())
 		require.Equal(t, storage.CodeUnavailable, storage.CodeOf(err), "%v", err)
-		err = db.InTx(ctx, func(tx *meta.Tx) error { return tx.PutPlan(meta.Plan{Name: "p"}, false) })
+		err = db.InTx(ctx, func(tx *meta.Tx) error { return tx.Create(&meta.Plan{Name: "p"}) })
 		require.Equal(t, storage.CodeUnavailable, storage.CodeOf(err), "%v", err)
 	})
 }

@@ -69,20 +69,19 @@ func (tx *Tx) TenantsAbove(plan string, bytes int64) (int64, error) {
 	return n, err
 }
 
-// PutPlan creates a plan or, when replace is set, changes it.
-func (tx *Tx) PutPlan(p Plan, replace bool) error {
-	var have int64
-	if err := tx.g.Model(&Plan{}).Where("name = ?", p.Name).Count(&have).Error; err != nil {
-		return err
-	}
-	switch {
-	case have == 0:
-		return tx.g.Create(&p).Error
-	case replace:
-		return tx.g.Save(&p).Error
-	}
-	return nil
+// Overriding lists the tenants of a plan that have overrides, by name, those that are over not among them.
+func (tx *Tx) Overriding(plan string) ([]TenantRow, error) {
+	var out []TenantRow
+	err := tx.g.Where("plan = ? AND overrides <> '' AND state NOT IN ?", plan,
+		[]storage.TenantState{storage.TenantDeleted, storage.TenantFailed}).Order("name").Find(&out).Error
+	return out, err
 }
+
+// CreatePlan inserts a plan; it reports false when there is one of that name, which stays as it is.
+func (tx *Tx) CreatePlan(p Plan) (bool, error) { return insertNew(tx.g, tx.dialect, &p) }
+
+// SavePlan writes a plan that is there. It belongs into a transaction that has locked the plan.
+func (tx *Tx) SavePlan(p Plan) error { return tx.g.Save(&p).Error }
 
 // PlanByName reads a plan.
 func (db *DB) PlanByName(ctx context.Context, name string) (Plan, error) {

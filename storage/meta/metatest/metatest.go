@@ -74,7 +74,7 @@ func Tenant(t testing.TB, db *meta.DB, quotaBytes int64) string {
 	t.Helper()
 	now, id := meta.Now(), meta.NewID()
 	require.NoError(t, db.InTx(context.Background(), func(tx *meta.Tx) error {
-		if err := tx.PutPlan(meta.Plan{Name: "plan-" + id, StorageBytes: quotaBytes, Spec: "{}", UpdatedAt: now}, false); err != nil {
+		if err := tx.Create(&meta.Plan{Name: "plan-" + id, StorageBytes: quotaBytes, Spec: "{}", UpdatedAt: now}); err != nil {
 			return err
 		}
 		return tx.Create(&meta.TenantRow{ID: id, Name: "tenant-" + id, Plan: "plan-" + id, State: meta.TenantActive, CreatedAt: now, UpdatedAt: now})

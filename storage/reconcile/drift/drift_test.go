@@ -50,7 +50,7 @@ func TestDrift(t *testing.T) {
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, zones.Close()) })
 		require.NoError(t, db.InTx(ctx, func(tx *meta.Tx) error {
-			return tx.PutPlan(meta.Plan{Name: planName, StorageBytes: 1 << 40, Spec: `{"transcoding": true}`, UpdatedAt: meta.Now()}, false)
+			return tx.Create(&meta.Plan{Name: planName, StorageBytes: 1 << 40, Spec: `{"transcoding": true}`, UpdatedAt: meta.Now()})
 		}))
 		began := time.Now()
 		for n := range rounds {
