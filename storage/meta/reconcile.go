@@ -12,6 +12,25 @@ import (
 // CreateRun inserts a run.
 func (tx *Tx) CreateRun(r *ReconcileRun) error { return tx.g.Create(r).Error }
 
+// factRuns is the row that LockRuns locks.
+const factRuns = "reconcile.runs"
+
+// LockRuns makes whoever decides whether a run may begin wait for everybody else who does, to the end of the
+// transaction: two that only looked would both see that nothing is in the way.
+func (tx *Tx) LockRuns() error {
+	for range 2 {
+		u := tx.g.Model(&Fact{}).Where("name = ?", factRuns).Update("updated_at", Now())
+		if u.Error != nil || u.RowsAffected > 0 {
+			return u.Error
+		}
+		created, err := insertNew(tx.g, tx.dialect, &Fact{Name: factRuns, UpdatedAt: Now()})
+		if err != nil || created {
+			return err
+		}
+	}
+	return ErrChanged // somebody made the row and took it away: the transaction is tried again
+}
+
 // SaveRun writes a run as it is now, if its state is still `from`; ErrRunMoved otherwise: somebody cancelled it.
 func (tx *Tx) SaveRun(r *ReconcileRun, from string) error {
 	r.UpdatedAt = Now()

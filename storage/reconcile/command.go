@@ -50,6 +50,30 @@ func (r *Reconciler) Alone(ctx context.Context, begin func(*meta.Tx) (meta.Recon
 	return run, errors.Join(err, end)
 }
 
+// Once makes the run that is asked for, here (Alone). One that was interrupted, or waits for a worker, is taken up if it
+// is what is asked for; another one is performed to its end first, which other is told.
+func (r *Reconciler) Once(ctx context.Context, q Request, waiting func(), other func(meta.ReconcileRun)) (meta.ReconcileRun, error) {
+	for {
+		mine := true
+		run, err := r.Alone(ctx, func(tx *meta.Tx) (meta.ReconcileRun, error) {
+			run, err := Begin(tx, q)
+			switch mine = true; {
+			case errors.Is(err, ErrUnderWay):
+				mine, err = q.asksFor(run)
+			case errors.Is(err, ErrHeld):
+				err = fmt.Errorf("run %[1]s is held and waits for you: look at `worker reconcile findings %[1]s`, then confirm or cancel it (%[2]w)", run.ID, err)
+			}
+			if err == nil && !mine {
+				other(run)
+			}
+			return run, err
+		}, waiting)
+		if err != nil || mine {
+			return run, err
+		}
+	}
+}
+
 // hold takes the one task of all runs.
 func (r *Reconciler) hold(ctx context.Context, waiting func()) (meta.Lease, error) {
 	for told := false; ; told = true {

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"errors"
 	"strings"
 	"sync"
 	"testing"
@@ -55,6 +56,69 @@ func TestCommandTakesUpWhatWaits(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, run.ID, got.ID)
 		require.Equal(t, meta.RunDone, got.State)
+	})
+}
+
+// What is asked for is what is done: a run of another kind, or over other tenants, comes to its end first.
+func TestAnotherRunInTheWayIsPerformedFirst(t *testing.T) {
+	onEach(t, func(t *testing.T, y *yard) {
+		y.object(t, storage.ZoneClean, "an orphan")
+		waits := y.begin(t, meta.RunFull)
+		var first []string
+		once := func(q Request) meta.ReconcileRun {
+			first = nil
+			run, err := y.Once(ctx, q, func() {}, func(r meta.ReconcileRun) { first = append(first, r.ID) })
+			require.NoError(t, err)
+			require.Equal(t, meta.RunDone, run.State)
+			return run
+		}
+		light := once(Request{Kind: meta.RunLight, Actor: audit.CLI})
+		require.Equal(t, meta.RunLight, light.Kind)
+		require.Equal(t, []string{waits.ID}, first)
+
+		waits = y.begin(t, meta.RunFull)
+		confined := once(Request{Kind: meta.RunFull, Tenants: []string{y.tenant}, Actor: audit.CLI})
+		require.Contains(t, confined.Tenants, y.tenant)
+		require.Equal(t, []string{waits.ID}, first)
+
+		waits = y.begin(t, meta.RunFull)
+		require.Equal(t, waits.ID, once(Request{Kind: meta.RunFull, Actor: audit.CLI}).ID)
+		require.Empty(t, first, "it is what is asked for")
+	})
+}
+
+// Of many that want a run at once, in two programs and without holding its task, one begins it.
+func TestRunsThatBeginAtOnce(t *testing.T) {
+	metatest.EachTwice(t, func(t *testing.T, one, two *meta.DB) {
+		for range 5 {
+			var all sync.WaitGroup
+			ids := make(chan string, 8)
+			for i := range cap(ids) {
+				all.Go(func() {
+					var run meta.ReconcileRun
+					db := []*meta.DB{one, two}[i%2]
+					err := db.InTx(ctx, func(tx *meta.Tx) error {
+						var err error
+						run, err = Begin(tx, Request{Kind: meta.RunFull, By: "test", Actor: audit.CLI})
+						return err
+					})
+					switch {
+					case err == nil:
+						ids <- run.ID
+					case !errors.Is(err, ErrUnderWay):
+						t.Error(err)
+					}
+				})
+			}
+			all.Wait()
+			close(ids)
+			var begun []string
+			for id := range ids {
+				begun = append(begun, id)
+			}
+			require.Len(t, begun, 1)
+			require.NoError(t, one.InTx(ctx, func(tx *meta.Tx) error { _, err := Cancel(tx, begun[0], audit.CLI); return err }))
+		}
 	})
 }
 

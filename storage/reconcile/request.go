@@ -31,9 +31,24 @@ type Request struct {
 	Actor   audit.Actor
 }
 
+// tenants is what the run's row says of them.
+func (q Request) tenants() (string, error) {
+	list, err := json.Marshal(slices.Compact(slices.Sorted(slices.Values(append([]string{}, q.Tenants...)))))
+	return string(list), err
+}
+
+// asksFor reports whether a run that has begun already is what is asked for. A confirmed one only repairs.
+func (q Request) asksFor(r meta.ReconcileRun) (bool, error) {
+	list, err := q.tenants()
+	return r.State == meta.RunRunning && r.Kind == q.Kind && r.Tenants == list, err
+}
+
 // Begin writes down a run that somebody asks for. ErrHeld and ErrUnderWay come with the run that is in the way. Next
 // gives it to a worker.
 func Begin(tx *meta.Tx, q Request) (meta.ReconcileRun, error) {
+	if err := tx.LockRuns(); err != nil {
+		return meta.ReconcileRun{}, err
+	}
 	open, err := tx.Runs("", 10, meta.RunRunning, meta.RunConfirmed, meta.RunHeld)
 	if err != nil {
 		return meta.ReconcileRun{}, err
@@ -46,20 +61,18 @@ func Begin(tx *meta.Tx, q Request) (meta.ReconcileRun, error) {
 			return r, ErrUnderWay // a light run is of no use beside any other; a full one waits for a light one
 		}
 	}
-	tenants := slices.Clone(q.Tenants)
-	slices.Sort(tenants)
-	list, err := json.Marshal(slices.Compact(append([]string{}, tenants...)))
+	list, err := q.tenants()
 	if err != nil {
 		return meta.ReconcileRun{}, err
 	}
 	now := meta.Now()
 	run := meta.ReconcileRun{
-		ID: meta.NewID(), Kind: q.Kind, State: meta.RunRunning, RequestedBy: q.By, Tenants: string(list), StartedAt: now, UpdatedAt: now,
+		ID: meta.NewID(), Kind: q.Kind, State: meta.RunRunning, RequestedBy: q.By, Tenants: list, StartedAt: now, UpdatedAt: now,
 	}
 	if err := tx.CreateRun(&run); err != nil {
 		return run, err
 	}
-	return run, audit.Write(tx, entry(q.Actor, "reconcile.start", run, map[string]any{"kind": run.Kind, "by": run.RequestedBy, "tenants": len(tenants)}))
+	return run, audit.Write(tx, entry(q.Actor, "reconcile.start", run, map[string]any{"kind": run.Kind, "by": run.RequestedBy, "tenants": len(q.Tenants)}))
 }
 
 // Task is the task of a run: one of all runs is open at a time, whichever it is.
