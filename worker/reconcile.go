@@ -83,6 +83,11 @@ func waiting() {
 	_, _ = fmt.Fprintln(os.Stderr, "worker: another reconciliation is under way; waiting for it to end (ctrl-C to leave)")
 }
 
+func goesFirst(run meta.ReconcileRun) {
+	_, _ = fmt.Fprintf(os.Stderr, "worker: run %s (%s, %s, by %s) has begun before: it is brought to its end first, and then comes yours\n",
+		run.ID, run.Kind, run.State, run.RequestedBy)
+}
+
 // tell prints a run's result as JSON; a held one is an error of its own kind.
 func (k keeper) tell(ctx context.Context, run meta.ReconcileRun, sweep *reconcile.Report) error {
 	if run.ID == "" {
@@ -130,16 +135,7 @@ func (r reconcileNow) Run(ctx context.Context, c *cli) error {
 			report, err := k.Reconciler.Run(ctx)
 			sweep, problem = &report, err // what was done is told even when a step failed
 		}
-		run, err := k.Alone(ctx, func(tx *meta.Tx) (meta.ReconcileRun, error) {
-			run, err := reconcile.Begin(tx, request)
-			switch {
-			case errors.Is(err, reconcile.ErrUnderWay):
-				return run, nil // one that was interrupted, or waits for a worker: this is its turn
-			case errors.Is(err, reconcile.ErrHeld):
-				return run, fmt.Errorf("run %s is held and waits for you: look at `worker reconcile findings %s`, then confirm or cancel it", run.ID, run.ID)
-			}
-			return run, err
-		}, waiting)
+		run, err := k.Once(ctx, request, waiting, goesFirst)
 		return errors.Join(problem, err, k.tell(ctx, run, sweep))
 	})
 }
