@@ -67,6 +67,9 @@ func (r *Reconciler) saveUnexplained(ctx context.Context, rep *Report, list []me
 			due = append(due, leaving{b, !deleted})
 			continue
 		}
+		if _, purged := errors.AsType[*gone](err); purged {
+			continue
+		}
 		if err := r.failed(ctx, rep, "save an unreferenced blob's objects", err, "tenant", b.TenantID, "sha256", b.SHA256); err != nil {
 			return nil, err
 		}

@@ -23,6 +23,16 @@ type faulty struct {
 	stuck    string
 	deleting func()
 	stat     func()
+	// copied is called after a copy.
+	copied func()
+}
+
+func (f *faulty) CopyFrom(ctx context.Context, from blob.Bucket, fromKey, key string) error {
+	err := f.Bucket.CopyFrom(ctx, from, fromKey, key)
+	if f.copied != nil {
+		f.copied()
+	}
+	return err
 }
 
 func (f *faulty) Stat(ctx context.Context, key string) (blob.Info, error) {

@@ -234,6 +234,13 @@ func (m *mending) bring(ctx context.Context, sha256 string, size int64) (place, 
 	if err := m.zones.Quarantine.CopyFrom(ctx, m.zones.Of(p.zone), p.key, key); err != nil {
 		return p, false, fmt.Errorf("copy what turned up into quarantine: %w", err)
 	}
+	err = m.outlived(m.tenant(ctx))
+	if _, purged := errors.AsType[*gone](err); purged { // the purge may have been here already
+		err = errors.Join(err, m.zones.Quarantine.Delete(ctx, key))
+	}
+	if err != nil {
+		return p, false, err
+	}
 	return p, true, nil
 }
 

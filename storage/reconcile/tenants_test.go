@@ -133,6 +133,31 @@ func TestRepairThatAPurgeOvertakesWritesNoRow(t *testing.T) {
 	})
 }
 
+// The purge begins while a repair copies: what it may have missed is taken back.
+func TestCopyThatAPurgeOvertakesIsTakenBack(t *testing.T) {
+	onEach(t, func(t *testing.T, y *yard) {
+		y.object(t, storage.ZoneClean, "an orphan")
+		digest, _, _ := y.whole(t, "its row is lost")
+		y.exec(t, `DELETE FROM blobs WHERE sha256 = ?`, digest)
+		unexplained, _, _ := y.whole(t, "its asset is lost")
+		y.exec(t, `DELETE FROM assets WHERE sha256 = ?`, unexplained)
+		y.exec(t, `UPDATE blobs SET refs = 0, unreferenced_at = 1 WHERE sha256 = ?`, unexplained)
+		quarantine := y.zones.Quarantine
+		y.zones.Quarantine = &faulty{Bucket: quarantine, copied: func() { y.live(t, storage.TenantPendingDelete, "", meta.Now(), meta.Now()) }}
+		for _, f := range []meta.ReconcileFinding{
+			{Kind: storage.DriftOrphan, Repair: storage.RepairTrash, Zone: storage.ZoneClean, SHA256: digestOf("an orphan"), ObjectKey: storage.BlobKey(y.tenant, digestOf("an orphan"))},
+			{Kind: storage.DriftAssetAlone, Repair: storage.RepairRow, SHA256: digest},
+		} {
+			y.live(t, storage.TenantActive, "", 0, meta.Now())
+			y.mend(t, y.finding(t, f.Kind, f.Repair, f), meta.FindingGone)
+			require.Zero(t, count(t, quarantine), f.Repair)
+		}
+		y.live(t, storage.TenantActive, "", 0, meta.Now())
+		require.Zero(t, y.sweep(t).Blobs, "it is the purge's")
+		require.Zero(t, count(t, quarantine), "swept")
+	})
+}
+
 func count(t *testing.T, b blob.Bucket) int {
 	t.Helper()
 	n := 0

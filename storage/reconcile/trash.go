@@ -79,7 +79,34 @@ func (r *Reconciler) copyOver(ctx context.Context, c copied) (copied, error) {
 	if c.copy.Size != c.was.Size {
 		return c, fmt.Errorf("the copy in the trash has %d bytes instead of %d", c.copy.Size, c.was.Size)
 	}
-	return c, nil
+	return c, r.unlessPurged(ctx, c)
+}
+
+// unlessPurged takes back a copy that the purge of the tenant may have missed: one that begins later sees it. Under a
+// tombstone only a late object is moved, not what the purge took meanwhile.
+func (r *Reconciler) unlessPurged(ctx context.Context, c copied) error {
+	o, _ := parseKey(c.key)
+	row, err := r.db.Tenant(ctx, o.tenantID).Row()
+	switch {
+	case errors.Is(err, storage.ErrNotFound):
+		return nil // nobody's: it was never here
+	case err != nil:
+		return fmt.Errorf("look at the tenant: %w", err)
+	}
+	purged := row.Purging()
+	if row.State == storage.TenantDeleted {
+		_, err := r.zones.Of(c.zone).Stat(ctx, c.key)
+		if purged = errors.Is(err, blob.ErrNotExist); err != nil && !purged {
+			return fmt.Errorf("look at the object: %w", err)
+		}
+	}
+	if !purged {
+		return nil
+	}
+	if err := r.zones.Quarantine.Delete(ctx, trashKey(c.zone, c.key)); err != nil {
+		return fmt.Errorf("take back the copy in the trash: %w", err)
+	}
+	return &gone{"the tenant is being purged"}
 }
 
 // sameBytes fails unless the trash holds the very bytes already.
