@@ -207,7 +207,7 @@ func (i *incident) nightlyRunIsHeld() {
 	require.Contains(i.t, out, "held")
 	require.Equal(i.t, rows, i.rows())
 	require.Equal(i.t, objects, i.objects())
-	i.awaitAlert("reconcile-held", "has changed nothing")
+	i.awaitAlert("reconcile_held", "has changed nothing")
 	code, out = i.WorkerExit("reconcile", "--once")
 	require.Equal(i.t, 3, code, "the next one waits for an operator: %s", out)
 	require.Equal(i.t, rows, i.rows())

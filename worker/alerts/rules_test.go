@@ -205,7 +205,7 @@ func (b *bench) task(t *testing.T, kind storage.TaskKind, state storage.TaskStat
 }
 
 func TestDeadTasks(t *testing.T) {
-	ruleBench(t, "dead-tasks", func(t *testing.T, b *bench) {
+	ruleBench(t, "dead_tasks", func(t *testing.T, b *bench) {
 		now := meta.Now()
 		b.task(t, storage.TaskImage, storage.TaskQueued, now)
 		b.task(t, storage.TaskScan, storage.TaskDead, now)
@@ -224,7 +224,7 @@ func TestDeadTasks(t *testing.T) {
 }
 
 func TestWaitingTasks(t *testing.T) {
-	ruleBench(t, "waiting-tasks", func(t *testing.T, b *bench) {
+	ruleBench(t, "waiting_tasks", func(t *testing.T, b *bench) {
 		now := meta.StampOf(b.clock.now())
 		b.task(t, storage.TaskScan, storage.TaskRunning, now.Add(-time.Hour))
 		b.task(t, storage.TaskSweep, storage.TaskQueued, now.Add(-time.Hour)) // a lane without a limit here
@@ -290,7 +290,7 @@ func TestOldSignatures(t *testing.T) {
 }
 
 func TestOnlyTestSignatures(t *testing.T) {
-	onSQLite(t, "test-signatures", func(t *testing.T, b *bench) {
+	onSQLite(t, "test_signatures", func(t *testing.T, b *bench) {
 		b.scannerSays(t, meta.ScannerFact{Host: "one", Ready: true, TestSignatures: true})
 		require.Equal(t, "warning", b.one(t).Severity)
 		b.scannerSays(t, meta.ScannerFact{Host: "one", Ready: true})
@@ -351,7 +351,7 @@ func TestFindingsOfReconciliations(t *testing.T) {
 }
 
 func TestHeldReconciliation(t *testing.T) {
-	ruleBench(t, "reconcile-held", func(t *testing.T, b *bench) {
+	ruleBench(t, "reconcile_held", func(t *testing.T, b *bench) {
 		id := b.run(t, meta.RunFull, 0, "[]", "", nil)
 		require.Empty(t, b.openNow(t))
 		b.exec(t, "UPDATE reconcile_runs SET state = 'held', findings = 38, planned = 32, problem = 'more than 1 percent' WHERE id = ?", id)
@@ -457,7 +457,7 @@ func TestRuleNames(t *testing.T) {
 	seen := map[string]bool{}
 	for _, name := range RuleNames() {
 		require.False(t, seen[name], name)
-		require.Regexp(t, `^[a-z]+(-[a-z]+)*$`, name)
+		require.Regexp(t, `^[a-z]+(_[a-z]+)*$`, name)
 		require.LessOrEqual(t, len(name)+1+subjectBytes, 255, "the column open_key")
 		seen[name] = true
 	}
