@@ -97,7 +97,8 @@ func (a alertsAckCmd) Run(ctx context.Context, c *cli) error {
 		return err
 	}
 	defer closeAfter(db)
-	alert, err := alerts.Acknowledge(ctx, db, a.ID, cmp.Or(a.By, os.Getenv("SUDO_USER"), os.Getenv("USER"), "cli"))
+	who := audit.Actor{Kind: audit.CLI.Kind, ID: cmp.Or(a.By, os.Getenv("SUDO_USER"), os.Getenv("USER"), "cli")}
+	alert, err := alerts.Acknowledge(ctx, db, a.ID, who)
 	if err != nil {
 		return err
 	}

@@ -11,15 +11,15 @@ import (
 )
 
 // Acknowledge notes that somebody has taken an open alert on: it is repeated no more unless it gets worse.
-func Acknowledge(ctx context.Context, db *meta.DB, id, who string) (meta.Alert, error) {
+func Acknowledge(ctx context.Context, db *meta.DB, id string, who audit.Actor) (meta.Alert, error) {
 	var a meta.Alert
 	err := db.InTx(ctx, func(tx *meta.Tx) error {
 		var err error
-		if a, err = tx.AcknowledgeAlert(id, who); err != nil {
+		if a, err = tx.AcknowledgeAlert(id, who.ID); err != nil {
 			return err
 		}
 		return audit.Write(tx, audit.Entry{
-			Actor: audit.Actor{Kind: audit.CLI.Kind, ID: who}, TenantID: a.TenantID, Action: "alert.acknowledge", Target: a.ID, Result: audit.OK,
+			Actor: who, TenantID: a.TenantID, Action: "alert.acknowledge", Target: a.ID, Result: audit.OK,
 			Data: map[string]any{"rule": a.Rule, "subject": a.Subject, "severity": a.Severity},
 		})
 	})

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"gatehouse/storage/audit"
 	"gatehouse/storage/meta"
 	"gatehouse/storage/meta/metatest"
 )
@@ -68,7 +69,7 @@ func TestAcknowledgedAlertsAreNotRepeated(t *testing.T) {
 		set := b.switched()
 		set(find("a", Warning))
 		a := b.one(t)
-		acked, err := Acknowledge(t.Context(), db, a.ID, "ann")
+		acked, err := Acknowledge(t.Context(), db, a.ID, audit.Actor{Kind: audit.CLI.Kind, ID: "ann"})
 		require.NoError(t, err)
 		require.Equal(t, "ann", acked.AcknowledgedBy)
 		b.clock.pass(24 * time.Hour)
@@ -87,7 +88,7 @@ func TestAcknowledgedAlertsAreNotRepeated(t *testing.T) {
 
 		set()
 		b.tick(t)
-		_, err = Acknowledge(t.Context(), db, a.ID, "ann")
+		_, err = Acknowledge(t.Context(), db, a.ID, audit.Actor{Kind: audit.CLI.Kind, ID: "ann"})
 		require.ErrorContains(t, err, "no open alert")
 	})
 }
