@@ -24,7 +24,7 @@ import (
 
 type runCmd struct{}
 
-// sweepEvery is how often the sweeper runs: a listing of the store, so not all the time; grace times are hours.
+// sweepEvery is how often the sweeper runs: some queries when nothing is due, and nothing is in a hurry: grace times are hours.
 const sweepEvery = 10 * time.Minute
 
 // Run works until ctx ends.

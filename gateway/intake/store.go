@@ -17,8 +17,8 @@ import (
 // pauses about 15 seconds, which a batch of the sweeper takes at most on a store in health.
 const storeAttempts = 20
 
-// putHolds is how long a put object is sure to be there without its row. The sweeper deletes only what is old, but
-// it may have judged the object's predecessor under the same key just before the put, and it keeps its claim on the
+// putHolds is how long a put object is sure to be there without its row. The reconciliation removes only what is old,
+// but it may have judged the object's predecessor under the same key just before the put, and it keeps its claim on the
 // digest for longer than this after a deletion (reconcile.Config.Settle).
 const putHolds = time.Second
 
@@ -102,7 +102,7 @@ func (in *Intake) none(ctx context.Context, tenantID, digest string) (bool, erro
 	return false, nil
 }
 
-// discard removes the object of an upload that was refused after all, as the sweeper does: under a claim that makes
+// discard removes the object of an upload that was refused after all, as the repair of an orphan does: under a claim that makes
 // uploads of the same bytes wait, held until a commit that was on its way has noticed. Bytes that an asset speaks of stay.
 // What cannot be done now is left to the reconciliation.
 func (in *Intake) discard(ctx context.Context, tenantID, digest string) {

@@ -31,7 +31,7 @@ func (d *disk) CopyFrom(ctx context.Context, from Bucket, fromKey, key string) e
 
 // link makes temp another name of the source's file, as young as the copy.
 func (d *disk) link(src *disk, key, temp string) error {
-	// The file is shared, so the source becomes as young; no sweeper minds. Before there is a second name, because a
+	// The file is shared, so the source becomes as young; nobody who looks for what is old minds. Before there is a second name, because a
 	// temporary file that is old is taken for a leftover.
 	now := time.Now()
 	if err := d.store.Chtimes(path.Join(src.zone, key), now, now); err != nil {

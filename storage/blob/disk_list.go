@@ -19,8 +19,8 @@ const listPage = 8192
 // List walks the folders in byte order of whole keys: a folder sorts as its name with the slash, so that "a-b"
 // comes before "a/b" although "a" comes before "a-b".
 //
-// A listing of the whole zone begins by removing what killed puts left behind: the sweeper lists so every few
-// minutes, a process may run for months. Should that fail, it is told at the end of the listing.
+// A listing of the whole zone begins by removing what killed puts left behind: only a full reconciliation lists
+// so, every night, and a process may run for months. Should that fail, it is told at the end of the listing.
 func (d *disk) List(ctx context.Context, prefix, after string) iter.Seq2[Info, error] {
 	return func(yield func(Info, error) bool) {
 		if err := checkList(prefix, after); err != nil {

@@ -49,7 +49,7 @@ type Deps struct {
 	Log *slog.Logger
 }
 
-// sweepTimeout bounds one sweep: listing some ten million objects takes about that long.
+// sweepTimeout bounds one sweep, and one attempt at a purge: deleting some million objects takes about that long.
 const sweepTimeout = 6 * time.Hour
 
 // videoPatience outlasts a restart of the store or the database, which costs less than a transcode.

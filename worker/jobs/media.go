@@ -17,7 +17,8 @@ import (
 //
 // Such a job may be run again from any point: a variant counts when its row is there and its object has the row's
 // size. Objects come first, each under a key of its own bytes: what a crash left without a row is made once more and
-// charged once, together with its row, and what was left lies about for the sweeper unless the bytes are the same.
+// charged once, together with its row, and what was left goes into the trash with the next full reconciliation, unless
+// the bytes are the same.
 type media struct {
 	db     *meta.DB
 	zones  *blob.Zones

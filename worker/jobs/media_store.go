@@ -102,9 +102,9 @@ func (w *making) store(ctx context.Context, v variant, share float64) error {
 	})
 	full := storage.CodeOf(err) == storage.CodeQuotaExceeded
 	if full || errors.Is(err, errUnwanted) || err == nil && published != key {
-		// It will get no row, and no other attempt has this lease: no need to leave it to the sweeper.
+		// It will get no row, and no other attempt has this lease: no need to leave it to the next full reconciliation.
 		if derr := w.zones.Clean.Delete(context.WithoutCancel(ctx), key); derr != nil {
-			w.run.Log.Warn("delete a variant that got no row; the sweeper will", "key", key, "error", derr)
+			w.run.Log.Warn("delete a variant that got no row; the next full reconciliation will", "key", key, "error", derr)
 		}
 	}
 	switch {

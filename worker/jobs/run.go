@@ -62,14 +62,14 @@ func (r *Run) Progress(share float64) { r.progress.Store(math.Float64bits(share)
 func (r *Run) Reached() float64 { return math.Float64frombits(r.progress.Load()) }
 
 // Afterwards registers what is to be done once the task has ended well: tidying that a crash may leave undone,
-// because something else (the sweeper) does it then. Its error is logged only.
+// because something else (the next full reconciliation) does it then. Its error is logged only.
 func (r *Run) Afterwards(fn func(context.Context) error) { r.after = append(r.after, fn) }
 
 // Tidy runs what Afterwards registered.
 func (r *Run) Tidy(ctx context.Context) {
 	for _, fn := range r.after {
 		if err := fn(ctx); err != nil {
-			r.Log.Warn("tidy up after the task; the sweeper will", "error", err)
+			r.Log.Warn("tidy up after the task; the next full reconciliation will", "error", err)
 		}
 	}
 }
