@@ -173,7 +173,7 @@ func (l Ledger) Settle(tx *meta.Tx, r Reservation, actual int64) error {
 		return ErrExpired
 	}
 	n, err = tx.Exec(`UPDATE tenants SET used_bytes = used_bytes + ?, used_files = used_files + 1, `+unreserve+`, updated_at = ?
-		WHERE id = ? AND state IN (?, ?)`, actual, r.Bytes, r.Bytes, meta.Now(), r.TenantID, meta.TenantActive, meta.TenantSuspended)
+		WHERE id = ? AND state IN (?, ?)`, actual, r.Bytes, r.Bytes, meta.Now(), r.TenantID, storage.TenantActive, storage.TenantSuspended)
 	if err != nil {
 		return fmt.Errorf("settle: %w", err)
 	}

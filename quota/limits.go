@@ -54,7 +54,7 @@ const enoughBytes = `used_bytes + reserved_bytes + ? <=
 
 // room is the condition under which the row of a tenant takes one more upload.
 func (l Limits) room(minute string, bytes int64) (where string, args []any) {
-	where, args = "state = ?", []any{meta.TenantActive}
+	where, args = "state = ?", []any{storage.TenantActive}
 	and := func(condition string, limit int64) {
 		where += " AND " + condition
 		args = append(args, limit)
@@ -96,7 +96,7 @@ func (l Limits) Refuse(q meta.Quota, bytes int64) error {
 	minute := q.At / 60
 	counted := q.RateMinute >= minute && q.RateMinute <= minute+skew
 	switch {
-	case q.State != meta.TenantActive:
+	case q.State != storage.TenantActive:
 		return storage.Refuse(storage.CodeTenantSuspended, nil)
 	case !l.Repeat && l.MaxFiles > 0 && q.UsedFiles+q.ReservedFiles >= l.MaxFiles:
 		return storage.Refuse(storage.CodeQuotaExceeded, storage.Details{

@@ -40,12 +40,6 @@ type TenantRow struct {
 	UpdatedAt  Stamp `gorm:"autoUpdateTime:false"`
 }
 
-// The two states of a tenant whose content is served.
-const (
-	TenantActive    = storage.TenantActive
-	TenantSuspended = storage.TenantSuspended
-)
-
 // TableName names the table.
 func (TenantRow) TableName() string { return "tenants" }
 

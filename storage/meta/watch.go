@@ -27,7 +27,7 @@ func (db *DB) TenantsOver(ctx context.Context, percent int64) ([]TenantUse, erro
 	err := db.g.WithContext(ctx).Raw(`SELECT t.id, t.name, t.plan, COALESCE(t.quota_override, p.storage_bytes) AS quota, t.used_bytes AS used
 		FROM tenants t JOIN plans p ON p.name = t.plan
 		WHERE t.used_bytes > 0 AND t.state IN ? AND t.used_bytes >= COALESCE(t.quota_override, p.storage_bytes) / 100 * ?
-		ORDER BY t.id`, []storage.TenantState{TenantActive, TenantSuspended}, percent).Scan(&out).Error
+		ORDER BY t.id`, []storage.TenantState{storage.TenantActive, storage.TenantSuspended}, percent).Scan(&out).Error
 	return out, err
 }
 

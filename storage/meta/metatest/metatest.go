@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"gatehouse/e2e/services"
+	"gatehouse/storage"
 	"gatehouse/storage/meta"
 )
 
@@ -77,7 +78,7 @@ func Tenant(t testing.TB, db *meta.DB, quotaBytes int64) string {
 		if err := tx.Create(&meta.Plan{Name: "plan-" + id, StorageBytes: quotaBytes, Spec: "{}", UpdatedAt: now}); err != nil {
 			return err
 		}
-		return tx.Create(&meta.TenantRow{ID: id, Name: "tenant-" + id, Plan: "plan-" + id, State: meta.TenantActive, CreatedAt: now, UpdatedAt: now})
+		return tx.Create(&meta.TenantRow{ID: id, Name: "tenant-" + id, Plan: "plan-" + id, State: storage.TenantActive, CreatedAt: now, UpdatedAt: now})
 	}))
 	return id
 }

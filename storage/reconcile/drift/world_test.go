@@ -201,7 +201,7 @@ func (w *world) found() {
 		w.tenants = append(w.tenants, tenant)
 		now := meta.Now()
 		w.rows.Tenants = append(w.rows.Tenants, meta.TenantRow{
-			ID: tenant, Name: "tenant " + tenant, Plan: planName, State: meta.TenantActive, CreatedAt: now, UpdatedAt: now,
+			ID: tenant, Name: "tenant " + tenant, Plan: planName, State: storage.TenantActive, CreatedAt: now, UpdatedAt: now,
 		})
 		for range w.rng.IntN(3) {
 			w.rows.Reservations = append(w.rows.Reservations, meta.Reservation{
