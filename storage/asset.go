@@ -45,6 +45,14 @@ const (
 	ZoneClean      Zone = "clean"
 )
 
+// Other is the zone of the two that z is not: where a blob's object lies astray.
+func (z Zone) Other() Zone {
+	if z == ZoneClean {
+		return ZoneQuarantine
+	}
+	return ZoneClean
+}
+
 // Verdict is the result of one scan with its evidence. A verdict of ScanClean is valid only when
 // BytesScanned equals the blob's size and Digest equals its SHA-256 (invariant 3).
 type Verdict struct {

@@ -30,6 +30,8 @@ var CLI = Actor{Kind: "cli"}
 const (
 	OK      = "ok"
 	Refused = "refused"
+	// Failed: nobody refused it, and it could not be done.
+	Failed = "failed"
 )
 
 // Entry is one record to write.

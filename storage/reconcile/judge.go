@@ -68,7 +68,7 @@ func (k *kin) judgeAlone(old func(blob.Info) bool) []meta.ReconcileFinding {
 // for a second copy, which a scan makes before it moves the row. For the rest it does not matter: the object of a row
 // comes before the row, and the bytes under a digest have one size.
 func (k *kin) judgeBlob(old func(blob.Info) bool) []meta.ReconcileFinding {
-	b, other := k.blob, otherZone(k.blob.Zone)
+	b, other := k.blob, k.blob.Zone.Other()
 	here, there := k.find(b.Zone, k.key), k.find(other, k.key)
 	switch {
 	case b.Damage != "": // known: each run names it again, and recheck plans to heal it when bytes have turned up
@@ -142,11 +142,4 @@ func (k *kin) finding(kind storage.DriftKind, zone storage.Zone, key, preset str
 		TenantID: k.tenantID, SHA256: k.sha256, Kind: kind, Zone: zone, ObjectKey: key, Preset: preset,
 		Detail: detail.json(), Repair: plans[kind], State: meta.FindingOpen,
 	}
-}
-
-func otherZone(z storage.Zone) storage.Zone {
-	if z == storage.ZoneClean {
-		return storage.ZoneQuarantine
-	}
-	return storage.ZoneClean
 }

@@ -94,7 +94,7 @@ func (s *scan) look(ctx context.Context, t meta.Task, b meta.Blob) (storage.Verd
 	from := b.Zone
 	body, err := s.open(ctx, b, from)
 	if astray(err) {
-		from = otherZone(b.Zone)
+		from = b.Zone.Other()
 		other, oerr := s.open(ctx, b, from)
 		switch {
 		case oerr == nil:
@@ -133,13 +133,6 @@ func (s *scan) open(ctx context.Context, b meta.Blob, zone storage.Zone) (io.Rea
 
 // astray reports whether a zone has no such object, or not the whole of it.
 func astray(err error) bool { return errors.Is(err, blob.ErrNotExist) || errors.Is(err, blob.ErrSize) }
-
-func otherZone(z storage.Zone) storage.Zone {
-	if z == storage.ZoneClean {
-		return storage.ZoneQuarantine
-	}
-	return storage.ZoneClean
-}
 
 // checkEvidence holds a verdict against the row (invariant 3). What clamd could not look into may have been cut
 // off, and says nothing good about the blob in any case.
@@ -273,7 +266,7 @@ func (s *scan) leave(ctx context.Context, b meta.Blob, to storage.Zone) error {
 	if err != nil || now.Zone != to {
 		return err
 	}
-	old := s.zones.Of(otherZone(to))
+	old := s.zones.Of(to.Other())
 	err = old.Delete(ctx, storage.BlobKey(b.TenantID, b.SHA256))
 	if to == storage.ZoneQuarantine {
 		err = errors.Join(err, reconcile.DeleteVariants(ctx, old, b.TenantID, b.SHA256))

@@ -13,9 +13,6 @@ import (
 // rows for as long.
 const snapshotTimeout = 2 * time.Hour
 
-// resultFailed is the result of a snapshot that could not be taken: nobody refused it.
-const resultFailed = "failed"
-
 // snapshots takes the daily snapshot and removes what the rule no longer keeps.
 type snapshots struct {
 	store *snapshot.Store
@@ -48,7 +45,7 @@ func (s *snapshots) run(ctx context.Context, r *Run) (Commit, error) {
 
 func (s *snapshots) dead(tx *meta.Tx, t meta.Task, cause error) error {
 	err := audit.Write(tx, audit.Entry{
-		Actor: audit.Worker, Action: "snapshot.create", Result: resultFailed, Data: map[string]any{"problem": cause.Error()},
+		Actor: audit.Worker, Action: "snapshot.create", Result: audit.Failed, Data: map[string]any{"problem": cause.Error()},
 	})
 	if err != nil {
 		return err
