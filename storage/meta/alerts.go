@@ -2,6 +2,7 @@ package meta
 
 import (
 	"context"
+	"slices"
 
 	"gorm.io/gorm"
 
@@ -56,6 +57,22 @@ func (tx *Tx) SaveAlert(was, now Alert) (bool, error) {
 	}
 	r := unchanged(tx.g, was).Updates(set)
 	return r.RowsAffected == 1, r.Error
+}
+
+// sawBatch bounds one statement.
+const sawBatch = 500
+
+// SawAlerts notes that the rule of open alerts still says so, and nothing new about them.
+func (db *DB) SawAlerts(ctx context.Context, ids []string, at Stamp) error {
+	for part := range slices.Chunk(ids, sawBatch) {
+		err := db.InTx(ctx, func(tx *Tx) error {
+			return tx.g.Model(&Alert{}).Where("id IN ? AND open_key IS NOT NULL AND seen_at < ?", part, at).Update("seen_at", at).Error
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // AcknowledgeAlert notes who has taken an open alert on; storage.ErrNotFound when there is no such open alert.

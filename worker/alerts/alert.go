@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -62,6 +63,16 @@ type Look struct {
 	Open []meta.Alert
 
 	after []func(context.Context) error
+}
+
+// wordsKept is how long the last word of a program that has died counts for the alerts that it had opened. A machine that
+// is full takes its programs with it: an alert that ended with them would say that all is well.
+const wordsKept = 24 * time.Hour
+
+// isOpen reports whether the rule has an open alert about the subject.
+func (l *Look) isOpen(subject string) bool {
+	subject = fitSubject(subject)
+	return slices.ContainsFunc(l.Open, func(a meta.Alert) bool { return a.Subject == subject })
 }
 
 // Afterwards registers what is to be done once the alerts of this look are written.

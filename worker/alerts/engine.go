@@ -15,8 +15,8 @@ import (
 	"gatehouse/storage/meta"
 )
 
-// ruleTime bounds one rule: its questions are indexed and take milliseconds. A database in trouble must not hold up
-// the rules that could still be asked.
+// ruleTime bounds the questions of one rule: they are indexed and take milliseconds. A database in trouble must not hold
+// up the rules that could still be asked. What is found is written without it: thousands of alerts may open at once.
 const ruleTime = 15 * time.Second
 
 // Config is what the engine and the sender are told.
@@ -72,19 +72,13 @@ func (e *Engine) Tick(ctx context.Context) error {
 }
 
 func (e *Engine) ask(ctx context.Context, r Rule) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, ruleTime)
-	defer cancel()
 	defer func() {
 		if v := recover(); v != nil {
-			e.log.Error("an alert rule panicked", "rule", r.Name, "panic", v, "stack", string(debug.Stack()))
-			err = fmt.Errorf("panic: %v", v)
+			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
 		}
 	}()
 	look := &Look{DB: e.db, Limits: e.cfg.Limits, Now: e.cfg.now()}
-	if look.Open, err = e.db.OpenAlerts(ctx, r.Name); err != nil {
-		return fmt.Errorf("read its open alerts: %w", err)
-	}
-	found, err := r.Find(ctx, look)
+	found, err := e.find(ctx, r, look)
 	if err != nil {
 		return err
 	}
@@ -99,13 +93,23 @@ func (e *Engine) ask(ctx context.Context, r Rule) (err error) {
 	return nil
 }
 
-// apply brings the alerts of a rule in line with what it found. Each alert is a transaction of its own.
+func (e *Engine) find(ctx context.Context, r Rule, look *Look) (found []Finding, err error) {
+	ctx, cancel := context.WithTimeout(ctx, ruleTime)
+	defer cancel()
+	if look.Open, err = e.db.OpenAlerts(ctx, r.Name); err != nil {
+		return nil, fmt.Errorf("read its open alerts: %w", err)
+	}
+	return r.Find(ctx, look)
+}
+
+// apply brings the alerts of a rule in line with what it found. Each alert that changes is a transaction of its own.
 func (e *Engine) apply(ctx context.Context, rule string, look *Look, found []Finding) error {
 	open := map[string]meta.Alert{}
 	for _, a := range look.Open {
 		open[a.Subject] = a
 	}
 	seen := map[string]bool{}
+	var same []string
 	var errs []error
 	for _, f := range found {
 		f.Subject = fitSubject(f.Subject)
@@ -114,8 +118,11 @@ func (e *Engine) apply(ctx context.Context, rule string, look *Look, found []Fin
 		}
 		seen[f.Subject] = true
 		if was, ok := open[f.Subject]; ok {
-			errs = append(errs, e.keep(ctx, was, f, look.Now))
 			delete(open, f.Subject)
+			changed, err := e.keep(ctx, was, f, look.Now)
+			if errs = append(errs, err); !changed {
+				same = append(same, was.ID)
+			}
 			continue
 		}
 		errs = append(errs, e.open(ctx, rule, f, look.Now))
@@ -125,7 +132,7 @@ func (e *Engine) apply(ctx context.Context, rule string, look *Look, found []Fin
 		now.ClosedAt, now.SentAt = look.Now, look.Now
 		errs = append(errs, e.save(ctx, was, now, Closed))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, e.db.SawAlerts(ctx, same, look.Now))...)
 }
 
 // subjectBytes is what the column of the subject holds.
@@ -176,10 +183,11 @@ func cmpFacts(m map[string]any) map[string]any {
 }
 
 // keep goes on with an alert whose rule still says so. A rise of its severity is news: it takes an acknowledgement back.
-func (e *Engine) keep(ctx context.Context, was meta.Alert, f Finding, at meta.Stamp) error {
+// One of which nothing is new is not written, and reported as unchanged.
+func (e *Engine) keep(ctx context.Context, was meta.Alert, f Finding, at meta.Stamp) (changed bool, err error) {
 	now := was
 	if err := fill(&now, f, at); err != nil {
-		return err
+		return true, err
 	}
 	event := ""
 	switch {
@@ -191,7 +199,10 @@ func (e *Engine) keep(ctx context.Context, was meta.Alert, f Finding, at meta.St
 	case was.AcknowledgedAt == 0 && at >= was.SentAt.Add(e.cfg.Repeat):
 		event, now.SentAt = Repeated, at
 	}
-	return e.save(ctx, was, now, event)
+	if event == "" && now.Message == was.Message && now.Data == was.Data && now.TenantID == was.TenantID {
+		return false, nil
+	}
+	return true, e.save(ctx, was, now, event)
 }
 
 // save writes the new state of an alert and what is to be told of it; nothing when another engine has been quicker.
@@ -252,5 +263,5 @@ func (e *Engine) tidy(ctx context.Context) error {
 	}
 	return errors.Join(err,
 		e.db.ForgetAlerts(ctx, now.Add(-e.cfg.History), forgetBatch),
-		e.db.ForgetDisks(ctx, now.Add(-24*time.Hour)), e.db.ForgetScanners(ctx, now.Add(-24*time.Hour)))
+		e.db.ForgetDisks(ctx, now.Add(-wordsKept)), e.db.ForgetScanners(ctx, now.Add(-wordsKept)))
 }

@@ -3,6 +3,7 @@ package alerts
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -175,6 +176,36 @@ func TestRulesThatFail(t *testing.T) {
 	broken, fine = true, nil
 	left := b.one(t)
 	require.Equal(t, "disk", left.Rule, "what could not be looked at is not over")
+}
+
+// What a rule finds is written without its time limit, and alerts of which nothing is new with one statement.
+func TestManyFindings(t *testing.T) {
+	metatest.Each(t, func(t *testing.T, db *meta.DB) {
+		b := newBench(t, db, logTo("log"))
+		var list []Finding
+		for n := range 30 {
+			list = append(list, find(fmt.Sprint(n), Warning))
+		}
+		b.rules = []Rule{{"quota", func(ctx context.Context, look *Look) ([]Finding, error) {
+			_, bounded := ctx.Deadline()
+			require.True(t, bounded)
+			look.Afterwards(func(ctx context.Context) error {
+				_, bounded := ctx.Deadline()
+				require.False(t, bounded)
+				return nil
+			})
+			return list, nil
+		}}}
+		b.tick(t)
+		b.clock.pass(time.Minute)
+		list[7].Message = "Something else."
+		open := b.openNow(t)
+		require.Len(t, open, 30)
+		for n, a := range open {
+			require.Equal(t, meta.StampOf(b.clock.now()), a.SeenAt)
+			require.Equal(t, list[n].Message, a.Message)
+		}
+	})
 }
 
 func TestDatabaseAway(t *testing.T) {

@@ -15,7 +15,7 @@ const diskFresh = 16 * time.Minute
 
 // diskUse tells of file systems that run full, one alert a host and mount, whoever uses them.
 func diskUse(ctx context.Context, look *Look) ([]Finding, error) {
-	facts, err := look.DB.Disks(ctx, look.Now.Add(-diskFresh))
+	facts, err := disks(ctx, look)
 	if err != nil {
 		return nil, err
 	}
@@ -34,6 +34,9 @@ func diskUse(ctx context.Context, look *Look) ([]Finding, error) {
 				}
 			}
 			found, fires := diskFinding(look.Limits, f.Host, d)
+			if f.silent {
+				found.Message += fmt.Sprintf(" The %s there has said nothing since.", f.Program)
+			}
 			if have, ok := worst[at]; fires && (!ok || found.Severity.rank() > have.Severity.rank()) {
 				worst[at] = found
 			}
@@ -47,6 +50,45 @@ func diskUse(ctx context.Context, look *Look) ([]Finding, error) {
 			f.Facts["uses"] = uses[at]
 			out = append(out, f)
 		}
+	}
+	return out, nil
+}
+
+// diskWord is what a program says of its disks; a silent one has not told anything for longer than diskFresh.
+type diskWord struct {
+	meta.DiskFact
+	silent bool
+}
+
+// disks lists what programs say. That one is silent is not the end of what it last told: its word about disks that have
+// an open alert counts until it is forgotten, unless somebody on the host knows better.
+func disks(ctx context.Context, look *Look) ([]diskWord, error) {
+	fresh, err := look.DB.Disks(ctx, look.Now.Add(-diskFresh))
+	if err != nil {
+		return nil, err
+	}
+	all, err := look.DB.Disks(ctx, look.Now.Add(-wordsKept))
+	if err != nil {
+		return nil, err
+	}
+	known, told := map[string]bool{}, map[string]bool{}
+	var out []diskWord
+	for _, f := range fresh {
+		out = append(out, diskWord{f, false})
+		told[f.Program+"@"+f.Host] = true
+		for _, d := range f.Disks {
+			known[f.Host+":"+d.Mount] = true
+		}
+	}
+	for _, f := range all {
+		if told[f.Program+"@"+f.Host] {
+			continue // also of folders that it does not use any more
+		}
+		f.Disks = slices.DeleteFunc(f.Disks, func(d meta.DiskUse) bool {
+			subject := f.Host + ":" + d.Mount
+			return known[subject] || !look.isOpen(subject)
+		})
+		out = append(out, diskWord{f, true})
 	}
 	return out, nil
 }

@@ -11,21 +11,27 @@ import (
 	"gatehouse/worker/tools/clamd"
 )
 
-// scannerFresh is how far back the words of workers are read; Silent then says which of them still hold.
-const scannerFresh = 24 * time.Hour
-
-// scanners lists what the workers see of their scanners, by host, without the words of workers that are gone.
+// scanners lists what the workers see of their scanners, by host. Of workers that are gone, only the last words that
+// have an open alert of the rule count.
 func scanners(ctx context.Context, look *Look) (map[string]meta.ScannerFact, error) {
-	all, err := look.DB.Scanners(ctx, look.Now.Add(-scannerFresh))
+	all, err := look.DB.Scanners(ctx, look.Now.Add(-wordsKept))
 	if err != nil {
 		return nil, err
 	}
 	for host, f := range all {
-		if f.Silent(look.Now.Time()) {
+		if f.Silent(look.Now.Time()) && !look.isOpen(host) {
 			delete(all, host)
 		}
 	}
 	return all, nil
+}
+
+// silence says, behind a message, that the worker has told nothing newer.
+func silence(look *Look, f meta.ScannerFact) string {
+	if !f.Silent(look.Now.Time()) {
+		return ""
+	}
+	return fmt.Sprintf(" The worker has said nothing since %s.", f.CheckedAt.Time().Format(time.RFC3339))
 }
 
 // scannerUnready tells of scanners that do not work, one alert a host, and of a scanner that nobody looks at.
@@ -55,7 +61,7 @@ func scannerUnready(ctx context.Context, look *Look) ([]Finding, error) {
 		out = append(out, Finding{
 			Subject: host, Severity: Critical,
 			Message: fmt.Sprintf("The scanner of the worker on %s has not been ready for %s: %s Files wait in quarantine.", host,
-				spell(look.Now.Time().Sub(f.UnreadySince.Time())), clip(f.Problem, 400)+"."),
+				spell(look.Now.Time().Sub(f.UnreadySince.Time())), clip(f.Problem, 400)+".") + silence(look, f),
 			Facts: map[string]any{"host": host, "problem": f.Problem, "since": f.UnreadySince.Time()},
 		})
 	}
@@ -79,7 +85,7 @@ func signaturesOld(ctx context.Context, look *Look) ([]Finding, error) {
 		out = append(out, Finding{
 			Subject: host, Severity: Warning,
 			Message: fmt.Sprintf("The scanner of the worker on %s has signatures of %s, which is %s ago; %s is the limit. Does freshclam run?",
-				host, made.Format(time.DateOnly), spell(age), spell(look.Limits.SignaturesMaxAge)),
+				host, made.Format(time.DateOnly), spell(age), spell(look.Limits.SignaturesMaxAge)) + silence(look, f),
 			Facts: map[string]any{"host": host, "database": f.Database, "engine": f.Engine, "signatures_at": made},
 		})
 	}
@@ -97,7 +103,7 @@ func testSignatures(ctx context.Context, look *Look) ([]Finding, error) {
 		if f.TestSignatures {
 			out = append(out, Finding{
 				Subject: host, Severity: Warning,
-				Message: fmt.Sprintf("The scanner of the worker on %s has only the bundled test signatures: it finds no real threat. Install a ClamAV database.", host),
+				Message: fmt.Sprintf("The scanner of the worker on %s has only the bundled test signatures: it finds no real threat. Install a ClamAV database.", host) + silence(look, f),
 				Facts:   map[string]any{"host": host, "engine": f.Engine},
 			})
 		}

@@ -261,6 +261,9 @@ func TestScannerThatIsNotReady(t *testing.T) {
 		a := b.one(t)
 		require.Equal(t, "one", a.Subject)
 		require.Contains(t, a.Message, "connection refused")
+		b.clock.pass(2 * time.Minute)
+		b.scannerSays(t, up)
+		require.Contains(t, b.one(t).Message, "The worker has said nothing since", "it may have died of the same")
 		b.scannerSays(t, meta.ScannerFact{Host: "one", Ready: true})
 		require.Empty(t, b.openNow(t))
 
@@ -408,7 +411,9 @@ func TestDisksThatRunFull(t *testing.T) {
 		tell("worker", "store", 999, 5)
 		require.Len(t, b.openNow(t), 1)
 		b.clock.pass(17 * time.Minute)
-		require.Empty(t, b.openNow(t), "a program that is gone says nothing more")
+		require.Contains(t, b.one(t).Message, "The worker there has said nothing since.", "that a program dies does not empty its disk")
+		b.clock.pass(24 * time.Hour)
+		require.Empty(t, b.openNow(t), "a day later nobody knows")
 	})
 }
 
