@@ -38,7 +38,7 @@ func (db *DB) Hold(ctx context.Context, n NewTask, holder string, lease time.Dur
 
 // dedupeKey is what two tasks for the same thing share.
 func dedupeKey(n NewTask) string {
-	if n.Alone {
+	if n.OnePerKind {
 		return string(n.Kind)
 	}
 	return string(n.Kind) + ":" + n.TenantID + ":" + n.Subject

@@ -22,9 +22,9 @@ type NewTask struct {
 	Subject  string
 	// Unique holds back a second open task of the same kind and subject.
 	Unique bool
-	// Alone holds back a second open task of the same kind, whatever its subject.
-	Alone bool
-	RunAt Stamp
+	// OnePerKind holds back a second open task of the same kind, whatever its subject.
+	OnePerKind bool
+	RunAt      Stamp
 }
 
 // BlobTask is the task of that kind about a blob: one is open at a time.
@@ -32,7 +32,7 @@ func BlobTask(kind storage.TaskKind, tenantID, sha256 string) NewTask {
 	return NewTask{Kind: kind, TenantID: tenantID, Subject: sha256, Unique: true}
 }
 
-// Enqueue writes the task row in the transaction of the state change that asks for it. With Unique or Alone it reports
+// Enqueue writes the task row in the transaction of the state change that asks for it. With Unique or OnePerKind it reports
 // false when such a task is open already.
 func (tx *Tx) Enqueue(n NewTask) (bool, error) {
 	now := Now()
@@ -40,7 +40,7 @@ func (tx *Tx) Enqueue(n NewTask) (bool, error) {
 		ID: NewID(), Kind: n.Kind, Lane: storage.LaneOf(n.Kind), TenantID: n.TenantID, Subject: n.Subject,
 		State: storage.TaskQueued, RunAt: max(n.RunAt, now), CreatedAt: now, UpdatedAt: now,
 	}
-	if !n.Unique && !n.Alone {
+	if !n.Unique && !n.OnePerKind {
 		return true, tx.g.Create(&t).Error
 	}
 	key := dedupeKey(n)
@@ -236,8 +236,8 @@ func (tx *Tx) SetSubject(l Lease, subject string) error {
 	return heldOrLost(held(tx.g, l).Update("subject", subject))
 }
 
-// AloneTask reads the open task that holds back the given one, which is alone of its kind.
-func (db *DB) AloneTask(ctx context.Context, n NewTask) (Task, error) {
+// TaskLike reads the open task that holds back the given one, which is Unique or OnePerKind.
+func (db *DB) TaskLike(ctx context.Context, n NewTask) (Task, error) {
 	var t Task
 	r := db.g.WithContext(ctx).Where("dedupe_key = ?", dedupeKey(n)).Limit(1).Find(&t)
 	if r.Error == nil && r.RowsAffected == 0 {

@@ -96,7 +96,7 @@ func (r *Reconciler) hold(ctx context.Context, waiting func()) (meta.Lease, erro
 }
 
 func (r *Reconciler) claimWaiting(ctx context.Context) (meta.Lease, bool, error) {
-	t, err := r.db.AloneTask(ctx, Task(""))
+	t, err := r.db.TaskLike(ctx, Task(""))
 	if err != nil {
 		if errors.Is(err, storage.ErrNotFound) {
 			err = nil // it has just ended

@@ -38,7 +38,7 @@ func TestTwoCommandsRunOneAfterTheOther(t *testing.T) {
 		require.Equal(t, meta.RunDone, runs[1].State)
 		require.NotEqual(t, runs[0].ID, runs[1].ID)
 		require.EqualValues(t, 1, runs[0].Repaired+runs[1].Repaired)
-		_, err := one.AloneTask(ctx, Task(""))
+		_, err := one.TaskLike(ctx, Task(""))
 		require.ErrorIs(t, err, storage.ErrNotFound, "nothing is held any more")
 	})
 }

@@ -77,7 +77,7 @@ func Begin(tx *meta.Tx, q Request) (meta.ReconcileRun, error) {
 
 // Task is the task of a run: one of all runs is open at a time, whichever it is.
 func Task(runID string) meta.NewTask {
-	return meta.NewTask{Kind: storage.TaskReconcile, Subject: runID, Alone: true}
+	return meta.NewTask{Kind: storage.TaskReconcile, Subject: runID, OnePerKind: true}
 }
 
 // Next queues the oldest run that is to be worked on, unless one is being worked on. It is asked when a run begins,

@@ -137,7 +137,7 @@ func TestCancelledRunChangesNothingMore(t *testing.T) {
 	onEach(t, func(t *testing.T, y *yard) {
 		run := y.begin(t, meta.RunFull)
 		y.inTx(t, Next)
-		task, err := y.db.AloneTask(ctx, Task(""))
+		task, err := y.db.TaskLike(ctx, Task(""))
 		require.NoError(t, err)
 		require.Equal(t, run.ID, task.Subject)
 		lease, won, err := y.db.Claim(ctx, task.ID, "w", time.Minute)
@@ -147,7 +147,7 @@ func TestCancelledRunChangesNothingMore(t *testing.T) {
 		_, err = y.Perform(ctx, run.ID, func(tx *meta.Tx) error { return tx.Fence(lease) }, nil)
 		require.NoError(t, err, "there is nothing to do about it")
 		y.inTx(t, Next)
-		_, err = y.db.AloneTask(ctx, Task(""))
+		_, err = y.db.TaskLike(ctx, Task(""))
 		require.ErrorIs(t, err, storage.ErrNotFound)
 	})
 }
