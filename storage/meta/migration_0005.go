@@ -57,8 +57,7 @@ func reconcileUp(d Dialect) []string {
 
 		`CREATE TABLE reconcile_marks (
 			tenant_id {id} PRIMARY KEY,
-			mark varchar(255) NOT NULL,
-			checked_at bigint NOT NULL
+			mark varchar(255) NOT NULL
 		){table}`,
 	}
 	if d == Postgres {

@@ -88,7 +88,6 @@ const (
 
 // ReconcileMark is what a tenant's rows added up to when they were last compared with the store.
 type ReconcileMark struct {
-	TenantID  string `gorm:"primaryKey"`
-	Mark      string
-	CheckedAt Stamp
+	TenantID string `gorm:"primaryKey"`
+	Mark     string
 }

@@ -335,5 +335,5 @@ func (tx *Tx) NoteMark(tenantID, mark string) error {
 	if err := tx.g.Where("tenant_id = ?", tenantID).Delete(&ReconcileMark{}).Error; err != nil || mark == "" {
 		return err
 	}
-	return tx.g.Session(&gorm.Session{}).Create(&ReconcileMark{TenantID: tenantID, Mark: mark, CheckedAt: Now()}).Error
+	return tx.g.Session(&gorm.Session{}).Create(&ReconcileMark{TenantID: tenantID, Mark: mark}).Error
 }

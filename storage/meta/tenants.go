@@ -15,13 +15,6 @@ func (db *DB) TenantByName(ctx context.Context, name string) (TenantRow, error) 
 	return t, notFound(err)
 }
 
-// TenantIDs lists the ids of all tenants after the given one, in order, at most limit.
-func (db *DB) TenantIDs(ctx context.Context, after string, limit int) ([]string, error) {
-	var out []string
-	err := db.g.WithContext(ctx).Model(&TenantRow{}).Where("id > ?", after).Order("id").Limit(limit).Pluck("id", &out).Error
-	return out, err
-}
-
 // Tenant is a handle to one tenant's rows. It is made for one request or one task and not kept.
 type Tenant struct {
 	g       *gorm.DB

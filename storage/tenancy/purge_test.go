@@ -64,7 +64,7 @@ func (w works) fill(t *testing.T, name string) string {
 		}))
 	}
 	require.NoError(t, w.DB.InTx(ctx, func(tx *meta.Tx) error {
-		if err := tx.Create(&meta.ReconcileMark{TenantID: id, Mark: "m", CheckedAt: meta.Now()}); err != nil {
+		if err := tx.Create(&meta.ReconcileMark{TenantID: id, Mark: "m"}); err != nil {
 			return err
 		}
 		_, err := tx.Exec(`UPDATE tenants SET used_bytes = 17, used_files = 3, overrides = '{}' WHERE id = ?`, id)
