@@ -143,24 +143,28 @@ func (v *verifying) blob(ctx context.Context, b meta.Blob) (read int64, whole bo
 	return read, whole, err
 }
 
-// object reads one object, and once more when its digest is not the one: a bad read is not a bad disk, and a scan or a job
-// may have replaced it meanwhile. The repair looks a third time.
+// object reads one object, and once more when it cannot be read or its digest is not the one: a bad read is not a bad
+// disk, and a scan or a job may have replaced it meanwhile. The repair looks a third time, and fails with its reason where
+// that cannot read it either: such bytes may come back, so they are named each night and not marked.
 func (v *verifying) object(ctx context.Context, f meta.ReconcileFinding, size int64, want string) (read int64, whole bool, err error) {
-	var got string
+	detail := facts{"expected": want, "size": size}
 	for range 2 {
-		var n int64
-		n, got, err = v.read(ctx, f.Zone, f.ObjectKey, size)
+		n, got, err := v.read(ctx, f.Zone, f.ObjectKey, size)
 		read += n
 		switch {
 		case errors.Is(err, blob.ErrNotExist) || errors.Is(err, blob.ErrSize):
 			return read, false, nil
-		case err != nil:
+		case err != nil && (ctx.Err() != nil || v.away(ctx, err)):
 			return read, false, fmt.Errorf("read %s: %w", f.ObjectKey, err)
+		case err != nil:
+			detail["problem"] = "It cannot be read: " + err.Error()
 		case got == want:
 			return read, true, nil
+		default:
+			detail["digest"] = got
 		}
 	}
-	f.Detail = facts{"expected": want, "digest": got, "size": size}.json()
+	f.Detail = detail.json()
 	return read, false, v.report(f)
 }
 

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"gatehouse/storage"
+	"gatehouse/storage/blob"
 	"gatehouse/storage/meta"
 )
 
@@ -108,6 +110,31 @@ func TestWrongBytesAreReportedAndMarked(t *testing.T) {
 	})
 }
 
+// One bad sector must not keep the rest from being read, night after night; and it is no reason to give the bytes up.
+func TestObjectThatCannotBeReadIsNamedAndTheRunGoesOn(t *testing.T) {
+	onEach(t, func(t *testing.T, y *yard) {
+		y.cfg.Digests.Days = 1
+		y.upload(t, "bad sector")
+		y.upload(t, "stays")
+		bad := &faulty{Bucket: y.zones.Quarantine, unreadable: storage.BlobKey(y.tenant, digestOf("bad sector"))}
+		y.zones.Quarantine = bad
+		_, found := y.verify(t)
+		require.Len(t, found, 1)
+		require.Equal(t, bad.unreadable, found[0].ObjectKey)
+		require.Contains(t, found[0].Detail, "cannot be read")
+		require.NotZero(t, y.blobOf(t, "stays").VerifiedAt)
+		got := y.mend(t, y.finding(t, found[0].Kind, found[0].Repair, found[0]), meta.FindingFailed)
+		require.Contains(t, got.Problem, "input/output error")
+		require.Empty(t, y.blobOf(t, "bad sector").Damage)
+
+		away := errors.Join(blob.ErrUnavailable, errors.New("no route to it"))
+		bad.ready = away
+		run := meta.ReconcileRun{StartedAt: meta.Now()}
+		err := y.verifyDigests(ctx, nil, &run, func(meta.ReconcileFinding) error { t.Error("the store is away"); return nil })
+		require.ErrorIs(t, err, blob.ErrUnavailable)
+	})
+}
+
 func TestWrongVariantIsMadeAnew(t *testing.T) {
 	onEach(t, func(t *testing.T, y *yard) {
 		y.cfg.Digests.Days = 1
@@ -124,6 +151,10 @@ func TestWrongVariantIsMadeAnew(t *testing.T) {
 		_, found = y.verify(t)
 		require.Len(t, found, 1)
 		require.Equal(t, key, found[0].ObjectKey)
+		y.zones.Clean = &faulty{Bucket: y.zones.Clean, opening: func(ctx context.Context) {
+			_, bounded := ctx.Deadline()
+			require.False(t, bounded, "a large one takes its time: it is not read while its task is held")
+		}}
 		y.mend(t, y.finding(t, found[0].Kind, found[0].Repair, found[0]), meta.FindingRepaired)
 		require.True(t, y.open(t, storage.TaskImage, "picture"))
 	})

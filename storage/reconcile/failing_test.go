@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"testing"
 
@@ -23,6 +24,9 @@ type faulty struct {
 	stuck    string
 	deleting func()
 	stat     func()
+	opening  func(context.Context)
+	// unreadable is a key whose object cannot be opened.
+	unreadable string
 	// copied is called after a copy.
 	copied func()
 }
@@ -50,6 +54,16 @@ func (f *faulty) List(ctx context.Context, prefix, after string) iter.Seq2[blob.
 		return f.Bucket.List(ctx, prefix, after)
 	}
 	return func(yield func(blob.Info, error) bool) { yield(blob.Info{}, f.list) }
+}
+
+func (f *faulty) Open(ctx context.Context, key string, offset, length int64) (io.ReadCloser, blob.Info, error) {
+	if key == f.unreadable {
+		return nil, blob.Info{}, fmt.Errorf("%w: input/output error", blob.ErrUnavailable)
+	}
+	if f.opening != nil {
+		f.opening(ctx)
+	}
+	return f.Bucket.Open(ctx, key, offset, length)
 }
 
 func (f *faulty) Ready(ctx context.Context) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"gatehouse/storage"
 	"gatehouse/storage/blob"
@@ -22,7 +23,19 @@ func remakeVariant(ctx context.Context, m *mending) (string, error) {
 		kind = storage.TaskImage // no job makes variants of it; to hold one costs nothing
 	}
 	task := meta.BlobTask(kind, b.TenantID, b.SHA256)
-	return m.whileHeld(ctx, task, func(ctx context.Context) error { return m.variantLost(ctx) }, nil, func(tx *meta.Tx) error {
+	// It is read before the hold, which is for seconds, and under the hold it must be what was read.
+	read, err := m.variantLost(ctx)
+	if err != nil {
+		return "", err
+	}
+	still := func(ctx context.Context) error {
+		now, err := m.variantObject(ctx)
+		if err == nil && now != read {
+			err = errMoved
+		}
+		return err
+	}
+	return m.whileHeld(ctx, task, still, nil, func(tx *meta.Tx) error {
 		tenant := tx.Tenant(m.f.TenantID)
 		b, err := tenant.LockBlob(m.f.SHA256)
 		if err != nil {
@@ -47,23 +60,38 @@ func remakeVariant(ctx context.Context, m *mending) (string, error) {
 	})
 }
 
-// variantLost is a *gone when the variant's object is whole.
-func (m *mending) variantLost(ctx context.Context) error {
+// variantState is a variant's row with its object; size is -1 where there is none.
+type variantState struct {
+	meta.Variant
+	size     int64
+	modified time.Time
+}
+
+func (m *mending) variantObject(ctx context.Context) (variantState, error) {
 	v, err := m.tenant(ctx).Variant(m.f.SHA256, m.f.Preset)
 	switch {
 	case errors.Is(err, storage.ErrNotFound):
-		return &gone{"the variant's row is gone"}
+		return variantState{}, &gone{"the variant's row is gone"}
 	case err != nil:
-		return err
+		return variantState{}, err
 	}
 	info, err := m.zones.Clean.Stat(ctx, v.Key())
 	switch {
-	case errors.Is(err, blob.ErrNotExist) || err == nil && info.Size != v.Size:
-		return nil
+	case errors.Is(err, blob.ErrNotExist):
+		return variantState{Variant: v, size: -1}, nil
 	case err != nil:
-		return fmt.Errorf("look at the variant: %w", err)
+		return variantState{}, fmt.Errorf("look at the variant: %w", err)
 	}
-	return m.variantDigest(ctx, v)
+	return variantState{v, info.Size, info.ModTime.UTC()}, nil
+}
+
+// variantLost is what there is of a variant whose object is gone or not whole; a *gone when it is.
+func (m *mending) variantLost(ctx context.Context) (variantState, error) {
+	s, err := m.variantObject(ctx)
+	if err == nil && s.size == s.Size {
+		err = m.variantDigest(ctx, s.Variant)
+	}
+	return s, err
 }
 
 // variantDigest is for findings that say the bytes are others although they are as many.
