@@ -55,6 +55,11 @@ type gone struct{ why string }
 
 func (g *gone) Error() string { return g.why }
 
+// left says why a finding is as it was: what it tells of is not repaired, and a later run looks again.
+type left struct{ why string }
+
+func (l *left) Error() string { return l.why }
+
 // fenced is the error of the run's guard.
 type fenced struct{ err error }
 
@@ -83,11 +88,12 @@ func (r *Reconciler) repair(ctx context.Context, guard Guard, f meta.ReconcileFi
 	return m.close(ctx, err)
 }
 
-// close ends a finding that was not repaired.
+// close writes why a finding was not repaired. It ends but for one that is left.
 func (m *mending) close(ctx context.Context, problem error) (string, error) {
 	state, why := meta.FindingFailed, problem.Error()
 	fence, isFenced := errors.AsType[*fenced](problem)
 	nothing, isGone := errors.AsType[*gone](problem)
+	_, isLeft := errors.AsType[*left](problem)
 	switch {
 	case isFenced:
 		return meta.FindingOpen, fence
@@ -97,10 +103,17 @@ func (m *mending) close(ctx context.Context, problem error) (string, error) {
 		return m.recorded(ctx)
 	case isGone:
 		state, why = meta.FindingGone, nothing.why
+	case isLeft:
+		state = meta.FindingOpen
 	case m.away(ctx, problem):
 		return meta.FindingOpen, problem
 	}
-	err := m.inTx(ctx, func(tx *meta.Tx) error { return m.end(tx, state, why, nil) })
+	err := m.inTx(ctx, func(tx *meta.Tx) error {
+		if isLeft {
+			return m.note(tx, why)
+		}
+		return m.end(tx, state, why, nil)
+	})
 	switch {
 	case errors.Is(err, errEnded):
 		return m.recorded(ctx)
@@ -149,6 +162,12 @@ func (m *mending) commit(ctx context.Context, data map[string]any, fn func(*meta
 	return meta.FindingRepaired, err
 }
 
+// note writes into an open finding why it is as it was.
+func (m *mending) note(tx *meta.Tx, why string) error {
+	_, err := tx.Exec(`UPDATE reconcile_findings SET problem = ? WHERE id = ? AND state = ?`, why, m.f.ID, meta.FindingOpen)
+	return err
+}
+
 // end writes what became of the finding; what was changed or tried is also in the audit log.
 func (m *mending) end(tx *meta.Tx, state, why string, data map[string]any) error {
 	open, err := tx.EndFinding(m.f.ID, state, why)
@@ -189,7 +208,7 @@ func (m *mending) whileHeld(ctx context.Context, n meta.NewTask, do func(context
 		return "", err
 	}
 	if !held {
-		return "", &gone{fmt.Sprintf("a task of kind %s about the blob is open: what it leaves is for the next run", n.Kind)}
+		return "", &left{fmt.Sprintf("a task of kind %s about the blob is open: what it leaves is for the next run", n.Kind)}
 	}
 	dctx, cancel := context.WithTimeout(ctx, holdTime)
 	defer cancel()

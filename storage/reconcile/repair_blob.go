@@ -211,7 +211,7 @@ func heal(ctx context.Context, m *mending) (string, error) {
 	case err != nil:
 		return "", err
 	case !found:
-		return "", &gone{"what turned up are not the blob's bytes"}
+		return "", &left{"what turned up are not the blob's bytes"}
 	}
 	return m.commit(ctx, map[string]any{"from": p.name, "damage": b.Damage}, func(tx *meta.Tx) error {
 		if _, err := m.same(tx, b); err != nil {

@@ -218,7 +218,7 @@ func TestStrayVariantGoesToTheTrashUnlessAJobIsAtWork(t *testing.T) {
 		f := meta.ReconcileFinding{Zone: storage.ZoneClean, SHA256: digestOf("picture"), Preset: "w640", ObjectKey: key}
 		task := meta.BlobTask(storage.TaskImage, y.tenant, f.SHA256)
 		y.inTx(t, func(tx *meta.Tx) error { _, err := tx.Enqueue(task); return err })
-		y.again(t, y.finding(t, storage.DriftStray, storage.RepairTrash, f))
+		y.mend(t, y.finding(t, storage.DriftStray, storage.RepairTrash, f), meta.FindingOpen)
 		require.True(t, y.has(t, storage.ZoneClean, key))
 		y.inTx(t, func(tx *meta.Tx) error { return tx.Tenant(y.tenant).CancelTasks(f.SHA256) })
 
@@ -251,7 +251,7 @@ func TestSecondCopyGoesToTheTrashOnlyWhileTheFirstIsWhole(t *testing.T) {
 			_, err := tx.Enqueue(meta.BlobTask(storage.TaskScan, y.tenant, f.SHA256))
 			return err
 		})
-		y.mend(t, misplaced(), meta.FindingGone) // a scan may be about to want it
+		y.mend(t, misplaced(), meta.FindingOpen) // a scan may be about to want it
 		y.inTx(t, func(tx *meta.Tx) error { return tx.Tenant(y.tenant).CancelTasks(f.SHA256) })
 
 		y.put(t, storage.ZoneClean, f.ObjectKey, "cut")
