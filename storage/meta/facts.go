@@ -10,12 +10,18 @@ import (
 
 // SetFact tells the other programs a single value, such as the fingerprint of the signature database.
 func (db *DB) SetFact(ctx context.Context, name, value string) error {
-	return db.InTx(ctx, func(tx *Tx) error {
-		return tx.g.Clauses(clause.OnConflict{
-			Columns: []clause.Column{{Name: "name"}}, DoUpdates: clause.AssignmentColumns([]string{"value", "updated_at"}),
-		}).Create(&Fact{Name: name, Value: value, UpdatedAt: Now()}).Error
-	})
+	return db.InTx(ctx, func(tx *Tx) error { return tx.SetFact(name, value) })
 }
+
+// SetFact is DB.SetFact in the transaction of what the value is about.
+func (tx *Tx) SetFact(name, value string) error {
+	return tx.g.Clauses(clause.OnConflict{
+		Columns: []clause.Column{{Name: "name"}}, DoUpdates: clause.AssignmentColumns([]string{"value", "updated_at"}),
+	}).Create(&Fact{Name: name, Value: value, UpdatedAt: Now()}).Error
+}
+
+// DropFact takes a value back.
+func (tx *Tx) DropFact(name string) error { return tx.g.Delete(&Fact{}, "name = ?", name).Error }
 
 // FactByName reads a fact; storage.ErrNotFound when nobody has told it.
 func (db *DB) FactByName(ctx context.Context, name string) (Fact, error) {
@@ -25,12 +31,4 @@ func (db *DB) FactByName(ctx context.Context, name string) (Fact, error) {
 		return f, storage.ErrNotFound
 	}
 	return f, r.Error
-}
-
-// PutFact tells a single value in the transaction of what it is about; an empty one is taken back.
-func (tx *Tx) PutFact(name, value string) error {
-	if err := tx.g.Delete(&Fact{}, "name = ?", name).Error; err != nil || value == "" {
-		return err
-	}
-	return tx.g.Create(&Fact{Name: name, Value: value, UpdatedAt: Now()}).Error
 }

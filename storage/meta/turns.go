@@ -1,36 +1,34 @@
 package meta
 
-import "context"
+import (
+	"context"
+
+	"gorm.io/gorm"
+)
+
+// TakeTurn lets one of several programs do a periodic job: it reports true when the name's last turn is at
+// least `since` old, or there was none, and then the turn is the caller's.
+func (db *DB) TakeTurn(ctx context.Context, name string, since Stamp) (bool, error) {
+	return db.takeTurn(ctx, name, true, func(g *gorm.DB) *gorm.DB { return g.Where("updated_at <= ?", since) })
+}
 
 // TakeDailyTurn is TakeTurn for what is due at an instant: it reports true when the name's last turn was before it. A
 // name that never had a turn has it at the next instant: a fresh installation has nothing to catch up with.
 func (db *DB) TakeDailyTurn(ctx context.Context, name string, due Stamp) (bool, error) {
-	var won bool
-	err := db.InTx(ctx, func(tx *Tx) error {
-		now := Now()
-		created, err := insertNew(tx.g, tx.dialect, &Fact{Name: name, Value: "", UpdatedAt: now})
-		if won = false; err != nil || created {
-			return err
-		}
-		r := tx.g.Model(&Fact{}).Where("name = ? AND updated_at < ?", name, due).Update("updated_at", now)
-		won = r.RowsAffected == 1
-		return r.Error
-	})
-	return won && err == nil, err
+	return db.takeTurn(ctx, name, false, func(g *gorm.DB) *gorm.DB { return g.Where("updated_at < ?", due) })
 }
 
-// TakeTurn lets one of several programs do a periodic job: it reports true when the name's last turn is at
-// least `since` old, and then the turn is the caller's.
-func (db *DB) TakeTurn(ctx context.Context, name string, since Stamp) (bool, error) {
+// takeTurn takes the turn when the last one is due; first is whether there is one at once for a name that had none.
+func (db *DB) takeTurn(ctx context.Context, name string, first bool, due func(*gorm.DB) *gorm.DB) (bool, error) {
 	var won bool
 	err := db.InTx(ctx, func(tx *Tx) error {
 		now := Now()
 		created, err := insertNew(tx.g, tx.dialect, &Fact{Name: name, Value: "", UpdatedAt: now})
 		if err != nil || created {
-			won = created
+			won = created && first
 			return err
 		}
-		r := tx.g.Model(&Fact{}).Where("name = ? AND updated_at <= ?", name, since).Update("updated_at", now)
+		r := due(tx.g.Model(&Fact{}).Where("name = ?", name)).Update("updated_at", now)
 		won = r.RowsAffected == 1
 		return r.Error
 	})

@@ -166,7 +166,7 @@ func Record(tx *meta.Tx, m Manifest, actor audit.Actor) error {
 	if err != nil {
 		return err
 	}
-	if err := tx.PutFact(FactLast, string(raw)); err != nil {
+	if err := tx.SetFact(FactLast, string(raw)); err != nil {
 		return fmt.Errorf("tell of the snapshot: %w", err)
 	}
 	return audit.Write(tx, audit.Entry{

@@ -198,7 +198,7 @@ func (w *purge) end(tx *meta.Tx) error {
 	if err := tx.BuryTenant(t, FormerName(t.Name, "deleted", w.id)); err != nil {
 		return err
 	}
-	if err := tx.PutFact(factName(w.id), ""); err != nil {
+	if err := tx.DropFact(factName(w.id)); err != nil {
 		return err
 	}
 	return w.write(tx, "tenant.purge", map[string]any{
@@ -236,5 +236,5 @@ func (w *purge) note(tx *meta.Tx, so Removed) error {
 	if err != nil {
 		return err
 	}
-	return tx.PutFact(factName(w.id), string(raw))
+	return tx.SetFact(factName(w.id), string(raw))
 }

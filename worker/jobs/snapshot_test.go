@@ -56,7 +56,7 @@ func TestSnapshotOfTheNight(t *testing.T) {
 	deps := jobs.Deps{DB: db, Zones: zones, Snapshots: store, AfterSnapshot: func(tx *meta.Tx, task meta.Task) error {
 		after++
 		require.Equal(t, "nightly", task.Subject)
-		return tx.PutFact("after", "called")
+		return tx.SetFact("after", "called")
 	}}
 	for n := range 3 {
 		require.Equal(t, storage.TaskDone, night(t, db, deps).State)
