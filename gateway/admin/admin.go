@@ -27,12 +27,9 @@ func refuse(code storage.Code, slug, english, chinese string) error {
 	return storage.Refuse(code, nil).Because(storage.Reason{Slug: slug, English: english, Chinese: chinese})
 }
 
-// tenantID finds a tenant by its name or id; the name comes first.
+// tenantID finds a tenant by its id or name.
 func (a Admin) tenantID(ctx context.Context, nameOrID string) (string, error) {
-	t, err := a.DB.TenantByName(ctx, nameOrID)
-	if errors.Is(err, storage.ErrNotFound) {
-		t, err = a.DB.Tenant(ctx, nameOrID).Row()
-	}
+	t, err := a.DB.FindTenant(ctx, nameOrID)
 	if errors.Is(err, storage.ErrNotFound) {
 		return "", refuse(storage.CodeNotFound, "tenant_unknown",
 			fmt.Sprintf("There is no tenant with the name or id %q.", nameOrID), fmt.Sprintf("没有名称或标识为 %q 的租户。", nameOrID))

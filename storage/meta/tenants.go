@@ -2,6 +2,7 @@ package meta
 
 import (
 	"context"
+	"errors"
 
 	"gorm.io/gorm"
 
@@ -13,6 +14,15 @@ func (db *DB) TenantByName(ctx context.Context, name string) (TenantRow, error) 
 	var t TenantRow
 	err := db.g.WithContext(ctx).Take(&t, "name = ?", name).Error
 	return t, notFound(err)
+}
+
+// FindTenant reads a tenant by what a person says: its id, or its name. The id comes first; no name looks like one.
+func (db *DB) FindTenant(ctx context.Context, idOrName string) (TenantRow, error) {
+	t, err := db.Tenant(ctx, idOrName).Row()
+	if errors.Is(err, storage.ErrNotFound) {
+		return db.TenantByName(ctx, idOrName)
+	}
+	return t, err
 }
 
 // Tenant is a handle to one tenant's rows. It is made for one request or one task and not kept.
