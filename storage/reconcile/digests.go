@@ -48,10 +48,15 @@ func (d Digests) budget(stored int64) (int64, string) {
 // verifyPage is how many blobs are read before it is written down that they were.
 const verifyPage = 100
 
+// verifyTime is how long after the last time it is written down at the latest, between two blobs.
+const verifyTime = time.Minute
+
 // verifyDigests reads blobs again whose digest was not verified for long, with their variants, within the budget of a run,
 // and reports those that differ. What it verified it counts in the run; there it also says when the budget is too small.
-// At least one blob is read, however small the budget, so that even the largest one gets its turn.
-func (r *Reconciler) verifyDigests(ctx context.Context, guard Guard, run *meta.ReconcileRun, report func(meta.ReconcileFinding) error) error {
+// At least one blob is read, however small the budget, so that even the largest one gets its turn. save writes the run in
+// the transactions that note what was verified, and hears the share of the budget that is spent: an attempt that takes
+// over from one that died spends what that one left.
+func (r *Reconciler) verifyDigests(ctx context.Context, guard Guard, run *meta.ReconcileRun, save func(tx *meta.Tx, share float64) error, report func(meta.ReconcileFinding) error) error {
 	stored, err := r.db.StoredBytes(ctx)
 	if err != nil {
 		return fmt.Errorf("add up what is stored: %w", err)
@@ -63,7 +68,18 @@ func (r *Reconciler) verifyDigests(ctx context.Context, guard Guard, run *meta.R
 		r.log.Warn("reconcile: " + problem)
 	}
 	v := verifying{Reconciler: r, pace: pace{rate: digests.Rate, begun: time.Now()}, report: report}
+	saved := run.VerifiedBytes
+	note := func(whole []meta.Blob) error {
+		if len(whole) == 0 && run.VerifiedBytes == saved {
+			return nil
+		}
+		saved = run.VerifiedBytes
+		return r.noteVerified(ctx, guard, whole, func(tx *meta.Tx) error {
+			return save(tx, min(float64(run.VerifiedBytes)/float64(max(budget, 1)), 1))
+		})
+	}
 	var last meta.Blob
+	noted := time.Now()
 	for {
 		page, err := r.db.Unverified(ctx, run.StartedAt, last, verifyPage)
 		if err != nil || len(page) == 0 {
@@ -78,25 +94,30 @@ func (r *Reconciler) verifyDigests(ctx context.Context, guard Guard, run *meta.R
 			}
 			n, ok, err := v.blob(ctx, b)
 			if err != nil {
-				return errors.Join(err, r.noteVerified(ctx, guard, whole))
+				return errors.Join(err, note(whole))
 			}
 			run.Verified++
 			run.VerifiedBytes += n
 			if ok {
 				whole = append(whole, b)
 			}
+			if time.Since(noted) > verifyTime {
+				if err := note(whole); err != nil {
+					return err
+				}
+				whole, noted = nil, time.Now()
+			}
 		}
-		if err := r.noteVerified(ctx, guard, whole); err != nil || spent {
+		if err := note(whole); err != nil || spent {
 			return err
 		}
+		noted = time.Now()
 	}
 }
 
-// noteVerified writes down which blobs were read and are whole. It moves no revision: it says nothing new about them.
-func (r *Reconciler) noteVerified(ctx context.Context, guard Guard, whole []meta.Blob) error {
-	if len(whole) == 0 {
-		return nil
-	}
+// noteVerified writes down which blobs were read and are whole, and the run with them. It moves no revision: it says
+// nothing new about them.
+func (r *Reconciler) noteVerified(ctx context.Context, guard Guard, whole []meta.Blob, save func(*meta.Tx) error) error {
 	return r.inTx(context.WithoutCancel(ctx), guard, func(tx *meta.Tx) error {
 		now := meta.Now()
 		for _, b := range whole {
@@ -104,7 +125,7 @@ func (r *Reconciler) noteVerified(ctx context.Context, guard Guard, whole []meta
 				return fmt.Errorf("note a verified digest: %w", err)
 			}
 		}
-		return nil
+		return save(tx)
 	})
 }
 

@@ -19,12 +19,14 @@ func (y *yard) verify(t testing.TB) (meta.ReconcileRun, []meta.ReconcileFinding)
 	t.Helper()
 	run := meta.ReconcileRun{StartedAt: meta.Now()}
 	var found []meta.ReconcileFinding
-	require.NoError(t, y.verifyDigests(ctx, nil, &run, func(f meta.ReconcileFinding) error {
+	require.NoError(t, y.verifyDigests(ctx, nil, &run, unsaved, func(f meta.ReconcileFinding) error {
 		found = append(found, f)
 		return nil
 	}))
 	return run, found
 }
+
+func unsaved(*meta.Tx, float64) error { return nil }
 
 func TestEveryBlobIsReadAgainWithinTheDays(t *testing.T) {
 	onEach(t, func(t *testing.T, y *yard) {
@@ -71,6 +73,38 @@ func TestBudgetOfANight(t *testing.T) {
 		require.Equal(t, test.budget, budget)
 		require.Equal(t, test.problem, problem)
 	}
+}
+
+// An attempt that dies has spent what it read: the next one goes on with what is left.
+func TestBudgetIsSpentOnceWhateverDies(t *testing.T) {
+	onEach(t, func(t *testing.T, y *yard) {
+		for n := range 4 {
+			y.upload(t, fmt.Sprint("blob ", n))
+		}
+		y.fitLedger(t)
+		y.cfg.Digests = Digests{Days: 1, BytesPerNight: 12} // two blobs of 6 bytes
+		run := y.begin(t, meta.RunFull)
+		died := errors.New("the power is out")
+		verified := 0
+		_, err := y.Perform(ctx, run.ID, func(*meta.Tx) error {
+			if verified > 0 {
+				return died
+			}
+			return nil
+		}, func(share float64) {
+			if verified++; share != 1 {
+				t.Error(share)
+			}
+		})
+		require.ErrorIs(t, err, died)
+		run, err = y.db.RunBy(ctx, run.ID)
+		require.NoError(t, err)
+		require.EqualValues(t, 12, run.VerifiedBytes, "it is in the row, with the blobs")
+		run, err = y.Perform(ctx, run.ID, nil, nil)
+		require.NoError(t, err)
+		require.EqualValues(t, 2, run.Verified)
+		require.Contains(t, run.Problem, "digest_bytes_per_night")
+	})
 }
 
 func TestBudgetThatIsTooSmallIsSaidAndStillReadsOneBlob(t *testing.T) {
@@ -130,7 +164,7 @@ func TestObjectThatCannotBeReadIsNamedAndTheRunGoesOn(t *testing.T) {
 		away := errors.Join(blob.ErrUnavailable, errors.New("no route to it"))
 		bad.ready = away
 		run := meta.ReconcileRun{StartedAt: meta.Now()}
-		err := y.verifyDigests(ctx, nil, &run, func(meta.ReconcileFinding) error { t.Error("the store is away"); return nil })
+		err := y.verifyDigests(ctx, nil, &run, unsaved, func(meta.ReconcileFinding) error { t.Error("the store is away"); return nil })
 		require.ErrorIs(t, err, blob.ErrUnavailable)
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"gatehouse/storage"
 	"gatehouse/storage/audit"
@@ -101,6 +102,8 @@ func Confirm(tx *meta.Tx, id string, who audit.Actor, name string) (meta.Reconci
 		return run, fmt.Errorf("%w: run %s is %s; only a held one can be confirmed", ErrState, id, run.State)
 	}
 	run.State, run.Phase, run.CursorAt, run.ConfirmedBy, run.ConfirmedAt = meta.RunConfirmed, phaseRepair, "", name, meta.Now()
+	before, _, _ := strings.Cut(run.Problem, brakeSays) // that nothing was changed is true no longer
+	run.Problem = strings.TrimSpace(before)
 	if err := tx.SaveRun(&run, meta.RunHeld); err != nil {
 		return run, err
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"gatehouse/storage"
@@ -186,7 +187,13 @@ func (w *work) digests(ctx context.Context) error {
 		return nil
 	}
 	run := w.run
-	err := w.verifyDigests(ctx, w.guard, &run, func(f meta.ReconcileFinding) error {
+	save := func(tx *meta.Tx, share float64) error {
+		w.progress(share)
+		next := w.run
+		next.Verified, next.VerifiedBytes, next.Problem = run.Verified, run.VerifiedBytes, run.Problem
+		return tx.SaveRun(&next, w.run.State)
+	}
+	err := w.verifyDigests(ctx, w.guard, &run, save, func(f meta.ReconcileFinding) error {
 		f.RunID = w.run.ID
 		var have bool
 		err := w.inTx(ctx, w.guard, func(tx *meta.Tx) error {
@@ -205,10 +212,13 @@ func (w *work) digests(ctx context.Context) error {
 		return err
 	}
 	next := w.run
-	next.Verified, next.VerifiedBytes, next.Problem, next.CursorAt = run.Verified, run.VerifiedBytes, run.Problem, done
+	next.Verified, next.VerifiedBytes, next.CursorAt = run.Verified, run.VerifiedBytes, done
 	next.Problem = run.Problem // a budget that is too small
 	return w.save(ctx, next, nil)
 }
+
+// brakeSays opens what a held run says of the brake, behind what it has said before; Confirm takes it back.
+const brakeSays = "The run would touch"
 
 // brake holds a run that would touch suspiciously much.
 func (w *work) brake(ctx context.Context) error {
@@ -221,12 +231,12 @@ func (w *work) brake(ctx context.Context) error {
 	}
 	next := w.run
 	next.State = meta.RunHeld
-	next.Problem = fmt.Sprintf("The run would touch %d objects and rows, and the brake allows %d: the larger of %d and %.4g %% of the %d objects and %d rows that were compared. Nothing was changed.",
-		next.Planned, limit, w.cfg.BrakeMin, 100*w.cfg.BrakeShare, next.Objects, next.RowCount)
-	w.log.Error("reconciliation is held: look at its findings, then confirm or cancel it", "run", next.ID, "planned", next.Planned, "allowed", limit)
+	next.Problem = strings.TrimSpace(next.Problem + fmt.Sprintf(" "+brakeSays+" %d objects and rows, and the brake allows %d: the larger of %d and %.4g %% of the %d objects and %d rows that were compared. Nothing was changed.",
+		next.Planned, limit, w.cfg.BrakeMin, 100*w.cfg.BrakeShare, next.Objects, next.RowCount))
 	if err := w.save(ctx, next, nil, entry(audit.Worker, "reconcile.hold", next, map[string]any{"planned": next.Planned, "allowed": limit})); err != nil {
 		return err
 	}
+	w.log.Error("reconciliation is held: look at its findings, then confirm or cancel it", "run", next.ID, "planned", next.Planned, "allowed", limit)
 	return errEnough
 }
 

@@ -92,6 +92,7 @@ func TestBrakeHoldsExactlyAboveItsLimit(t *testing.T) {
 		held := y.reconcile(t, meta.RunFull)
 		require.Equal(t, meta.RunHeld, held.State)
 		require.Contains(t, held.Problem, "would touch 5 objects and rows, and the brake allows 4")
+		y.exec(t, `UPDATE reconcile_runs SET problem = ? WHERE id = ?`, "The budget is too small. "+held.Problem, held.ID)
 		require.True(t, y.has(t, storage.ZoneClean, storage.BlobKey(y.tenant, digestOf("orphan 0"))), "nothing was changed")
 
 		err := y.db.InTx(ctx, func(tx *meta.Tx) error { _, err := Begin(tx, Request{Kind: meta.RunFull}); return err })
@@ -104,6 +105,7 @@ func TestBrakeHoldsExactlyAboveItsLimit(t *testing.T) {
 		require.Equal(t, meta.RunDone, run.State)
 		require.EqualValues(t, 5, run.Repaired)
 		require.Equal(t, "somebody", run.ConfirmedBy)
+		require.Equal(t, "The budget is too small.", run.Problem, "what the brake said is over, what else was said is not")
 		err = y.db.InTx(ctx, func(tx *meta.Tx) error { _, err := Confirm(tx, held.ID, audit.CLI, ""); return err })
 		require.ErrorIs(t, err, ErrState)
 
