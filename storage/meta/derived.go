@@ -1,11 +1,5 @@
 package meta
 
-import (
-	"context"
-
-	"gatehouse/storage"
-)
-
 // VariantsIn lists the variants of all those blobs, in no order.
 func (t Tenant) VariantsIn(digests []string) ([]Variant, error) {
 	var out []Variant
@@ -36,35 +30,4 @@ func (t Tenant) DropVariants(sha256 string) (int64, error) {
 		}
 	}
 	return bytes, nil
-}
-
-// Stranded lists the tasks that nobody has queued: of blobs with assets that wait for a scan or for their variants while
-// no task will ever do it. A dead task counts as one: an operator decides about it. Damaged blobs are left out: their task
-// would have nothing to work on.
-func (db *DB) Stranded(ctx context.Context, limit int) ([]NewTask, error) {
-	var out []NewTask
-	waiting := func(kind storage.TaskKind, where string, args ...any) error {
-		var blobs []Blob
-		open := db.g.WithContext(ctx).Model(&Task{}).Select("1").
-			Where("tasks.tenant_id = blobs.tenant_id AND tasks.subject = blobs.sha256 AND tasks.kind = ?", kind).
-			Where("tasks.state IN ?", []storage.TaskState{storage.TaskQueued, storage.TaskRunning, storage.TaskDead})
-		err := db.g.WithContext(ctx).Where("refs > 0 AND sweeping = ? AND damage = ''", false).Where(where, args...).
-			Where("NOT EXISTS (?)", open).Limit(limit).Find(&blobs).Error
-		for _, b := range blobs {
-			out = append(out, BlobTask(kind, b.TenantID, b.SHA256))
-		}
-		return err
-	}
-	if err := waiting(storage.TaskScan, "scan_status = ?", storage.ScanPending); err != nil {
-		return nil, err
-	}
-	for _, category := range storage.MediaCategories() {
-		kind, _ := storage.MediaTask(category)
-		err := waiting(kind, "scan_status = ? AND category = ? AND media_status IN ?",
-			storage.ScanClean, category, []storage.MediaStatus{storage.MediaPending, storage.MediaRunning})
-		if err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
 }

@@ -231,31 +231,6 @@ func (db *DB) rowDrift(ctx context.Context, q string, args []any, tenant, sha256
 	return out, err
 }
 
-// StrandedAfter is Stranded for one kind of task, in pages and for some tenants. Blobs whose count of references is zero
-// since never are in it: the count is wrong, and is put right first.
-func (db *DB) StrandedAfter(ctx context.Context, kind storage.TaskKind, tenants []string, after RowDrift, limit int) ([]RowDrift, error) {
-	scope, scoped := inTenants("b.", tenants)
-	waiting, args := "b.scan_status = ?", []any{storage.ScanPending}
-	if kind != storage.TaskScan {
-		waiting = "b.scan_status = ? AND b.category IN ? AND b.media_status IN ?"
-		args = []any{storage.ScanClean, categoriesOf(kind), []storage.MediaStatus{storage.MediaPending, storage.MediaRunning}}
-	}
-	q := `SELECT b.tenant_id, b.sha256 FROM blobs b WHERE (b.refs > 0 OR b.unreferenced_at = 0) AND b.sweeping = ? AND b.damage = '' AND ` + waiting + `
-		AND NOT EXISTS (SELECT 1 FROM tasks t WHERE t.tenant_id = b.tenant_id AND t.subject = b.sha256 AND t.kind = ? AND t.state IN ?)`
-	args = append(append([]any{false}, args...), kind, []storage.TaskState{storage.TaskQueued, storage.TaskRunning, storage.TaskDead})
-	return db.rowDrift(ctx, q+scope, append(args, scoped...), "b.tenant_id", "b.sha256", after, limit)
-}
-
-func categoriesOf(kind storage.TaskKind) []storage.Category {
-	var out []storage.Category
-	for _, c := range storage.MediaCategories() {
-		if k, _ := storage.MediaTask(c); k == kind {
-			out = append(out, c)
-		}
-	}
-	return out
-}
-
 // DeadReservations lists reservations that ended before the cutoff and hold quota all the same.
 func (db *DB) DeadReservations(ctx context.Context, tenants []string, cutoff Stamp, after string, limit int) ([]Reservation, error) {
 	q := db.g.WithContext(ctx).Where("expires_at < ? AND id > ?", cutoff, after)
@@ -307,9 +282,11 @@ func (db *DB) Marks(ctx context.Context, tenants []string, add func(table string
 		}
 		err := db.lines(ctx, q+group+" ORDER BY 1, 6", args, func(rows *sql.Rows) error {
 			var s Sums
-			err := rows.Scan(&s.TenantID, &s.A, &s.B, &s.C, &s.D, &s.Group)
+			if err := rows.Scan(&s.TenantID, &s.A, &s.B, &s.C, &s.D, &s.Group); err != nil {
+				return err
+			}
 			add(m.table, s)
-			return err
+			return nil
 		})
 		if err != nil {
 			return fmt.Errorf("add up %s: %w", m.table, err)

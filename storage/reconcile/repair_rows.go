@@ -215,7 +215,7 @@ func queueTask(ctx context.Context, m *mending) (string, error) {
 		if err != nil {
 			return err
 		}
-		kind, waits := waitsFor(b)
+		kind, waits := b.WaitsFor()
 		if !waits {
 			return &gone{"the blob waits for nothing"}
 		}
@@ -235,19 +235,6 @@ func queueTask(ctx context.Context, m *mending) (string, error) {
 		data["task"] = kind
 		return nil
 	})
-}
-
-// waitsFor is the kind of task that a blob needs to get on, as in meta.DB.Stranded.
-func waitsFor(b meta.Blob) (storage.TaskKind, bool) {
-	switch kind, media := storage.MediaTask(b.Category); {
-	case b.Refs == 0:
-		return "", false
-	case b.ScanStatus == storage.ScanPending:
-		return storage.TaskScan, true
-	case b.ScanStatus == storage.ScanClean && media:
-		return kind, b.MediaStatus == storage.MediaPending || b.MediaStatus == storage.MediaRunning
-	}
-	return "", false
 }
 
 // dropReservation drops a reservation whose time is over; the key of the finding is its id.

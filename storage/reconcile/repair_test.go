@@ -449,11 +449,12 @@ func TestSumsAndCountsAreSetToTheTruth(t *testing.T) {
 		y.again(t, refs)
 
 		y.delete(t, asset)
-		y.inTx(t, func(tx *meta.Tx) error {
-			_, err := tx.Exec(`UPDATE blobs SET refs = 1, unreferenced_at = 0`)
-			return err
-		})
-		y.mend(t, y.finding(t, storage.DriftReferences, storage.RepairReferences, y.about("counted")), meta.FindingRepaired)
+		for _, wrong := range []string{`refs = 1, unreferenced_at = 0`, `unreferenced_at = 0`} {
+			y.inTx(t, func(tx *meta.Tx) error { _, err := tx.Exec(`UPDATE blobs SET ` + wrong); return err })
+			y.mend(t, y.finding(t, storage.DriftReferences, storage.RepairReferences, y.about("counted")), meta.FindingRepaired)
+			require.Zero(t, y.blobOf(t, "counted").Refs, wrong)
+			require.NotZero(t, y.blobOf(t, "counted").UnreferencedAt, wrong)
+		}
 		require.Equal(t, 1, y.sweep(t).Blobs, "nobody references it since now")
 	})
 }
@@ -469,6 +470,12 @@ func TestLostTaskIsQueuedOnce(t *testing.T) {
 		y.inTx(t, func(tx *meta.Tx) error { return tx.Tenant(y.tenant).CancelTasks(f.SHA256) })
 		y.again(t, f)
 		y.verdict(t, "waits", storage.ScanClean, storage.ZoneClean, storage.MediaPending)
+		damage := func(d storage.Damage) {
+			y.inTx(t, func(tx *meta.Tx) error { _, err := tx.Exec(`UPDATE blobs SET damage = ?`, d); return err })
+		}
+		damage(storage.DamageMissing) // there is nothing to work on
+		y.again(t, f)
+		damage("")
 		y.mend(t, y.finding(t, storage.DriftStuck, storage.RepairTask, y.about("waits")), meta.FindingRepaired)
 		require.True(t, y.open(t, storage.TaskImage, "waits"))
 		y.delete(t, asset)
