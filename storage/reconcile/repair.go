@@ -14,21 +14,18 @@ import (
 
 // repairs is THE table of what is done about a finding. Each looks again under the right locks before it changes
 // anything, and none of them loses bytes.
-func repairs(r storage.Repair) (func(context.Context, *mending) (string, error), bool) {
-	do, ok := map[storage.Repair]func(context.Context, *mending) (string, error){
-		storage.RepairTrash:       trash,
-		storage.RepairDamaged:     markDamaged,
-		storage.RepairHeal:        heal,
-		storage.RepairRescan:      rescan,
-		storage.RepairRow:         remakeRow,
-		storage.RepairVariants:    remakeVariant,
-		storage.RepairDropVariant: dropVariantRow,
-		storage.RepairLedger:      setLedger,
-		storage.RepairReferences:  setReferences,
-		storage.RepairTask:        queueTask,
-		storage.RepairReservation: dropReservation,
-	}[r]
-	return do, ok
+var repairs = map[storage.Repair]func(context.Context, *mending) (string, error){
+	storage.RepairTrash:       trash,
+	storage.RepairDamaged:     markDamaged,
+	storage.RepairHeal:        heal,
+	storage.RepairRescan:      rescan,
+	storage.RepairRow:         remakeRow,
+	storage.RepairVariants:    remakeVariant,
+	storage.RepairDropVariant: dropVariantRow,
+	storage.RepairLedger:      setLedger,
+	storage.RepairReferences:  setReferences,
+	storage.RepairTask:        queueTask,
+	storage.RepairReservation: dropReservation,
 }
 
 // mending is the repair of one finding.
@@ -40,9 +37,6 @@ type mending struct {
 
 // mendAttempts bounds how often a repair looks anew because somebody changed the row under it.
 const mendAttempts = 10
-
-// auditFailed is the result of a repair that was tried in vain.
-const auditFailed = "failed"
 
 // errMoved sends a repair back to its beginning: the row is not what it was when the repair looked.
 var errMoved = errors.New("the row was changed meanwhile")
@@ -71,7 +65,7 @@ func (f *fenced) Unwrap() error { return f.err }
 // run's lease is lost, or store or database are away.
 func (r *Reconciler) repair(ctx context.Context, guard Guard, f meta.ReconcileFinding) (state string, err error) {
 	m := &mending{r, guard, f}
-	do, ok := repairs(f.Repair)
+	do, ok := repairs[f.Repair]
 	if !ok {
 		return m.close(ctx, fmt.Errorf("there is no repair %q", f.Repair))
 	}
@@ -193,7 +187,7 @@ func (m *mending) end(tx *meta.Tx, state, why string, data map[string]any) error
 	}
 	result := audit.OK
 	if state == meta.FindingFailed {
-		result = auditFailed
+		result = audit.Failed
 	}
 	return audit.Write(tx, audit.Entry{
 		Actor: audit.Worker, TenantID: m.f.TenantID, Action: "reconcile." + string(m.f.Repair), Result: result, Data: all,
