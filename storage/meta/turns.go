@@ -2,6 +2,7 @@ package meta
 
 import (
 	"context"
+	"time"
 
 	"gorm.io/gorm"
 )
@@ -12,10 +13,18 @@ func (db *DB) TakeTurn(ctx context.Context, name string, since Stamp) (bool, err
 	return db.takeTurn(ctx, name, true, func(g *gorm.DB) *gorm.DB { return g.Where("updated_at <= ?", since) })
 }
 
+// dailyLeast is the least time between two turns of a day: workers in two time zones have two nights.
+const dailyLeast = 20 * time.Hour
+
+// turnTaken is the value of a turn that somebody has had, and not only waits for its first.
+const turnTaken = "taken"
+
 // TakeDailyTurn is TakeTurn for what is due at an instant: it reports true when the name's last turn was before it. A
 // name that never had a turn has it at the next instant: a fresh installation has nothing to catch up with.
 func (db *DB) TakeDailyTurn(ctx context.Context, name string, due Stamp) (bool, error) {
-	return db.takeTurn(ctx, name, false, func(g *gorm.DB) *gorm.DB { return g.Where("updated_at < ?", due) })
+	return db.takeTurn(ctx, name, false, func(g *gorm.DB) *gorm.DB {
+		return g.Where("updated_at < ? AND (value <> ? OR updated_at < ?)", due, turnTaken, Now().Add(-dailyLeast))
+	})
 }
 
 // takeTurn takes the turn when the last one is due; first is whether there is one at once for a name that had none.
@@ -28,7 +37,8 @@ func (db *DB) takeTurn(ctx context.Context, name string, first bool, due func(*g
 			won = created && first
 			return err
 		}
-		r := due(tx.g.Model(&Fact{}).Where("name = ?", name)).Update("updated_at", now)
+		r := due(tx.g.Model(&Fact{}).Where("name = ?", name)).
+			Updates(map[string]any{"updated_at": now, "value": turnTaken})
 		won = r.RowsAffected == 1
 		return r.Error
 	})

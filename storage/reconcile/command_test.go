@@ -134,6 +134,10 @@ func TestTurnOfTheDay(t *testing.T) {
 		time.Sleep(time.Millisecond)
 		require.True(t, take(due))
 		require.False(t, take(due), "one does it")
+		y.exec(t, `UPDATE facts SET updated_at = ? WHERE name = 'turn.test'`, meta.Now().Add(-19*time.Hour))
+		require.False(t, take(meta.Now()), "the night of another time zone is the same day's")
+		y.exec(t, `UPDATE facts SET updated_at = ? WHERE name = 'turn.test'`, meta.Now().Add(-21*time.Hour))
+		require.True(t, take(meta.Now()))
 	})
 }
 
