@@ -7,7 +7,7 @@ func reconcileUp(d Dialect) []string {
 		`ALTER TABLE blobs ADD COLUMN damaged_at bigint NOT NULL DEFAULT 0`,
 		`ALTER TABLE blobs ADD COLUMN verified_at bigint NOT NULL DEFAULT 0`,
 		`CREATE INDEX blobs_damaged ON blobs (damaged_at)`,
-		`CREATE INDEX blobs_verified ON blobs (verified_at)`,
+		`CREATE INDEX blobs_verified ON blobs (verified_at, tenant_id, sha256)`,
 
 		`CREATE TABLE reconcile_runs (
 			id {id} PRIMARY KEY,

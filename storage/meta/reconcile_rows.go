@@ -196,6 +196,10 @@ type RowDrift struct {
 // without the sweeper being able to know since when. It is one statement, which sees one instant of the database.
 func (db *DB) WrongReferences(ctx context.Context, tenants []string, after RowDrift, limit int) ([]RowDrift, error) {
 	scope, args := inTenants("", tenants)
+	if after.TenantID != "" { // what lies before the page need not be counted again
+		scope += " AND (tenant_id > ? OR tenant_id = ? AND sha256 > ?)"
+		args = append(args, after.TenantID, after.TenantID, after.SHA256)
+	}
 	q := `SELECT b.tenant_id, b.sha256, b.refs AS have, COALESCE(a.n, 0) AS truth FROM blobs b LEFT JOIN
 		(SELECT tenant_id, sha256, COUNT(*) AS n FROM assets WHERE state <> 'deleted'` + scope + ` GROUP BY tenant_id, sha256) a
 		ON a.tenant_id = b.tenant_id AND a.sha256 = b.sha256
