@@ -32,12 +32,18 @@ type merge struct {
 
 var bothZones = []storage.Zone{storage.ZoneQuarantine, storage.ZoneClean}
 
+// foreignTold is how many foreign objects are named in the log: another program's bucket may have millions.
+const foreignTold = 10
+
 func (r *Reconciler) merge(ctx context.Context, s scope, after string) *merge {
 	rows := s.rowsAfter(after)
+	told := 0
 	m := &merge{
 		zones: map[storage.Zone]*stream[listed]{}, blobs: r.blobLines(ctx, rows), variants: r.variantLines(ctx, rows), last: after,
 		sawForeign: func(zone storage.Zone, key string) {
-			r.log.Warn("reconcile: an object that is none of ours", "zone", zone, "key", key)
+			if told++; told <= foreignTold {
+				r.log.Warn("reconcile: an object that is none of ours; the run counts them all", "zone", zone, "key", key)
+			}
 		},
 	}
 	for _, zone := range bothZones {
