@@ -29,7 +29,7 @@
 // # Why nothing that is needed is removed
 //
 // Everybody else puts an object first and writes the row that speaks of it afterwards, so an object without a row may be
-// about to get one. Objects without a row are never deleted, they go to the trash, and four things keep even that off what
+// about to get one. Objects without a row are never deleted, they go to the trash, and these things keep even that off what
 // is needed:
 //
 //   - Age. Only objects older than OrphanGrace are touched, and the age is looked at again right before.
@@ -40,6 +40,9 @@
 //   - Held tasks. A copy in the wrong zone may be about to become the right one, because a scan copies first and moves the
 //     row afterwards. It is touched only while the blob's scan task is held (meta.DB.Hold), so no scan of the blob can run;
 //     the same goes for a variant without a row and the media task.
+//   - The trash, also for the sweep. Only a blob that the deletion of its last asset left is deleted outright; one that was
+//     left because references were counted anew goes by way of the trash, because rows that were lost may come back. And the
+//     trash keeps what may be the only copy, however long it is there.
 //   - The brake. When much is wrong, the records are more likely to be wrong than the store.
 //
 // Whoever dies leaves claims and held tasks behind. Claims are taken over after Takeover, held tasks return to the queue
