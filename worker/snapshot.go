@@ -110,13 +110,13 @@ func (s snapshotListCmd) Run(ctx context.Context, c *cli) error {
 			return nil
 		}
 		table := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
-		fmt.Fprintln(table, "ID\tTAKEN\tREASON\tFROM\tSCHEMA\tROWS\tSIZE\tPROBLEM")
+		_, _ = fmt.Fprintln(table, "ID\tTAKEN\tREASON\tFROM\tSCHEMA\tROWS\tSIZE\tPROBLEM")
 		for _, e := range list {
 			taken := ""
 			if !e.CreatedAt.IsZero() {
 				taken = e.CreatedAt.Local().Format(time.DateTime)
 			}
-			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n", e.ID, taken, e.Reason, e.Dialect, e.Schema, e.Rows(),
+			_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n", e.ID, taken, e.Reason, e.Dialect, e.Schema, e.Rows(),
 				humanize.IBytes(uint64(e.Bytes())), e.Problem)
 		}
 		return table.Flush()
@@ -152,15 +152,15 @@ func (s snapshotVerifyCmd) Run(ctx context.Context, c *cli) error {
 
 func tellVerified(v snapshot.Verified) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Snapshot %s of %s: %d rows, %s.\n", v.ID, v.CreatedAt.Local().Format(time.DateTime), v.Rows(), humanize.IBytes(uint64(v.Bytes())))
+	_, _ = fmt.Fprintf(&b, "Snapshot %s of %s: %d rows, %s.\n", v.ID, v.CreatedAt.Local().Format(time.DateTime), v.Rows(), humanize.IBytes(uint64(v.Bytes())))
 	for _, d := range v.Damage {
-		fmt.Fprintf(&b, "damaged: %s\n", d)
+		_, _ = fmt.Fprintf(&b, "damaged: %s\n", d)
 	}
 	if v.Whole() {
-		fmt.Fprintln(&b, "Every part is whole and every row can be read.")
+		_, _ = fmt.Fprintln(&b, "Every part is whole and every row can be read.")
 	}
 	for kind, n := range v.Drift {
-		fmt.Fprintf(&b, "The database itself was inconsistent when it was taken: %s, %d times. Restore, then: worker reconcile --once\n", kind, n)
+		_, _ = fmt.Fprintf(&b, "The database itself was inconsistent when it was taken: %s, %d times. Restore, then: worker reconcile --once\n", kind, n)
 	}
 	_, err := os.Stdout.WriteString(b.String())
 	return err
@@ -198,14 +198,14 @@ func (s snapshotRestoreCmd) Run(ctx context.Context, c *cli) error {
 			o.Mode = snapshot.Fill
 		}
 		if s.WhileRunning {
-			fmt.Fprintln(os.Stderr, "worker: restoring under programs that may be running; their uploads and jobs wait, and some may fail")
+			_, _ = fmt.Fprintln(os.Stderr, "worker: restoring under programs that may be running; their uploads and jobs wait, and some may fail")
 		}
 		done, err := store.Restore(ctx, s.ID, o)
 		if err != nil {
 			return err
 		}
 		if o.Mode == snapshot.IntoEmpty {
-			fmt.Fprintln(os.Stderr, "worker: this database knows nothing of what came after the snapshot: keys revoked and tenants suspended or deleted since are open again. Look at `gateway key list` and `gateway tenant list` before you start the programs")
+			_, _ = fmt.Fprintln(os.Stderr, "worker: this database knows nothing of what came after the snapshot: keys revoked and tenants suspended or deleted since are open again. Look at `gateway key list` and `gateway tenant list` before you start the programs")
 		}
 		if s.JSON {
 			return json.NewEncoder(os.Stdout).Encode(done)
@@ -216,27 +216,27 @@ func (s snapshotRestoreCmd) Run(ctx context.Context, c *cli) error {
 
 func tellRestored(r snapshot.Restored) error {
 	table := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(table, "TABLE\tADDED\tLEFT OUT")
+	_, _ = fmt.Fprintln(table, "TABLE\tADDED\tLEFT OUT")
 	for _, t := range r.Tables {
-		fmt.Fprintf(table, "%s\t%d\t%d\n", t.Name, t.Added, t.LeftOut)
+		_, _ = fmt.Fprintf(table, "%s\t%d\t%d\n", t.Name, t.Added, t.LeftOut)
 	}
 	for _, t := range r.Tenants {
-		fmt.Fprintf(table, "left out: tenant %s\n", t)
+		_, _ = fmt.Fprintf(table, "left out: tenant %s\n", t)
 	}
 	for _, s := range r.Stricter {
-		fmt.Fprintf(table, "shut again, as it was after the snapshot: %s\n", s)
+		_, _ = fmt.Fprintf(table, "shut again, as it was after the snapshot: %s\n", s)
 	}
 	for _, t := range r.Pending {
-		fmt.Fprintf(table, "pending deletion: tenant %s\n", t)
+		_, _ = fmt.Fprintf(table, "pending deletion: tenant %s\n", t)
 	}
 	if r.Repaired > 0 {
-		fmt.Fprintf(table, "%d rows had texts that this database cannot hold; what was no UTF-8 in them was replaced\n", r.Repaired)
+		_, _ = fmt.Fprintf(table, "%d rows had texts that this database cannot hold; what was no UTF-8 in them was replaced\n", r.Repaired)
 	}
-	fmt.Fprintf(table, "Snapshot %s is restored.", r.ID)
+	_, _ = fmt.Fprintf(table, "Snapshot %s is restored.", r.ID)
 	if r.Before != "" {
-		fmt.Fprintf(table, " What was there before is the snapshot %s.", r.Before)
+		_, _ = fmt.Fprintf(table, " What was there before is the snapshot %s.", r.Before)
 	}
-	fmt.Fprintln(table, "\nWhether the store has all it speaks of: worker reconcile --once")
+	_, _ = fmt.Fprintln(table, "\nWhether the store has all it speaks of: worker reconcile --once")
 	return table.Flush()
 }
 

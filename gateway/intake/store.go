@@ -72,21 +72,26 @@ func (in *Intake) settleIn(ctx context.Context, up Upload, c *Candidate, digest 
 			}
 			stored = true
 		}
-		if err := in.put(ctx, up, c, digest, body); err != nil {
-			return Receipt{}, fresh, err
-		}
-		put := time.Now()
-		receipt, done, err = h.settle(func() (Receipt, bool, error) { return in.commit(ctx, up, c, digest, h.Reservation) })
-		if err == nil && done && time.Since(put) > putHolds {
-			// The database was slow. From now on the row protects the object, but it may have been swept before.
-			err = in.put(ctx, up, c, digest, body)
-		}
-		if err != nil || done {
+		if receipt, done, err = in.putAndCommit(ctx, up, c, digest, body, h); err != nil || done {
 			return receipt, fresh, err
 		}
 		// Another upload of the same bytes was quicker: link to its blob.
 	}
 	return Receipt{}, fresh, storage.Refuse(storage.CodeUnavailable, nil).CausedBy(errors.New("the same bytes were busy for too long"))
+}
+
+// putAndCommit puts the object and then writes its rows; it reports false when another upload of the same bytes was quicker.
+func (in *Intake) putAndCommit(ctx context.Context, up Upload, c *Candidate, digest string, body *Spooled, h *hold) (Receipt, bool, error) {
+	if err := in.put(ctx, up, c, digest, body); err != nil {
+		return Receipt{}, false, err
+	}
+	put := time.Now()
+	receipt, done, err := h.settle(func() (Receipt, bool, error) { return in.commit(ctx, up, c, digest, h.Reservation) })
+	if err == nil && done && time.Since(put) > putHolds {
+		// The database was slow. From now on the row protects the object, but it may have been swept before.
+		err = in.put(ctx, up, c, digest, body)
+	}
+	return receipt, done, err
 }
 
 // none reports whether there is no object of the digest before the put. One that was there may be all that is left of a
@@ -102,8 +107,8 @@ func (in *Intake) none(ctx context.Context, tenantID, digest string) (bool, erro
 	return false, nil
 }
 
-// discard removes the object of an upload that was refused after all, as the repair of an orphan does: under a claim that makes
-// uploads of the same bytes wait, held until a commit that was on its way has noticed. Bytes that an asset speaks of stay.
+// discard removes the object of an upload that was refused after all, as the repair of an orphan does: under a claim
+// that makes uploads of the same bytes wait, held until a commit that was on its way has noticed. Bytes that an asset speaks of stay.
 // What cannot be done now is left to the reconciliation.
 func (in *Intake) discard(ctx context.Context, tenantID, digest string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bookkeepingTime)

@@ -132,7 +132,7 @@ func unseal(id string, file []byte) (Manifest, error) {
 	return m, nil
 }
 
-// ErrNotFound: there is no such snapshot.
+// ErrNotFound says that there is no such snapshot.
 var ErrNotFound = errors.New("there is no such snapshot")
 
 // Latest as an id means the newest snapshot that can be read.

@@ -67,7 +67,7 @@ func (s *Store) Verify(ctx context.Context, id string) (Verified, error) {
 	return v, nil
 }
 
-// ErrNewer: the snapshot is of a newer program than this one.
+// ErrNewer says that the snapshot is of a newer program than this one.
 var ErrNewer = errors.New("the snapshot was taken by a newer version of Gatehouse; restore it with that version or a later one")
 
 // current reports whether the snapshot has the schema of this program.

@@ -205,7 +205,7 @@ func FuzzLines(f *testing.F) {
 	}
 	whole := make([]byte, 4096)
 	n, err := p.file.ReadAt(whole, 0)
-	if err != io.EOF {
+	if !errors.Is(err, io.EOF) {
 		f.Fatal(err)
 	}
 	f.Add(whole[:n])

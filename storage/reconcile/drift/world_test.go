@@ -66,8 +66,6 @@ type world struct {
 	tenants []string
 	fams    []*family
 	rows    rows
-	// ledgers are the tenants whose ledger a drift was about, directly or because rows are gone.
-	ledgers map[string]bool
 	did     []string
 }
 
@@ -183,14 +181,6 @@ func (w *world) read() rows {
 func (w *world) inTx(fn func(*meta.Tx) error) {
 	w.t.Helper()
 	require.NoError(w.t, w.db.InTx(ctx, fn))
-}
-
-// exec changes one row or more behind the system's back.
-func (w *world) exec(sql string, args ...any) {
-	w.t.Helper()
-	n, err := w.db.Exec(ctx, sql, args...)
-	require.NoError(w.t, err)
-	require.NotZero(w.t, n, sql)
 }
 
 // found makes a system in order and writes it down.
