@@ -27,6 +27,9 @@ type runCmd struct{}
 // sweepEvery is how often the sweeper runs: some queries when nothing is due, and nothing is in a hurry: grace times are hours.
 const sweepEvery = 10 * time.Minute
 
+// purgeEvery is how often the trash is looked through: what is in it stays for days.
+const purgeEvery = 24 * time.Hour
+
 // Run works until ctx ends.
 func (runCmd) Run(ctx context.Context, c *cli) error {
 	cfg, err := c.load()
@@ -172,7 +175,7 @@ func reconciler(cfg *configs.Config, db *meta.DB, zones *blob.Zones, log *slog.L
 		Digests: reconcile.Digests{
 			Days: cfg.Reconcile.DigestDays, BytesPerNight: int64(cfg.Reconcile.DigestBytesPerNight), Rate: int64(cfg.Reconcile.DigestRate),
 		},
-		Trash: cfg.Reconcile.Trash, BrakeMin: cfg.Reconcile.BrakeMin, BrakeShare: cfg.Reconcile.BrakeShare.Of(), History: cfg.Reconcile.History,
+		Trash: cfg.Reconcile.Trash, PurgeEvery: purgeEvery, BrakeMin: cfg.Reconcile.BrakeMin, BrakeShare: cfg.Reconcile.BrakeShare.Of(), History: cfg.Reconcile.History,
 	}, db, zones, boot.Ledger(cfg, db), log)
 }
 

@@ -138,9 +138,14 @@ func (r *Reconciler) beat(ctx context.Context, cancel context.CancelCauseFunc, l
 		switch {
 		case err == nil:
 			until = asked.Add(commandLease)
-		case errors.Is(err, meta.ErrLeaseLost), time.Now().After(until):
-			cancel(meta.ErrLeaseLost)
+		case errors.Is(err, meta.ErrLeaseLost):
+			cancel(err)
 			return
+		case time.Now().After(until):
+			cancel(errors.Join(meta.ErrLeaseLost, err))
+			return
+		case ctx.Err() == nil:
+			r.log.Warn("keep the lease of the run; it is tried again", "until", until, "error", err)
 		}
 	}
 }

@@ -30,6 +30,8 @@ type Config struct {
 	IdempotencyTTL time.Duration
 	// Trash is how long objects stay in the trash (30 days).
 	Trash time.Duration
+	// PurgeEvery is how often the trash is looked through for what has been there long enough; 0 is in every sweep.
+	PurgeEvery time.Duration
 	// Settle is how long a claim outlives the last deletion under it; longer than an upload takes from the end of
 	// its put to its rows, shorter than uploads wait for a sweep (3 s).
 	Settle time.Duration

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -49,7 +50,10 @@ func (w *work) rows(ctx context.Context) error {
 		groups = slices.Collect(slices.Chunk(w.tenants, tenantsAtOnce))
 	}
 	list := checks()
-	at, group, after := w.rowsCursor()
+	at, group, after, err := w.rowsCursor()
+	if err != nil {
+		return err
+	}
 	for ; at < len(list); at++ {
 		if w.answered(list[at]) {
 			continue
@@ -66,14 +70,17 @@ func (w *work) rows(ctx context.Context) error {
 }
 
 // rowsCursor reads "check group tenant subject".
-func (w *work) rowsCursor() (at, group int, after meta.RowDrift) {
+func (w *work) rowsCursor() (at, group int, after meta.RowDrift, err error) {
 	part := strings.Split(w.run.CursorAt, " ")
 	if len(part) != 4 {
-		return 0, 0, after
+		return 0, 0, after, nil
 	}
-	at, _ = strconv.Atoi(part[0]) // it is ours
-	group, _ = strconv.Atoi(part[1])
-	return at, group, meta.RowDrift{TenantID: part[2], SHA256: part[3]}
+	at, errAt := strconv.Atoi(part[0])
+	group, errGroup := strconv.Atoi(part[1])
+	if err := errors.Join(errAt, errGroup); err != nil {
+		return 0, 0, after, fmt.Errorf("the cursor %q: %w", w.run.CursorAt, err)
+	}
+	return at, group, meta.RowDrift{TenantID: part[2], SHA256: part[3]}, nil
 }
 
 // ask pages through the answers of one check about one group of tenants.

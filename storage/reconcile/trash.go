@@ -161,6 +161,12 @@ const purgeBatch = 100
 
 // purgeTrash removes what has been in the trash for long enough. What may be the only copy of somebody's file stays.
 func (r *Reconciler) purgeTrash(ctx context.Context, rep *Report) error {
+	if r.cfg.PurgeEvery > 0 { // a listing of all that is there, for days that end once a day
+		mine, err := r.db.TakeTurn(ctx, "turn.purge trash", meta.Now().Add(-r.cfg.PurgeEvery))
+		if err != nil || !mine {
+			return err
+		}
+	}
 	var purged []blob.Info
 	for info, err := range r.zones.Quarantine.List(ctx, trashPrefix, "") {
 		if err != nil {

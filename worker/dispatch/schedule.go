@@ -55,8 +55,7 @@ func (d *Dispatcher) once(ctx context.Context, p jobs.Periodic) (err error) {
 	defer cancel()
 	defer func() {
 		if v := recover(); v != nil {
-			d.log.Error("the periodic job panicked", "name", p.Name, "panic", v, "stack", string(debug.Stack()))
-			err = fmt.Errorf("panic: %v", v)
+			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
 		}
 	}()
 	return p.Do(ctx)
