@@ -74,8 +74,8 @@ func (a Admin) keys(ctx context.Context, tenantID string) ([]Key, error) {
 
 func keyOf(k meta.APIKey) Key {
 	return Key{
-		ID: k.ID, Name: k.Name, Scopes: strings.Split(k.Scopes, ","), CreatedAt: k.CreatedAt.Time(), ExpiresAt: timeOf(k.ExpiresAt),
-		RevokedAt: timeOf(k.RevokedAt),
+		ID: k.ID, Name: k.Name, Scopes: strings.Split(k.Scopes, ","), CreatedAt: k.CreatedAt.Time(), ExpiresAt: k.ExpiresAt.TimeIfSet(),
+		RevokedAt: k.RevokedAt.TimeIfSet(),
 	}
 }
 

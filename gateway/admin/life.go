@@ -107,7 +107,7 @@ func (a Admin) act(ctx context.Context, x action, tenant, reason string, set fun
 			more = set(t)
 		}
 		if at, ok := more["delete_after"].(meta.Stamp); ok {
-			c.DeleteAfter = timeOf(at)
+			c.DeleteAfter = at.TimeIfSet()
 			facts["delete_after"] = c.DeleteAfter
 		}
 		if err := tx.MoveTenant(t, x.to(t), reason, more); err != nil {
@@ -135,7 +135,7 @@ func (a Admin) Purge(ctx context.Context, tenant, confirm, reason string) (Chang
 			return Change{}, fmt.Errorf("queue the purge: %w", err)
 		}
 		now := meta.Now()
-		c := Change{What: "delete_after", Before: timeOf(t.DeleteAfter), After: timeOf(now)}
+		c := Change{What: "delete_after", Before: t.DeleteAfter.TimeIfSet(), After: now.TimeIfSet()}
 		return c, a.write(tx, t.ID, "tenant.purge_now", t.ID, map[string]any{"before": c.Before, "after": c.After, "reason": reason})
 	})
 }

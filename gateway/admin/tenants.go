@@ -150,16 +150,7 @@ func tenantOf(r meta.TenantRow, planBytes int64) Tenant {
 		t.Overrides = json.RawMessage(r.Overrides)
 	}
 	if r.State == storage.TenantPendingDelete {
-		t.DeleteAfter = timeOf(r.DeleteAfter)
+		t.DeleteAfter = r.DeleteAfter.TimeIfSet()
 	}
 	return t
-}
-
-// timeOf is the time of a stamp, nil when it is not set.
-func timeOf(s meta.Stamp) *time.Time {
-	if s == 0 {
-		return nil
-	}
-	at := s.Time()
-	return &at
 }

@@ -24,6 +24,15 @@ func (s Stamp) Time() time.Time {
 	return time.UnixMicro(int64(s)).UTC()
 }
 
+// TimeIfSet is the time of a stamp, nil when it is not set.
+func (s Stamp) TimeIfSet() *time.Time {
+	if s == 0 {
+		return nil
+	}
+	at := s.Time()
+	return &at
+}
+
 // Add moves the stamp by d.
 func (s Stamp) Add(d time.Duration) Stamp { return s + Stamp(d.Microseconds()) }
 

@@ -122,18 +122,10 @@ func ViewOf(a meta.Alert, now meta.Stamp) View {
 	}
 	return View{
 		ID: a.ID, Rule: a.Rule, Subject: a.Subject, TenantID: a.TenantID, Severity: Severity(a.Severity), Message: a.Message,
-		Facts: json.RawMessage(a.Data), OpenedAt: a.OpenedAt.Time(), AcknowledgedAt: timeOf(a.AcknowledgedAt),
-		AcknowledgedBy: a.AcknowledgedBy, ClosedAt: timeOf(a.ClosedAt),
+		Facts: json.RawMessage(a.Data), OpenedAt: a.OpenedAt.Time(), AcknowledgedAt: a.AcknowledgedAt.TimeIfSet(),
+		AcknowledgedBy: a.AcknowledgedBy, ClosedAt: a.ClosedAt.TimeIfSet(),
 		LastedSeconds: int64(end.Time().Sub(a.OpenedAt.Time()).Seconds()),
 	}
-}
-
-func timeOf(s meta.Stamp) *time.Time {
-	if s == 0 {
-		return nil
-	}
-	t := s.Time()
-	return &t
 }
 
 // line says an event in one line for people.
