@@ -16,6 +16,7 @@ import (
 	"gatehouse/storage"
 	"gatehouse/storage/disk"
 	"gatehouse/storage/meta"
+	"gatehouse/storage/snapshot"
 	"gatehouse/worker/alerts"
 	"gatehouse/worker/jobs"
 )
@@ -51,8 +52,9 @@ type alerting struct {
 	disks  disk.Reporter
 }
 
-func newAlerting(cfg *configs.Config, db *meta.DB, registry *prometheus.Registry, log *slog.Logger) (*alerting, error) {
+func newAlerting(cfg *configs.Config, db *meta.DB, snapshots *snapshot.Store, registry *prometheus.Registry, log *slog.Logger) (*alerting, error) {
 	config := alertsConfig(cfg)
+	config.Manifest = func(ctx context.Context, id string) error { _, err := snapshots.Manifest(ctx, id); return err }
 	engine, err := alerts.NewEngine(config, db, log)
 	if err != nil {
 		return nil, err

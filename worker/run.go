@@ -64,7 +64,7 @@ func (runCmd) Run(ctx context.Context, c *cli) error {
 		return err
 	}
 	defer deps.Pictures.Close()
-	alerting, err := newAlerting(cfg, db, registry, log)
+	alerting, err := newAlerting(cfg, db, deps.Snapshots, registry, log)
 	if err != nil {
 		return err
 	}

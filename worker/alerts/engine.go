@@ -27,6 +27,8 @@ type Config struct {
 	History  time.Duration
 	Limits   Limits
 	Channels []ChannelConfig
+	// Manifest reads the manifest of a snapshot where it lies; nil does not look.
+	Manifest func(ctx context.Context, id string) error
 	// Now is the clock; nil is the real one.
 	Now func() time.Time
 }
@@ -51,7 +53,11 @@ func NewEngine(cfg Config, db *meta.DB, log *slog.Logger) (*Engine, error) {
 	if err := checkChannels(cfg.Channels); err != nil {
 		return nil, err
 	}
-	return &Engine{cfg: cfg, db: db, rules: Rules(cfg.Channels), log: log}, nil
+	e := &Engine{cfg: cfg, db: db, rules: Rules(cfg.Channels), log: log}
+	if cfg.Manifest != nil {
+		e.rules = append(e.rules, Rule{ruleSnapshotGone, snapshotGone(cfg.Manifest)})
+	}
+	return e, nil
 }
 
 // Tick asks every rule once. A rule that fails is logged and changes nothing; the others go on. Without the database

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gatehouse/storage"
+	"gatehouse/storage/meta"
 	"gatehouse/storage/snapshot"
 )
 
@@ -32,4 +33,40 @@ func snapshotMissing(ctx context.Context, look *Look) ([]Finding, error) {
 		f.Facts = map[string]any{"id": last.ID, "at": last.Time, "rows": last.Rows}
 	}
 	return []Finding{f}, nil
+}
+
+// snapshotLook is how often the zone is looked at.
+const snapshotLook = time.Hour
+
+// snapshotGone tells when the last snapshot that the database speaks of is not where it should be: somebody emptied the
+// bucket, or a rule of the store's did. A store that is away says nothing about it.
+func snapshotGone(manifest func(ctx context.Context, id string) error) func(context.Context, *Look) ([]Finding, error) {
+	var looked meta.Stamp
+	var id string
+	var found []Finding
+	return func(ctx context.Context, look *Look) ([]Finding, error) {
+		last, err := snapshot.LastTaken(ctx, look.DB)
+		if errors.Is(err, storage.ErrNotFound) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if id == last.ID && look.Now < looked.Add(snapshotLook) {
+			return found, nil
+		}
+		err = manifest(ctx, last.ID)
+		if _, damaged := errors.AsType[*snapshot.Damage](err); err != nil && !damaged && !errors.Is(err, snapshot.ErrNotFound) {
+			return nil, fmt.Errorf("look at the snapshot %s: %w", last.ID, err)
+		}
+		looked, id, found = look.Now, last.ID, nil
+		if err != nil {
+			found = []Finding{{
+				Subject: "snapshot", Severity: Critical, Facts: map[string]any{"id": last.ID, "at": last.Time},
+				Message: fmt.Sprintf("The last snapshot of the database, %s, cannot be read where it should lie: %s. Take another one with worker snapshot create, and look at who empties the zone.",
+					last.ID, clip(err.Error(), 300)),
+			}}
+		}
+		return found, nil
+	}
 }

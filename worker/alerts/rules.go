@@ -52,6 +52,8 @@ func Rules(channels []ChannelConfig) []Rule {
 const (
 	ruleInfected = "infected"
 	ruleChannel  = "channel"
+	// ruleSnapshotGone is there where the store can be looked at.
+	ruleSnapshotGone = "snapshot_gone"
 )
 
 // RuleNames lists the names of all rules.
@@ -60,5 +62,5 @@ func RuleNames() []string {
 	for _, r := range Rules(nil) {
 		names = append(names, r.Name)
 	}
-	return names
+	return append(names, ruleSnapshotGone)
 }

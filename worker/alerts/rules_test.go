@@ -1,6 +1,7 @@
 package alerts
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -456,6 +457,26 @@ func TestMissingSnapshot(t *testing.T) {
 		require.NoError(t, b.db.SetFact(t.Context(), snapshot.FactLast, "nonsense"))
 		require.Len(t, b.openNow(t), 1, "what cannot be read ends nothing")
 	})
+}
+
+func TestSnapshotThatIsGone(t *testing.T) {
+	b := newBench(t, metatest.SQLite(t), logTo("log"))
+	var answer error
+	b.rules = []Rule{{ruleSnapshotGone, snapshotGone(func(context.Context, string) error { return answer })}}
+	require.Empty(t, b.openNow(t), "there is none yet")
+	b.inTx(t, func(tx *meta.Tx) error {
+		return snapshot.Record(tx, snapshot.Manifest{ID: "s-1", CreatedAt: b.clock.now()}, audit.Worker)
+	})
+	require.Empty(t, b.openNow(t))
+	answer = snapshot.ErrNotFound
+	require.Empty(t, b.openNow(t), "it is looked at once an hour")
+	b.clock.pass(time.Hour)
+	require.Contains(t, b.one(t).Message, "s-1")
+	answer = errors.New("the store is away")
+	b.clock.pass(time.Hour)
+	b.one(t)
+	answer = nil
+	require.Empty(t, b.openNow(t))
 }
 
 func TestRuleNames(t *testing.T) {
