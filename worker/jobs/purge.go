@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"gatehouse/storage"
 	"gatehouse/storage/audit"
 	"gatehouse/storage/blob"
 	"gatehouse/storage/meta"
@@ -38,6 +39,10 @@ func (p *purge) run(ctx context.Context, r *Run) (Commit, error) {
 	}, nil
 }
 
+// purgeAgain is how long a purge that died rests before it is tried again: it died of something that an alert tells a
+// person, and each dead task stays until then.
+const purgeAgain = time.Hour
+
 // queuePurges queues the purge of every tenant whose cooling-off is over.
 func queuePurges(ctx context.Context, db *meta.DB) error {
 	const batch = 100
@@ -47,6 +52,15 @@ func queuePurges(ctx context.Context, db *meta.DB) error {
 	}
 	return db.InTx(ctx, func(tx *meta.Tx) error {
 		for _, t := range due {
+			var died int64
+			_, err := tx.Scan(&died, `SELECT COUNT(*) FROM tasks WHERE kind = ? AND tenant_id = ? AND state = ? AND finished_at > ?`,
+				storage.TaskPurge, t.ID, storage.TaskDead, meta.Now().Add(-purgeAgain))
+			if err != nil {
+				return err
+			}
+			if died > 0 {
+				continue
+			}
 			if _, err := tx.Enqueue(meta.PurgeTask(t.ID)); err != nil {
 				return err
 			}

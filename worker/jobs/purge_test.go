@@ -101,3 +101,25 @@ func TestProvisioningThatDiedIsEndedByTheClock(t *testing.T) {
 		}
 	})
 }
+
+// A purge that dies is not queued anew every few minutes: its tasks would pile up.
+func TestPurgeThatDiedRestsForAnHour(t *testing.T) {
+	onEach(t, func(t *testing.T, b *bench) {
+		b.deleteTenant(t, meta.Now())
+		b.due(t, "purges")
+		died := func(at meta.Stamp) {
+			b.inTx(t, func(tx *meta.Tx) error {
+				_, err := tx.Exec(`UPDATE tasks SET state = 'dead', dedupe_key = NULL, finished_at = ? WHERE kind = 'purge_tenant'`, at)
+				return err
+			})
+		}
+		died(meta.Now())
+		b.due(t, "purges")
+		_, queued := b.open(t, storage.TaskPurge, "")
+		require.False(t, queued)
+		died(meta.Now().Add(-2 * time.Hour))
+		b.due(t, "purges")
+		_, queued = b.open(t, storage.TaskPurge, "")
+		require.True(t, queued)
+	})
+}
