@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/user"
 
@@ -33,7 +34,8 @@ type reconcileCmd struct {
 // keeper is what every command works with.
 type keeper struct {
 	*reconcile.Reconciler
-	db *meta.DB
+	db  *meta.DB
+	log *slog.Logger
 }
 
 // with opens database and store for a command.
@@ -48,7 +50,19 @@ func (c *cli) with(ctx context.Context, do func(keeper) error) error {
 		return err
 	}
 	defer closeStore()
-	return do(keeper{reconciler(cfg, db, zones, log), db})
+	return do(keeper{reconciler(cfg, db, zones, log), db, log})
+}
+
+// work is with for commands that change things for hours: the others see that they do.
+func (c *cli) work(ctx context.Context, do func(keeper) error) error {
+	return c.with(ctx, func(k keeper) error {
+		sayDead, err := k.db.KeepAlive(ctx, "reconcile", k.log)
+		if err != nil {
+			return err
+		}
+		defer sayDead()
+		return do(k)
+	})
 }
 
 // operator is who sits at the command line, as the audit log names them.
@@ -120,7 +134,7 @@ func (r reconcileNow) Run(ctx context.Context, c *cli) error {
 	if !r.Once {
 		return errors.New("`worker run` reconciles by itself; to do it now: worker reconcile --once. See worker reconcile --help")
 	}
-	return c.with(ctx, func(k keeper) error {
+	return c.work(ctx, func(k keeper) error {
 		request := reconcile.Request{Kind: meta.RunFull, By: operator().ID, Actor: operator()}
 		if r.Light {
 			request.Kind = meta.RunLight

@@ -80,7 +80,7 @@ type reconcileConfirm struct{ runArg }
 
 // Run confirms a held run and repairs what it planned, here.
 func (r reconcileConfirm) Run(ctx context.Context, c *cli) error {
-	return c.with(ctx, func(k keeper) error {
+	return c.work(ctx, func(k keeper) error {
 		run, err := k.runOf(ctx, r.runArg.Run, meta.RunHeld)
 		if err != nil {
 			return err

@@ -41,7 +41,8 @@ func (s storeCopyCmd) Run(ctx context.Context, c *cli) error {
 	if err != nil {
 		return fmt.Errorf("the new store's configuration: %w", err)
 	}
-	db, from, closeStore, err := openStore(ctx, cfg, boot.Logger(cfg))
+	log := boot.Logger(cfg)
+	db, from, closeStore, err := openStore(ctx, cfg, log)
 	if err != nil {
 		return err
 	}
@@ -49,6 +50,11 @@ func (s storeCopyCmd) Run(ctx context.Context, c *cli) error {
 	if err := warnOfLife(ctx, db); err != nil {
 		return err
 	}
+	sayDead, err := db.KeepAlive(ctx, "store-copy", log)
+	if err != nil {
+		return err
+	}
+	defer sayDead()
 	to, err := boot.Zones(ctx, target)
 	if err != nil {
 		return fmt.Errorf("the new store: %w", err)

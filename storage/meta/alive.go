@@ -19,15 +19,29 @@ const (
 // IsSignOfLife reports whether a fact is a program's sign of life.
 func (f Fact) IsSignOfLife() bool { return strings.HasPrefix(f.Name, alivePrefix) }
 
-// KeepAlive tells the other programs that this one works on the database, until stop is called. Program is "gateway"
-// or "worker".
+// clock is the SQL of a stamp by the database's clock: the programs' own may differ by more than aliveFor.
+func (d Dialect) clock() string { return "(" + d.Epoch() + ") * 1000000" }
+
+// beat writes one sign of life.
+func (db *DB) beat(ctx context.Context, name string) error {
+	return db.InTx(ctx, func(tx *Tx) error {
+		if _, err := insertNew(tx.g, tx.dialect, &Fact{Name: name}); err != nil {
+			return err
+		}
+		_, err := tx.Exec("UPDATE facts SET updated_at = "+tx.dialect.clock()+" WHERE name = ?", name)
+		return err
+	})
+}
+
+// KeepAlive tells the other programs that this one works on the database, until stop is called. Program is "gateway",
+// "worker", or the command at work; 10 characters at most.
 func (db *DB) KeepAlive(ctx context.Context, program string, log *slog.Logger) (stop func(), err error) {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"
 	}
 	name := fmt.Sprintf("%s%s.%.35s/%d", alivePrefix, program, host, os.Getpid())
-	if err := db.SetFact(ctx, name, ""); err != nil {
+	if err := db.beat(ctx, name); err != nil {
 		return nil, fmt.Errorf("sign of life: %w", err)
 	}
 	// It lives as long as the program works, which is longer than ctx: running requests and jobs end after it.
@@ -43,7 +57,7 @@ func (db *DB) KeepAlive(ctx context.Context, program string, log *slog.Logger) (
 				return
 			case <-tick.C:
 			}
-			if err := db.SetFact(beating, name, ""); err != nil && beating.Err() == nil {
+			if err := db.beat(beating, name); err != nil && beating.Err() == nil {
 				log.Warn("sign of life", "error", err)
 			}
 		}
@@ -63,7 +77,8 @@ func (db *DB) KeepAlive(ctx context.Context, program string, log *slog.Logger) (
 // has none.
 func (db *DB) Alive(ctx context.Context) ([]string, error) {
 	var list []Fact
-	err := db.g.WithContext(ctx).Where("name LIKE ? AND updated_at > ?", alivePrefix+"%", Now().Add(-aliveFor)).Order("name").Find(&list).Error
+	err := db.g.WithContext(ctx).Where("name LIKE ? AND updated_at > "+db.dialect.clock()+" - ?", alivePrefix+"%", aliveFor.Microseconds()).
+		Order("name").Find(&list).Error
 	if err != nil {
 		if _, empty := db.withoutSchema(ctx); empty {
 			return nil, nil

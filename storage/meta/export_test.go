@@ -201,6 +201,15 @@ func TestKeepAlive(t *testing.T) {
 		require.Len(t, alive, 1)
 		name := alive[0]
 		require.True(t, strings.HasPrefix(name, "worker."))
+		sign, err := db.FactByName(t.Context(), "alive."+name)
+		require.NoError(t, err)
+		var epoch int64
+		require.NoError(t, db.InTx(t.Context(), func(tx *meta.Tx) error {
+			_, err := tx.Scan(&epoch, "SELECT "+db.Dialect().Epoch())
+			return err
+		}))
+		require.Zero(t, sign.UpdatedAt%1e6, "of the database's clock, which counts whole seconds here")
+		require.LessOrEqual(t, int64(sign.UpdatedAt), epoch*1e6)
 		_, err = db.Exec(t.Context(), "UPDATE facts SET updated_at = updated_at - 36000000")
 		require.NoError(t, err)
 		alive, err = db.Alive(t.Context())
