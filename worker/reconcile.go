@@ -158,10 +158,7 @@ func (r reconcileNow) Run(ctx context.Context, c *cli) error {
 func (k keeper) tenants(ctx context.Context, names []string) ([]string, error) {
 	var out []string
 	for _, name := range names {
-		row, err := k.db.Tenant(ctx, name).Row()
-		if errors.Is(err, storage.ErrNotFound) {
-			row, err = k.db.TenantByName(ctx, name)
-		}
+		row, err := k.db.FindTenant(ctx, name)
 		if errors.Is(err, storage.ErrNotFound) {
 			return nil, fmt.Errorf("there is no tenant %q", name)
 		}
