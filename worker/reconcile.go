@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"os"
 	"os/user"
+	"slices"
+	"strings"
 
 	"gatehouse/boot"
 	"gatehouse/storage"
@@ -74,7 +76,10 @@ func operator() audit.Actor {
 	return who
 }
 
-// runOf finds a run by its id, or the latest one in one of the states (none is any).
+// open are the states of runs that are not over, first those that wait for a person.
+var open = []string{meta.RunHeld, meta.RunConfirmed, meta.RunRunning}
+
+// runOf finds a run by its id, or the latest one in the first of the states that any run is in (no states is any).
 func (k keeper) runOf(ctx context.Context, id string, states ...string) (meta.ReconcileRun, error) {
 	if id != "latest" {
 		run, err := k.db.RunBy(ctx, id)
@@ -83,14 +88,23 @@ func (k keeper) runOf(ctx context.Context, id string, states ...string) (meta.Re
 		}
 		return run, err
 	}
-	list, err := k.db.Runs(ctx, "", 1, states...)
-	if err == nil && len(list) == 0 {
-		err = errors.New("there is no such run yet; `worker reconcile list` shows those there are, `worker reconcile --once` makes one")
+	asked := [][]string{nil}
+	if len(states) > 0 {
+		asked = slices.Collect(slices.Chunk(states, 1))
 	}
-	if err != nil {
-		return meta.ReconcileRun{}, err
+	for _, state := range asked {
+		list, err := k.db.Runs(ctx, "", 1, state...)
+		if err != nil {
+			return meta.ReconcileRun{}, err
+		}
+		if len(list) > 0 {
+			return list[0], nil
+		}
 	}
-	return list[0], nil
+	if len(states) > 0 {
+		return meta.ReconcileRun{}, fmt.Errorf("no run is %s; `worker reconcile list` shows those there are", strings.Join(states, " or "))
+	}
+	return meta.ReconcileRun{}, errors.New("there is no run yet; `worker reconcile list` shows those there are, `worker reconcile --once` makes one")
 }
 
 func waiting() {

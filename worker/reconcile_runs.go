@@ -36,7 +36,7 @@ func (r reconcileList) Run(ctx context.Context, c *cli) error {
 
 // runArg is the run that a command is about.
 type runArg struct {
-	Run string `arg:"" name:"run" help:"The run's id, or latest (to confirm: the latest that is held; to cancel: that is not over)."`
+	Run string `arg:"" name:"run" help:"The run's id, or latest (to confirm: the latest that is held; to cancel: that is held, or else under way)."`
 }
 
 type reconcileShow struct{ runArg }
@@ -100,7 +100,7 @@ type reconcileCancel struct{ runArg }
 // Run cancels a run.
 func (r reconcileCancel) Run(ctx context.Context, c *cli) error {
 	return c.with(ctx, func(k keeper) error {
-		run, err := k.runOf(ctx, r.runArg.Run, meta.RunHeld, meta.RunConfirmed, meta.RunRunning)
+		run, err := k.runOf(ctx, r.runArg.Run, open...)
 		if err != nil {
 			return err
 		}
