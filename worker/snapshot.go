@@ -123,15 +123,32 @@ func (s snapshotListCmd) Run(ctx context.Context, c *cli) error {
 	})
 }
 
+// named finds the snapshot that a command is about, and says which one latest is.
+func named(ctx context.Context, store *snapshot.Store, id string) (string, error) {
+	if id != snapshot.Latest {
+		return id, nil
+	}
+	m, err := store.Manifest(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	_, _ = fmt.Fprintf(os.Stderr, "worker: the latest snapshot is %s, taken %s (%s)\n", m.ID, m.CreatedAt.Local().Format(time.DateTime), m.Reason)
+	return m.ID, nil
+}
+
 type snapshotVerifyCmd struct {
-	ID   string `arg:"" help:"Id of the snapshot, or latest."`
+	ID   string `arg:"" help:"Id of the snapshot, or latest: the newest that was not taken before a restore."`
 	JSON bool   `help:"Print what was found as JSON."`
 }
 
 // Run verifies a snapshot.
 func (s snapshotVerifyCmd) Run(ctx context.Context, c *cli) error {
 	return c.withSnapshots(ctx, func(store *snapshot.Store) error {
-		v, err := store.Verify(ctx, s.ID)
+		id, err := named(ctx, store, s.ID)
+		if err != nil {
+			return err
+		}
+		v, err := store.Verify(ctx, id)
 		if err != nil {
 			return err
 		}
@@ -180,7 +197,7 @@ func auditVerify(ctx context.Context, db *meta.DB, v snapshot.Verified) error {
 }
 
 type snapshotRestoreCmd struct {
-	ID           string `arg:"" help:"Id of the snapshot, or latest."`
+	ID           string `arg:"" help:"Id of the snapshot, or latest: the newest that was not taken before a restore."`
 	Replace      bool   `xor:"mode" help:"Into a database with content: replace all of it but the audit log. What came after the snapshot goes. A snapshot of what is there is taken first."`
 	Fill         bool   `xor:"mode" help:"Into a database with content: add the rows that are missing and change nothing that is there. The way out when rows were deleted by mistake. A snapshot of what is there is taken first."`
 	WhileRunning bool   `help:"Restore although gateways or workers work on the database. Uploads wait meanwhile or fail."`
@@ -190,6 +207,10 @@ type snapshotRestoreCmd struct {
 // Run restores a snapshot.
 func (s snapshotRestoreCmd) Run(ctx context.Context, c *cli) error {
 	return c.withSnapshots(ctx, func(store *snapshot.Store) error {
+		id, err := named(ctx, store, s.ID)
+		if err != nil {
+			return err
+		}
 		o := snapshot.Options{Mode: snapshot.IntoEmpty, Actor: operator(), WhileRunning: s.WhileRunning}
 		switch {
 		case s.Replace:
@@ -200,7 +221,7 @@ func (s snapshotRestoreCmd) Run(ctx context.Context, c *cli) error {
 		if s.WhileRunning {
 			_, _ = fmt.Fprintln(os.Stderr, "worker: restoring under programs that may be running; their uploads and jobs wait, and some may fail")
 		}
-		done, err := store.Restore(ctx, s.ID, o)
+		done, err := store.Restore(ctx, id, o)
 		if err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"gatehouse/storage/blob"
@@ -135,22 +136,14 @@ func unseal(id string, file []byte) (Manifest, error) {
 // ErrNotFound says that there is no such snapshot.
 var ErrNotFound = errors.New("there is no such snapshot")
 
-// Latest as an id means the newest snapshot that can be read.
+// Latest as an id means the newest snapshot that can be read and was not taken before a restore: such a one holds the
+// state that somebody wanted to leave, and is restored by its id only.
 const Latest = "latest"
 
 // Manifest reads the manifest of a snapshot; a *Damage when it cannot be believed.
 func (s *Store) Manifest(ctx context.Context, id string) (Manifest, error) {
 	if id == Latest {
-		list, err := s.List(ctx)
-		if err != nil {
-			return Manifest{}, err
-		}
-		for i := len(list) - 1; i >= 0; i-- {
-			if list[i].Problem == "" {
-				return list[i].Manifest, nil
-			}
-		}
-		return Manifest{}, fmt.Errorf("%w: no snapshot has been taken yet", ErrNotFound)
+		return s.latest(ctx)
 	}
 	body, info, err := s.Zone.Open(ctx, id+"/"+manifestName, 0, -1)
 	if errors.Is(err, blob.ErrNotExist) || errors.Is(err, blob.ErrKey) {
@@ -167,4 +160,23 @@ func (s *Store) Manifest(ctx context.Context, id string) (Manifest, error) {
 		return Manifest{}, &Damage{manifestName, "it is too large to be one"}
 	}
 	return unseal(id, file)
+}
+
+func (s *Store) latest(ctx context.Context) (Manifest, error) {
+	list, err := s.List(ctx)
+	if err != nil {
+		return Manifest{}, err
+	}
+	why := "no snapshot has been taken yet"
+	for _, e := range slices.Backward(list) {
+		switch {
+		case e.Problem != "":
+			why = "those that there are are damaged: worker snapshot list"
+		case e.Reason == ReasonBeforeRestore:
+			why = "those that there are were taken before a restore, and hold what it was to mend: name one by its id (worker snapshot list)"
+		default:
+			return e.Manifest, nil
+		}
+	}
+	return Manifest{}, fmt.Errorf("%w: %s", ErrNotFound, why)
 }

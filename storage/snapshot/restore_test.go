@@ -117,6 +117,33 @@ func TestReplace(t *testing.T) {
 	}
 }
 
+// TestLatestTwice: who restores the latest snapshot twice gets the same state twice, and not the one that he wanted to leave.
+func TestLatestTwice(t *testing.T) {
+	db := open(t, kinds[0].url(t), true)
+	s := storeOf(t, db, zonesOf(t).Snapshots)
+	tenantWith(t, db, "t", 10)
+	m, err := s.Create(t.Context(), ReasonDaily)
+	require.NoError(t, err)
+	exec(t, db, "DELETE FROM assets")
+	for _, mode := range []Mode{Replace, Replace, Fill} {
+		res, err := s.Restore(t.Context(), Latest, Options{Mode: mode, Actor: audit.CLI})
+		require.NoError(t, err)
+		require.Equal(t, m.ID, res.ID)
+		require.NotEmpty(t, res.Before)
+		require.Len(t, dump(t, db, true)["assets"], 10)
+	}
+	// With none but those, latest is nothing; by its id every one can be restored.
+	require.NoError(t, s.drop(t.Context(), m.ID))
+	_, err = s.Restore(t.Context(), Latest, Options{Mode: Replace, Actor: audit.CLI})
+	require.ErrorIs(t, err, ErrNotFound)
+	require.ErrorContains(t, err, "by its id")
+	list, err := s.List(t.Context())
+	require.NoError(t, err)
+	_, err = s.Restore(t.Context(), list[0].ID, Options{Mode: Replace, Actor: audit.CLI})
+	require.NoError(t, err)
+	require.Empty(t, dump(t, db, true)["assets"])
+}
+
 func lines(list []string) (out string) {
 	for _, l := range list {
 		out += l
