@@ -7,6 +7,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"gorm.io/gorm"
 )
 
 // A program writes a sign of life every aliveEvery; after aliveFor without one it counts as dead: three may be late.
@@ -76,13 +78,23 @@ func (db *DB) KeepAlive(ctx context.Context, program string, log *slog.Logger) (
 // Alive lists the programs that work on the database now, as <program>.<host>/<process id>. A database without tables
 // has none.
 func (db *DB) Alive(ctx context.Context) ([]string, error) {
-	var list []Fact
-	err := db.g.WithContext(ctx).Where("name LIKE ? AND updated_at > "+db.dialect.clock()+" - ?", alivePrefix+"%", aliveFor.Microseconds()).
-		Order("name").Find(&list).Error
+	out, err := alive(db.g.WithContext(ctx), db.dialect)
 	if err != nil {
 		if _, empty := db.withoutSchema(ctx); empty {
 			return nil, nil
 		}
+	}
+	return out, err
+}
+
+// Alive is the same within a transaction: in an exclusive one nobody can come to life until it ends.
+func (tx *Tx) Alive() ([]string, error) { return alive(tx.g, tx.dialect) }
+
+func alive(g *gorm.DB, d Dialect) ([]string, error) {
+	var list []Fact
+	err := g.Where("name LIKE ? AND updated_at > "+d.clock()+" - ?", alivePrefix+"%", aliveFor.Microseconds()).
+		Order("name").Find(&list).Error
+	if err != nil {
 		return nil, fmt.Errorf("look for programs that are alive: %w", err)
 	}
 	out := make([]string, len(list))

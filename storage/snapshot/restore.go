@@ -72,13 +72,8 @@ func (s *Store) Restore(ctx context.Context, id string, o Options) (Restored, er
 	if !v.Whole() {
 		return Restored{}, fmt.Errorf("the snapshot %s is damaged and is not restored: %s", v.ID, strings.Join(v.Damage, "; "))
 	}
-	alive, err := s.DB.Alive(ctx)
-	if err != nil {
+	if err := o.alone(s.DB.Alive(ctx)); err != nil {
 		return Restored{}, err
-	}
-	if len(alive) > 0 && !o.WhileRunning {
-		return Restored{}, fmt.Errorf("programs work on this database: %s; stop them, or wait 35 seconds if they were killed, or restore all the same with --while-running",
-			strings.Join(alive, ", "))
 	}
 	if err := s.DB.Migrate(ctx); err != nil {
 		return Restored{}, err
@@ -92,9 +87,22 @@ func (s *Store) Restore(ctx context.Context, id string, o Options) (Restored, er
 	}
 	err = s.DB.Exclusive(ctx, func(tx *meta.Tx) error {
 		r.tx = tx
+		// Some may have been started since; from here on they wait with their first sign of life.
+		if err := o.alone(tx.Alive()); err != nil {
+			return err
+		}
 		return r.run(ctx, o.Actor)
 	})
 	return r.out, err
+}
+
+// alone refuses when there are programs that work on the database, unless that is asked for.
+func (o Options) alone(alive []string, err error) error {
+	if err != nil || len(alive) == 0 || o.WhileRunning {
+		return err
+	}
+	return fmt.Errorf("programs work on this database: %s; stop them, or wait 35 seconds if they were killed, or restore all the same with --while-running",
+		strings.Join(alive, ", "))
 }
 
 // restore is one restore under way.

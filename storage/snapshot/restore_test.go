@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"gatehouse/storage"
 	"gatehouse/storage/audit"
 	"gatehouse/storage/meta"
+	"gatehouse/storage/meta/metatest"
 )
 
 // TestEveryPair: a snapshot of each kind of database restores into each kind, exactly.
@@ -187,6 +189,37 @@ func TestWhileRunning(t *testing.T) {
 	stop()
 	_, err = s.Restore(t.Context(), m.ID, Options{Mode: IntoEmpty})
 	require.NoError(t, err)
+}
+
+// TestStartedMeanwhile: a program whose first sign of life comes after the look for them is found all the same.
+func TestStartedMeanwhile(t *testing.T) {
+	metatest.EachTwice(t, func(t *testing.T, one, two *meta.DB) {
+		s := storeOf(t, one, zonesOf(t).Snapshots)
+		tenantWith(t, one, "t", 3)
+		m, err := s.Create(t.Context(), ReasonManual)
+		require.NoError(t, err)
+		restored := make(chan error, 1)
+		require.NoError(t, two.InTx(t.Context(), func(tx *meta.Tx) error {
+			if _, err := tx.Exec("INSERT INTO facts (name, value, updated_at) VALUES ('alive.gateway.x/1', '', ?)", meta.Now()); err != nil {
+				return err
+			}
+			go func() {
+				_, err := s.Restore(context.Background(), m.ID, Options{Mode: Replace, Actor: audit.CLI})
+				restored <- err
+			}()
+			for range 500 { // time for the restore to look, and to wait for this transaction
+				n := 0
+				if _, err := tx.Scan(&n, "SELECT COUNT(*) FROM facts"); err != nil {
+					return err
+				}
+			}
+			return nil
+		}))
+		require.ErrorContains(t, <-restored, "gateway.x/1")
+		list, err := s.List(t.Context())
+		require.NoError(t, err)
+		require.Len(t, list, 1, "refused before a snapshot was taken")
+	})
 }
 
 // TestPendingDelete: a tenant whose deletion may have been taken back since cools off anew, and is named; Fill names none
