@@ -41,8 +41,9 @@
 //     row afterwards. It is touched only while the blob's scan task is held (meta.DB.Hold), so no scan of the blob can run;
 //     the same goes for a variant without a row and the media task.
 //   - The trash, also for the sweep. Only a blob that the deletion of its last asset left is deleted outright; one that was
-//     left because references were counted anew goes by way of the trash, because rows that were lost may come back. And the
-//     trash keeps what may be the only copy, however long it is there.
+//     left because references were counted anew, or of which a run found that records were lost, goes by way of the trash,
+//     because rows that were lost may come back. And the trash keeps what may be the only copy, however long it is there,
+//     and everything while a full run is not over.
 //   - The brake. When much is wrong, the records are more likely to be wrong than the store.
 //
 // Whoever dies leaves claims and held tasks behind. Claims are taken over after Takeover, held tasks return to the queue

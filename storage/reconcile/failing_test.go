@@ -25,6 +25,7 @@ type faulty struct {
 	deleting func()
 	stat     func()
 	opening  func(context.Context)
+	listing  func()
 	// unreadable is a key whose object cannot be opened.
 	unreadable string
 	// copied is called after a copy.
@@ -50,6 +51,9 @@ func (f *faulty) Stat(ctx context.Context, key string) (blob.Info, error) {
 }
 
 func (f *faulty) List(ctx context.Context, prefix, after string) iter.Seq2[blob.Info, error] {
+	if f.listing != nil {
+		f.listing()
+	}
 	if f.list == nil {
 		return f.Bucket.List(ctx, prefix, after)
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -251,6 +252,48 @@ func TestBlobThatNoDeletionLeftIsSweptByWayOfTheTrash(t *testing.T) {
 				y.mend(t, y.finding(t, storage.DriftAssetAlone, storage.RepairRow, y.about(content)), meta.FindingRepaired)
 				require.Empty(t, y.blobOf(t, content).Damage)
 				require.True(t, y.has(t, storage.ZoneQuarantine, f.ObjectKey))
+			})
+		})
+	}
+}
+
+// A run has said that records about these bytes were lost. That somebody uploads the same and deletes them again is no
+// reason to believe that nobody wants them: what comes back from a snapshot finds them in the trash.
+func TestDeletionOfADuplicateDoesNotExplainRecordsThatWereLost(t *testing.T) {
+	const content = "lost, uploaded by another, deleted by them"
+	for name, lost := range map[string]string{
+		"the asset's row": `DELETE FROM assets`,
+		"all of its rows": `DELETE FROM assets; DELETE FROM variants; DELETE FROM blobs`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			onEach(t, func(t *testing.T, y *yard) {
+				y.whole(t, content)
+				for q := range strings.SplitSeq(lost, "; ") {
+					y.exec(t, q)
+				}
+				y.cfg.DeletedGrace = 24 * time.Hour
+				y.reconcile(t, meta.RunFull)
+				var again string
+				y.inTx(t, func(tx *meta.Tx) error {
+					again = meta.NewID()
+					linked, err := tx.Tenant(y.tenant).LinkBlob(digestOf(content))
+					if err != nil || !linked {
+						again = ""
+						return err
+					}
+					return tx.Tenant(y.tenant).CreateAsset(&meta.Asset{ID: again, SHA256: digestOf(content), Name: "n", NameFolded: "n", Ext: "txt",
+						Category: storage.CategoryImage, MediaType: "text/plain", Size: int64(len(content)), State: storage.AssetAvailable,
+						CreatedAt: meta.Now(), UpdatedAt: meta.Now()})
+				})
+				if again == "" {
+					again = y.upload(t, content)
+				}
+				y.delete(t, again)
+				y.cfg.DeletedGrace = 0
+				require.Equal(t, 1, y.sweep(t).Blobs)
+				_, found, err := y.find(ctx, y.tenant, digestOf(content), int64(len(content)))
+				require.NoError(t, err)
+				require.True(t, found, "its bytes are in the trash")
 			})
 		})
 	}

@@ -328,3 +328,30 @@ func TestTrashIsLookedThroughOncePerTurn(t *testing.T) {
 		require.Equal(t, 1, y.sweep(t).Purged)
 	})
 }
+
+// Whoever looks at a held run may decide to bring the records back that speak of what lies in the trash.
+func TestNothingIsPurgedWhileAFullRunIsNotOver(t *testing.T) {
+	onEach(t, func(t *testing.T, y *yard) {
+		y.cfg.Trash, y.cfg.PurgeEvery = time.Nanosecond, time.Hour
+		key := trashKey(storage.ZoneClean, storage.BlobKey(y.tenant, digestOf("its rows are lost")))
+		y.put(t, storage.ZoneQuarantine, key, "its rows are lost")
+		y.object(t, storage.ZoneClean, "an orphan")
+		y.cfg.BrakeMin, y.cfg.BrakeShare = -1, 0
+		held := y.reconcile(t, meta.RunFull)
+		require.Equal(t, meta.RunHeld, held.State)
+		for _, state := range []string{meta.RunHeld, meta.RunConfirmed, meta.RunRunning} {
+			y.exec(t, `UPDATE reconcile_runs SET state = ? WHERE id = ?`, state, held.ID)
+			require.Zero(t, y.sweep(t).Purged, state)
+		}
+		y.exec(t, `UPDATE reconcile_runs SET state = ?, kind = ? WHERE id = ?`, meta.RunRunning, meta.RunLight, held.ID)
+		y.zones.Quarantine = &faulty{Bucket: y.zones.Quarantine, listing: func() { // a run begins while the trash is looked through
+			y.exec(t, `UPDATE reconcile_runs SET kind = ? WHERE id = ?`, meta.RunFull, held.ID)
+		}}
+		require.Zero(t, y.sweep(t).Purged)
+		require.True(t, y.has(t, storage.ZoneQuarantine, key))
+
+		y.exec(t, `UPDATE reconcile_runs SET state = ?`, meta.RunCancelled)
+		y.exec(t, `UPDATE facts SET updated_at = 1 WHERE name = 'turn.purge trash'`)
+		require.Equal(t, 1, y.sweep(t).Purged)
+	})
+}

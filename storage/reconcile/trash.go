@@ -159,8 +159,25 @@ func sumOf(r io.Reader) (string, error) {
 // purgeBatch is how many objects are purged before it is written down.
 const purgeBatch = 100
 
-// purgeTrash removes what has been in the trash for long enough. What may be the only copy of somebody's file stays.
+// judging are the states of a full run that is not over: what it finds, or the person that it waits for, may want back
+// what is in the trash.
+var judging = []string{meta.RunRunning, meta.RunHeld, meta.RunConfirmed}
+
+// judged reports whether no full run is open.
+func (r *Reconciler) judged(ctx context.Context) (bool, error) {
+	open, err := r.db.Runs(ctx, meta.RunFull, 1, judging...)
+	if err != nil {
+		return false, fmt.Errorf("look for runs that are not over: %w", err)
+	}
+	return len(open) == 0, nil
+}
+
+// purgeTrash removes what has been in the trash for long enough. What may be the only copy of somebody's file stays, and
+// everything does while a full run is not over.
 func (r *Reconciler) purgeTrash(ctx context.Context, rep *Report) error {
+	if judged, err := r.judged(ctx); err != nil || !judged { // before the turn: the sweep after the run takes it
+		return err
+	}
 	if r.cfg.PurgeEvery > 0 { // a listing of all that is there, for days that end once a day
 		mine, err := r.db.TakeTurn(ctx, "turn.purge trash", meta.Now().Add(-r.cfg.PurgeEvery))
 		if err != nil || !mine {
@@ -195,7 +212,11 @@ func (r *Reconciler) purgeTrash(ctx context.Context, rep *Report) error {
 	return r.recordPurge(ctx, rep, purged)
 }
 
+// purge removes one object, and reports whether it did. A run may have begun since the last one.
 func (r *Reconciler) purge(ctx context.Context, info blob.Info) (bool, error) {
+	if judged, err := r.judged(ctx); err != nil || !judged {
+		return false, err
+	}
 	if o, ok := parseTrashKey(info.Key); ok {
 		needed, err := r.needed(ctx, o)
 		if err != nil || needed {
