@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -176,8 +178,11 @@ func tellVerified(v snapshot.Verified) error {
 	if v.Whole() {
 		_, _ = fmt.Fprintln(&b, "Every part is whole and every row can be read.")
 	}
-	for kind, n := range v.Drift {
-		_, _ = fmt.Fprintf(&b, "The database itself was inconsistent when it was taken: %s, %d times. Restore, then: worker reconcile --once\n", kind, n)
+	for _, w := range v.Warnings {
+		_, _ = fmt.Fprintf(&b, "warning: %s; the database had lost that before\n", w)
+	}
+	for _, kind := range slices.Sorted(maps.Keys(v.Drift)) {
+		_, _ = fmt.Fprintf(&b, "The database itself was inconsistent when it was taken: %s, %d times. Restore, then: worker reconcile --once\n", kind, v.Drift[kind])
 	}
 	_, err := os.Stdout.WriteString(b.String())
 	return err
@@ -191,7 +196,7 @@ func auditVerify(ctx context.Context, db *meta.DB, v snapshot.Verified) error {
 	return db.InTx(ctx, func(tx *meta.Tx) error {
 		return audit.Write(tx, audit.Entry{
 			Actor: operator(), Action: "snapshot.verify", Target: v.ID, Result: audit.OK,
-			Data: map[string]any{"damage": len(v.Damage), "drift": v.Drift},
+			Data: map[string]any{"damage": len(v.Damage), "drift": v.Drift, "warnings": len(v.Warnings)},
 		})
 	})
 }
@@ -240,6 +245,9 @@ func tellRestored(r snapshot.Restored) error {
 	_, _ = fmt.Fprintln(table, "TABLE\tADDED\tLEFT OUT")
 	for _, t := range r.Tables {
 		_, _ = fmt.Fprintf(table, "%s\t%d\t%d\n", t.Name, t.Added, t.LeftOut)
+	}
+	for _, w := range r.Warnings {
+		_, _ = fmt.Fprintf(table, "warning: %s\n", w)
 	}
 	for _, t := range r.Tenants {
 		_, _ = fmt.Fprintf(table, "left out: tenant %s\n", t)

@@ -85,22 +85,6 @@ func (f *filler) meet(t meta.TenantRow) {
 	f.present[t.ID] = true
 }
 
-func tenantOf(row any) string {
-	switch r := row.(type) {
-	case *meta.TenantRow:
-		return r.ID
-	case *meta.APIKey:
-		return r.TenantID
-	case *meta.Asset:
-		return r.TenantID
-	case *meta.Blob:
-		return r.TenantID
-	case *meta.Variant:
-		return r.TenantID
-	}
-	return ""
-}
-
 // wanted chooses among missing rows.
 func (f *filler) wanted(t meta.Table, missing []any) ([]any, error) {
 	if t.Name == "plans" {

@@ -96,8 +96,9 @@ func (c *counted) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// readPart gives every row of a part to fn, with the length of its line. What is wrong with the part is a *Damage, and may show only after the last
-// row: until then nothing that was read is certain.
+// readPart gives every row of a part to fn, with the length of its line, and no more rows and bytes than the manifest
+// names. What is wrong with the part is a *Damage, and may show only after the last row: until then nothing that was
+// read is certain.
 func (s *Store) readPart(ctx context.Context, id string, t meta.Table, p Part, strict bool, fn func(row any, size int) error) (err error) {
 	body, _, err := s.Zone.Open(ctx, id+"/"+p.Name, 0, -1)
 	if errors.Is(err, blob.ErrNotExist) || errors.Is(err, blob.ErrKey) {
@@ -107,8 +108,8 @@ func (s *Store) readPart(ctx context.Context, id string, t meta.Table, p Part, s
 		return err
 	}
 	defer func() { err = errors.Join(err, body.Close()) }()
-	c := &counted{r: body, sum: sha256.New()}
-	rows, err := readLines(c, t, strict, fn)
+	c := &counted{r: io.LimitReader(body, p.Bytes+1), sum: sha256.New()}
+	rows, err := readLines(c, t, p.Rows, strict, fn)
 	if d, ok := errors.AsType[*Damage](err); ok {
 		d.Part = p.Name
 		if c.err != nil { // the store failed, not the part
@@ -122,7 +123,9 @@ func (s *Store) readPart(ctx context.Context, id string, t meta.Table, p Part, s
 		return fmt.Errorf("read %s: %w", p.Name, err)
 	}
 	switch {
-	case c.n != p.Bytes:
+	case c.n > p.Bytes:
+		return &Damage{p.Name, fmt.Sprintf("it has more than %d bytes", p.Bytes)}
+	case c.n < p.Bytes:
 		return &Damage{p.Name, fmt.Sprintf("it has %d bytes instead of %d", c.n, p.Bytes)}
 	case hex.EncodeToString(c.sum.Sum(nil)) != p.SHA256:
 		return &Damage{p.Name, "its checksum is wrong"}
@@ -132,7 +135,7 @@ func (s *Store) readPart(ctx context.Context, id string, t meta.Table, p Part, s
 	return nil
 }
 
-func readLines(r io.Reader, t meta.Table, strict bool, fn func(row any, size int) error) (rows int64, err error) {
+func readLines(r io.Reader, t meta.Table, limit int64, strict bool, fn func(row any, size int) error) (rows int64, err error) {
 	unpack, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
 	if err != nil {
 		return 0, &Damage{Problem: err.Error()}
@@ -141,7 +144,9 @@ func readLines(r io.Reader, t meta.Table, strict bool, fn func(row any, size int
 	lines := bufio.NewScanner(unpack)
 	lines.Buffer(make([]byte, 64<<10), maxLine)
 	for lines.Scan() {
-		rows++
+		if rows++; rows > limit { // a few bytes can unpack to rows without end
+			return rows, &Damage{Problem: fmt.Sprintf("it has more than %d rows", limit)}
+		}
 		row, err := t.Decode(lines.Bytes(), strict)
 		if err != nil {
 			return rows, &Damage{Problem: fmt.Sprintf("line %d: %v", rows, err)}

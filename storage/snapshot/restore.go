@@ -46,6 +46,8 @@ type Restored struct {
 	Tenants []string `json:"tenants_left_out,omitempty"`
 	// Stricter lists what was shut since the snapshot, as the audit log knows, and was shut again.
 	Stricter []string `json:"shut_again,omitempty"`
+	// Warnings are those of Verified.
+	Warnings []string `json:"warnings,omitempty"`
 	// Pending lists tenants that came back as pending deletion, with the time of their purge.
 	Pending []string `json:"tenants_pending_delete,omitempty"`
 }
@@ -81,7 +83,7 @@ func (s *Store) Restore(ctx context.Context, id string, o Options) (Restored, er
 	r := &restore{s: s, m: v.Manifest, mode: o.Mode, tenants: map[string]bool{}, written: map[string]bool{}}
 	r.settling.now = meta.Now()
 	r.settling.purge = r.settling.now.Add(s.CoolingOff)
-	r.out = Restored{ID: v.ID, Mode: o.Mode}
+	r.out = Restored{ID: v.ID, Mode: o.Mode, Warnings: v.Warnings}
 	if r.tables, err = v.readable(); err != nil {
 		return r.out, err
 	}

@@ -120,6 +120,72 @@ func TestDriftIsTold(t *testing.T) {
 	requireExact(t, db)
 }
 
+// TestLostTenant: a database that has lost rows of tenants and plans can be snapshotted and restored all the same, and
+// verify says so.
+func TestLostTenant(t *testing.T) {
+	db := open(t, kinds[0].url(t), true)
+	for _, id := range []string{"a", "b", "c", "d", "e"} {
+		tenantWith(t, db, id, 2)
+	}
+	exec(t, db, "DELETE FROM tenants WHERE id < 'e'", "DELETE FROM plans WHERE name = 'plan-e'")
+	s := storeOf(t, db, zonesOf(t).Snapshots)
+	m, err := s.Create(t.Context(), ReasonManual)
+	require.NoError(t, err)
+	v, err := s.Verify(t.Context(), m.ID)
+	require.NoError(t, err)
+	require.True(t, v.Whole())
+	require.Equal(t, []string{
+		"rows of api_keys with a tenant that the snapshot does not have: 4 (a, b, c and others)",
+		"rows of assets with a tenant that the snapshot does not have: 8 (a, b, c and others)",
+		"rows of blobs with a tenant that the snapshot does not have: 8 (a, b, c and others)",
+		"rows of tenants with a plan that the snapshot does not have: 1 (plan-e)",
+		"rows of variants with a tenant that the snapshot does not have: 8 (a, b, c and others)",
+	}, v.Warnings)
+	want := dump(t, db, true)
+	res, err := s.Restore(t.Context(), m.ID, Options{Mode: Replace, Actor: audit.CLI})
+	require.NoError(t, err)
+	require.Equal(t, v.Warnings, res.Warnings)
+	require.Equal(t, want["assets"], dump(t, db, true)["assets"])
+}
+
+// TestPartsThatLie: parts whose checksums are right, and which have more rows than the manifest says, or rows twice.
+func TestPartsThatLie(t *testing.T) {
+	db := open(t, kinds[0].url(t), true)
+	s := storeOf(t, db, zonesOf(t).Snapshots)
+	m, err := s.Create(t.Context(), ReasonManual)
+	require.NoError(t, err)
+	tables, err := meta.Tables()
+	require.NoError(t, err)
+	line, err := tables[0].Encode(&meta.Plan{Name: "a"})
+	require.NoError(t, err)
+	for name, c := range map[string]struct {
+		lines, rows, seen int64
+		damage            string
+	}{
+		"more":  {50_000, 3, 3, "it has more than 3 rows"},
+		"twice": {3, 3, 3, "table plans: rows with the key of another one: 2"},
+	} {
+		p, err := newPartWriter(s.SpoolDir)
+		require.NoError(t, err)
+		for range c.lines {
+			require.NoError(t, p.write(line))
+		}
+		part, err := p.store(t.Context(), s.Zone, m.ID+"/lie.jsonl.zst")
+		require.NoError(t, err)
+		part.Name, part.Rows = "lie.jsonl.zst", c.rows
+		var seen int64
+		err = s.readPart(t.Context(), m.ID, tables[0], part, true, func(any, int) error { seen++; return nil })
+		require.Equal(t, c.seen, seen, name)
+		require.Equal(t, name == "more", err != nil)
+		rewrite(t, s, m, func(m *Manifest) { m.Tables[0].Rows, m.Tables[0].Parts = c.rows, []Part{part} })
+		v, err := s.Verify(t.Context(), m.ID)
+		require.NoError(t, err)
+		require.Contains(t, strings.Join(v.Damage, "\n"), c.damage, name)
+		_, err = s.Restore(t.Context(), m.ID, Options{Mode: IntoEmpty})
+		require.ErrorContains(t, err, c.damage)
+	}
+}
+
 // rewrite makes another snapshot of one: change gets each row as what it is in JSON and may drop columns.
 func rewrite(t testing.TB, s *Store, m Manifest, change func(*Manifest)) {
 	t.Helper()
@@ -211,7 +277,7 @@ func FuzzLines(f *testing.F) {
 	f.Add(whole[:n])
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, part []byte) {
-		_, err := readLines(bytes.NewReader(part), tables[0], true, func(row any, _ int) error {
+		_, err := readLines(bytes.NewReader(part), tables[0], 1000, true, func(row any, _ int) error {
 			require.IsType(t, &meta.Plan{}, row)
 			return nil
 		})
