@@ -264,7 +264,8 @@ type Sums struct {
 // deleted behind the system's back change the sums, which is why they are made from rows and not from times.
 func (db *DB) Marks(ctx context.Context, tenants []string, add func(table string, s Sums)) error {
 	for _, m := range []struct{ table, query string }{
-		{"tenants", `SELECT id AS tenant_id, used_bytes AS a, used_files AS b, 0 AS c, 0 AS d, '' AS grp FROM tenants WHERE 1 = 1`},
+		{"tenants", `SELECT id AS tenant_id, used_bytes AS a, used_files AS b,
+			CASE WHEN EXISTS (SELECT 1 FROM plans WHERE plans.name = tenants.plan) THEN 0 ELSE 1 END AS c, 0 AS d, '' AS grp FROM tenants WHERE 1 = 1`},
 		{"blobs", `SELECT tenant_id, COUNT(*) AS a, SUM(size) AS b, SUM(refs) AS c,
 			SUM(CASE WHEN damage = '' THEN 0 ELSE 1 END) AS d, zone AS grp FROM blobs WHERE 1 = 1`},
 		{"variants", `SELECT tenant_id, COUNT(*) AS a, SUM(size) AS b, 0 AS c, 0 AS d, '' AS grp FROM variants WHERE 1 = 1`},

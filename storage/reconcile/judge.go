@@ -26,6 +26,8 @@ var plans = map[storage.DriftKind]storage.Repair{
 	storage.DriftReferences:     storage.RepairReferences,
 	storage.DriftStuck:          storage.RepairTask,
 	storage.DriftReservation:    storage.RepairReservation,
+	storage.DriftTenant:         storage.RepairNone, // what a tenant was called, and what it may do, only a snapshot knows
+	storage.DriftPlan:           storage.RepairNone,
 }
 
 // Kinds lists every kind of drift that is looked for.

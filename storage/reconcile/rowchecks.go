@@ -30,6 +30,8 @@ type check struct {
 // checks is THE list of what is asked of the rows alone.
 func checks() []check {
 	list := []check{
+		{"tenants", (*Reconciler).tenantsAlone},
+		{"plans", (*Reconciler).plansAlone},
 		{"assets", (*Reconciler).assetsAlone},
 		{"references", (*Reconciler).references},
 		{"reservations", (*Reconciler).reservations},
@@ -114,6 +116,30 @@ func drifts(kind storage.DriftKind, rows []meta.RowDrift, err error, detail func
 		out, last = append(out, rowFinding(kind, d.TenantID, d.SHA256, detail(d))), d
 	}
 	return out, last, err
+}
+
+// tenantsAlone and plansAlone come at once, as ledgers do: few are lost, or all of a table is.
+func (r *Reconciler) tenantsAlone(ctx context.Context, tenants []string, after meta.RowDrift) ([]meta.ReconcileFinding, meta.RowDrift, error) {
+	list, err := r.db.TenantsAlone(ctx, tenants, after.TenantID)
+	var out []meta.ReconcileFinding
+	for _, l := range list {
+		out = append(out, rowFinding(storage.DriftTenant, l.TenantID, "", facts{"records": l.Records}))
+		after = meta.RowDrift{TenantID: l.TenantID}
+		if len(out) == r.batch(suspectBatch) {
+			break
+		}
+	}
+	return out, after, err
+}
+
+func (r *Reconciler) plansAlone(ctx context.Context, tenants []string, after meta.RowDrift) ([]meta.ReconcileFinding, meta.RowDrift, error) {
+	list, err := r.db.PlansAlone(ctx, tenants, after.TenantID, r.batch(suspectBatch))
+	var out []meta.ReconcileFinding
+	for _, t := range list {
+		out = append(out, rowFinding(storage.DriftPlan, t.ID, "", facts{"tenant": t.Name, "plan": t.Plan}))
+		after = meta.RowDrift{TenantID: t.ID}
+	}
+	return out, after, err
 }
 
 func (r *Reconciler) assetsAlone(ctx context.Context, tenants []string, after meta.RowDrift) ([]meta.ReconcileFinding, meta.RowDrift, error) {

@@ -9,6 +9,7 @@ import (
 	"gatehouse/storage"
 	"gatehouse/storage/blob"
 	"gatehouse/storage/meta"
+	"gatehouse/storage/meta/metatest"
 )
 
 // live moves the yard's tenant somewhere else in its life.
@@ -166,4 +167,53 @@ func count(t *testing.T, b blob.Bucket) int {
 		n++
 	}
 	return n
+}
+
+// A tenant whose own row is lost, or its plan's, is found by both kinds of run, and nothing is made up for it.
+func TestRecordsWithoutTheirTenantAndTenantsWithoutTheirPlan(t *testing.T) {
+	onEach(t, func(t *testing.T, y *yard) {
+		planless, kept := *y, *y
+		planless.tenant, kept.tenant = metatest.Tenant(t, y.db, 1<<20), metatest.Tenant(t, y.db, 1<<20)
+		for _, z := range []*yard{y, &planless, &kept} {
+			z.whole(t, "of "+z.tenant)
+			z.fitLedger(t)
+		}
+		require.Empty(t, y.found(t, y.reconcile(t, meta.RunLight)))
+		y.exec(t, `DELETE FROM tenants WHERE id = ?`, y.tenant)
+		y.exec(t, `DELETE FROM plans WHERE name = ?`, "plan-"+planless.tenant)
+		want := []string{"records_without_tenant -> ", "tenant_without_plan -> "}
+		run := y.reconcile(t, meta.RunLight)
+		require.Equal(t, want, y.found(t, run))
+		list, err := y.db.Findings(ctx, run.ID, meta.FindingFilter{Kind: storage.DriftTenant}, "", 10)
+		require.NoError(t, err)
+		require.Equal(t, y.tenant, list[0].TenantID)
+		require.JSONEq(t, `{"records": {"assets": 1, "blobs": 1, "variants": 1}}`, list[0].Detail)
+
+		run = y.reconcile(t, meta.RunFull)
+		require.Equal(t, want, y.found(t, run))
+		require.Equal(t, meta.RunDone, run.State)
+		require.Zero(t, run.Planned)
+		key := storage.BlobKey(y.tenant, digestOf("of "+y.tenant))
+		require.True(t, y.has(t, storage.ZoneClean, key), "it stays for the day on which the row comes back")
+
+		y.exec(t, `UPDATE tenants SET state = ? WHERE id = ?`, storage.TenantFailed, planless.tenant)
+		require.Equal(t, want[:1], y.found(t, y.reconcile(t, meta.RunFull)), "a tenant that is over needs no plan")
+	})
+}
+
+// The rows of many tenants are lost, more than a batch.
+func TestManyTenantsThatAreLostComeInPages(t *testing.T) {
+	onEach(t, func(t *testing.T, y *yard) {
+		y.cfg.batch = 2
+		for range 5 {
+			z := *y
+			z.tenant = metatest.Tenant(t, y.db, 1<<20)
+			z.upload(t, "something")
+			z.fitLedger(t)
+		}
+		y.exec(t, `DELETE FROM plans`)
+		require.Len(t, y.found(t, y.reconcile(t, meta.RunFull)), 6+5, "plans, and scans that nobody queued")
+		y.exec(t, `DELETE FROM tenants`)
+		require.Len(t, y.found(t, y.reconcile(t, meta.RunFull)), 5)
+	})
 }
