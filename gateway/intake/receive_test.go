@@ -334,6 +334,7 @@ func TestDuplicateOfAnOldVerdictIsScannedAgain(t *testing.T) {
 			Status: storage.ScanClean, Engine: "e", Database: "monday", BytesScanned: 100, Digest: first.Asset.SHA256, ScannedAt: time.Now(),
 		}, storage.ZoneClean, storage.MediaNone)
 	}))
+	require.NoError(t, h.Zones.Promote(ctx, storage.BlobKey(h.tenant, first.Asset.SHA256)))
 	require.NoError(t, db.SetScanner(ctx, meta.ScannerFact{Ready: true, Database: "monday", CheckedAt: meta.Now()}))
 	dup, err := h.Receive(ctx, h.upload("b.txt", note(100)))
 	require.NoError(t, err)

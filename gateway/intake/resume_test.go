@@ -19,6 +19,7 @@ func TestDuplicateQueuesVariantsThatMaySucceedNow(t *testing.T) {
 		first, err := h.Receive(ctx, h.upload("a.txt", note(100)))
 		require.NoError(t, err)
 		digest := first.Asset.SHA256
+		require.NoError(t, h.Zones.Promote(ctx, storage.BlobKey(h.tenant, digest)))
 		for _, x := range []struct {
 			status storage.MediaStatus
 			reason string

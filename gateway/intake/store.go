@@ -37,7 +37,7 @@ func (in *Intake) store(ctx context.Context, up Upload, c *Candidate, digest str
 func (in *Intake) settleIn(ctx context.Context, up Upload, c *Candidate, digest string, body *Spooled, h *hold) (_ Receipt, fresh bool, _ error) {
 	pause, stored := 25*time.Millisecond, false
 	for range storeAttempts {
-		known, err := in.mayBeKnown(ctx, up, digest)
+		known, err := in.known(ctx, up, digest)
 		if err != nil {
 			return Receipt{}, fresh, err
 		}
@@ -149,18 +149,6 @@ func (in *Intake) put(ctx context.Context, up Upload, c *Candidate, digest strin
 		return fmt.Errorf("store upload: %w", err)
 	}
 	return nil
-}
-
-// mayBeKnown is the cheap question that spares most uploads the transaction of link.
-func (in *Intake) mayBeKnown(ctx context.Context, up Upload, digest string) (bool, error) {
-	if up.IdempotencyKey != "" {
-		return true, nil
-	}
-	_, err := in.DB.Tenant(ctx, up.TenantID).Blob(digest)
-	if errors.Is(err, storage.ErrNotFound) {
-		return false, nil
-	}
-	return true, err
 }
 
 // link settles the upload against what is there already: an asset made under the same Idempotency-Key, or a
