@@ -76,6 +76,19 @@ func (db *DB) SchemaCurrent(ctx context.Context) error {
 	return nil
 }
 
+// Applied counts the migrations that the database has had; none in one without tables.
+func (db *DB) Applied(ctx context.Context) (int64, error) {
+	var n int64
+	err := db.g.WithContext(ctx).Table("migrations").Count(&n).Error
+	if err == nil {
+		return n, nil
+	}
+	if _, empty := db.withoutSchema(ctx); empty {
+		return 0, nil
+	}
+	return 0, fmt.Errorf("read schema version: %w", err)
+}
+
 // SchemaVersion names the newest migration of this program.
 func SchemaVersion() string { return migrations[len(migrations)-1].id }
 

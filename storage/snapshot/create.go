@@ -162,6 +162,17 @@ func LastTaken(ctx context.Context, db *meta.DB) (Last, error) {
 
 // Record tells of a snapshot that was taken: in the audit log, and as the fact FactLast.
 func Record(tx *meta.Tx, m Manifest, actor audit.Actor) error {
+	if err := remember(tx, m); err != nil {
+		return err
+	}
+	return audit.Write(tx, audit.Entry{
+		Actor: actor, Action: "snapshot.create", Target: m.ID, Result: audit.OK,
+		Data: map[string]any{"reason": m.Reason, "rows": m.Rows(), "bytes": m.Bytes()},
+	})
+}
+
+// remember sets the fact FactLast.
+func remember(tx *meta.Tx, m Manifest) error {
 	raw, err := json.Marshal(Last{ID: m.ID, Time: m.CreatedAt, Bytes: m.Bytes(), Rows: m.Rows()})
 	if err != nil {
 		return err
@@ -169,8 +180,5 @@ func Record(tx *meta.Tx, m Manifest, actor audit.Actor) error {
 	if err := tx.SetFact(FactLast, string(raw)); err != nil {
 		return fmt.Errorf("tell of the snapshot: %w", err)
 	}
-	return audit.Write(tx, audit.Entry{
-		Actor: actor, Action: "snapshot.create", Target: m.ID, Result: audit.OK,
-		Data: map[string]any{"reason": m.Reason, "rows": m.Rows(), "bytes": m.Bytes()},
-	})
+	return nil
 }

@@ -65,7 +65,8 @@ func content() []string {
 	return []string{"tenants", "api_keys", "blobs", "assets", "variants", "reservations", "idempotency_keys", "events"}
 }
 
-// Restore brings a snapshot back. It brings the schema up to date first; all else happens in one transaction.
+// Restore brings a snapshot back. It brings the schema up to date first, unless the restore is
+// refused; all else happens in one transaction.
 func (s *Store) Restore(ctx context.Context, id string, o Options) (Restored, error) {
 	v, err := s.Verify(ctx, id)
 	if err != nil {
@@ -77,7 +78,7 @@ func (s *Store) Restore(ctx context.Context, id string, o Options) (Restored, er
 	if err := o.alone(s.DB.Alive(ctx)); err != nil {
 		return Restored{}, err
 	}
-	if err := s.DB.Migrate(ctx); err != nil {
+	if err := s.migrate(ctx, v.Manifest, o.Mode); err != nil {
 		return Restored{}, err
 	}
 	r := &restore{s: s, m: v.Manifest, mode: o.Mode, tenants: map[string]bool{}, written: map[string]bool{}}
@@ -107,6 +108,25 @@ func (o Options) alone(alive []string, err error) error {
 		strings.Join(alive, ", "))
 }
 
+// migrate brings the schema up to date, unless the restore is to be refused: then the database stays as it is.
+func (s *Store) migrate(ctx context.Context, m Manifest, mode Mode) error {
+	tables, err := m.readable()
+	if err != nil {
+		return err
+	}
+	applied, err := s.DB.Applied(ctx)
+	if err != nil {
+		return err
+	}
+	if mode == IntoEmpty && applied > 0 {
+		err := s.DB.ReadAll(ctx, func(r *meta.Reader) error { return mustBeEmpty(contentOf(r, tables)) })
+		if err != nil {
+			return err
+		}
+	}
+	return s.DB.Migrate(ctx)
+}
+
 // restore is one restore under way.
 type restore struct {
 	s      *Store
@@ -124,12 +144,12 @@ type restore struct {
 }
 
 func (r *restore) run(ctx context.Context, actor audit.Actor) error {
-	full, err := r.content()
+	full, err := contentOf(r.tx.Reader(), r.tables)
+	if r.mode == IntoEmpty {
+		err = mustBeEmpty(full, err)
+	}
 	if err != nil {
 		return err
-	}
-	if full != "" && r.mode == IntoEmpty {
-		return fmt.Errorf("the database is not empty (%s): choose --replace, which empties it first, or --fill, which only adds what is missing; both take a snapshot first", full)
 	}
 	last := r.m
 	if full != "" {
@@ -183,9 +203,13 @@ func (r *restore) pending() error {
 	return nil
 }
 
-// record writes the restore, and the snapshot before it, into the audit log.
+// record writes the restore into the audit log, and the snapshot before it if one was taken.
 func (r *restore) record(last Manifest, actor audit.Actor) error {
-	if err := Record(r.tx, last, actor); err != nil {
+	tell := func() error { return Record(r.tx, last, actor) }
+	if r.out.Before == "" {
+		tell = func() error { return remember(r.tx, last) }
+	}
+	if err := tell(); err != nil {
 		return err
 	}
 	added := map[string]int64{}
@@ -198,11 +222,12 @@ func (r *restore) record(last Manifest, actor audit.Actor) error {
 	})
 }
 
-// content names what there is in the database, and is empty when there is nothing.
-func (r *restore) content() (string, error) {
+// contentOf names what there is in the database, and is empty when there is nothing. The tables of content are as old as
+// the schema.
+func contentOf(db *meta.Reader, tables map[string]meta.Table) (string, error) {
 	var out []string
 	for _, name := range content() {
-		n, err := r.tx.Reader().Count(r.tables[name])
+		n, err := db.Count(tables[name])
 		if err != nil {
 			return "", err
 		}
@@ -213,149 +238,9 @@ func (r *restore) content() (string, error) {
 	return strings.Join(out, ", "), nil
 }
 
-// replace empties every table but the audit log and writes the rows of the snapshot.
-func (r *restore) replace(ctx context.Context) error {
-	for _, t := range r.tables {
-		statement := "DELETE FROM " + t.Name
-		switch t.Name {
-		case "audit_log":
-			continue
-		case "facts": // those of programs that run all the same
-			statement += " WHERE name NOT LIKE 'alive.%'"
-		}
-		if _, err := r.tx.Exec(statement); err != nil {
-			return fmt.Errorf("empty the table %s: %w", t.Name, err)
-		}
-	}
-	for _, t := range r.m.Tables {
-		insert := func(t meta.Table, rows []any) (int64, error) { return int64(len(rows)), r.insert(t, rows) }
-		if t.Name == "audit_log" {
-			insert = r.appendAudit(t.MaxSerial)
-		}
-		if err := r.each(ctx, t, insert); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// insert writes rows, and notes those that may shut somebody out.
-func (r *restore) insert(t meta.Table, rows []any) error {
-	for _, row := range rows {
-		switch row := row.(type) {
-		case *meta.TenantRow:
-			r.written["tenants/"+row.ID] = true
-		case *meta.APIKey:
-			r.written["api_keys/"+row.ID] = true
-		}
-	}
-	return r.tx.InsertRows(t, rows)
-}
-
-const (
-	// batchRows and batchBytes bound one INSERT: databases limit its parameters (32,766 in SQLite) and its length (16 MiB
-	// in MySQL).
-	batchRows  = 200
-	batchBytes = 1 << 20
-)
-
-// each gives the rows of a table to write, batch by batch; write returns how many of them it added.
-func (r *restore) each(ctx context.Context, t Table, write func(t meta.Table, rows []any) (int64, error)) error {
-	table := r.tables[t.Name]
-	count := RestoredTable{Name: t.Name}
-	var rows []any
-	bytes := 0
-	flush := func() error {
-		if len(rows) == 0 {
-			return nil
-		}
-		added, err := write(table, rows)
-		count.Added += added
-		rows, bytes = nil, 0
+func mustBeEmpty(content string, err error) error {
+	if err != nil || content == "" {
 		return err
 	}
-	for _, p := range t.Parts {
-		err := r.s.readPart(ctx, r.m.ID, table, p, r.m.current(), func(row any, size int) error {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			if !r.settling.row(row) {
-				return nil
-			}
-			if tenant, ok := row.(*meta.TenantRow); ok {
-				r.tenants[tenant.ID] = true
-			}
-			if table.Fit(row, r.tx.Dialect()) {
-				r.out.Repaired++
-			}
-			rows, bytes = append(rows, row), bytes+size
-			if len(rows) < batchRows && bytes < batchBytes {
-				return nil
-			}
-			return flush()
-		})
-		if err != nil {
-			return fmt.Errorf("restore table %s: %w", t.Name, err)
-		}
-	}
-	if err := flush(); err != nil {
-		return fmt.Errorf("restore table %s: %w", t.Name, err)
-	}
-	count.LeftOut = t.Rows - count.Added
-	r.out.Tables = append(r.out.Tables, count)
-	return nil
-}
-
-// appendAudit adds the records that the log does not have, and returns how many. A record keeps its number unless
-// another one has it: then it is one of another database's log and gets a number after all others.
-func (r *restore) appendAudit(maxSerial int64) func(t meta.Table, rows []any) (int64, error) {
-	next := int64(0)
-	return func(t meta.Table, rows []any) (int64, error) {
-		if next == 0 {
-			if _, err := r.tx.Scan(&next, "SELECT COALESCE(MAX(id), 0) FROM audit_log"); err != nil {
-				return 0, err
-			}
-			next = max(next, maxSerial) + 1
-		}
-		there, err := r.tx.Existing(t, rows)
-		if err != nil {
-			return 0, err
-		}
-		var missing []any
-		for _, row := range rows {
-			record := row.(*meta.AuditRecord)
-			other, taken := there[t.KeyText(row)].(*meta.AuditRecord)
-			if taken && *other == *record {
-				continue
-			}
-			if taken {
-				known, err := r.knows(*record)
-				if err != nil {
-					return 0, err
-				}
-				if known {
-					continue
-				}
-				record.ID = next
-				next++
-			}
-			missing = append(missing, row)
-		}
-		return int64(len(missing)), r.tx.InsertRows(t, missing)
-	}
-}
-
-// knows reports whether the log has the record under another number, from an earlier restore.
-func (r *restore) knows(record meta.AuditRecord) (bool, error) {
-	var same []meta.AuditRecord
-	if _, err := r.tx.Scan(&same, "SELECT * FROM audit_log WHERE at = ?", record.At); err != nil {
-		return false, err
-	}
-	for _, other := range same {
-		other.ID = record.ID
-		if other == record {
-			return true, nil
-		}
-	}
-	return false, nil
+	return fmt.Errorf("the database is not empty (%s): choose --replace, which empties it first, or --fill, which only adds what is missing; both take a snapshot first", content)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -189,6 +190,38 @@ func TestWhileRunning(t *testing.T) {
 	stop()
 	_, err = s.Restore(t.Context(), m.ID, Options{Mode: IntoEmpty})
 	require.NoError(t, err)
+}
+
+// TestRefusedLeavesTheSchema: a restore that is refused has not brought the database up to date either.
+func TestRefusedLeavesTheSchema(t *testing.T) {
+	metatest.Each(t, func(t *testing.T, db *meta.DB) {
+		s := storeOf(t, db, zonesOf(t).Snapshots)
+		tenantWith(t, db, "t", 3)
+		m, err := s.Create(t.Context(), ReasonManual)
+		require.NoError(t, err)
+		require.NoError(t, db.RollbackLast(t.Context()))
+		before, err := db.Applied(t.Context())
+		require.NoError(t, err)
+		_, err = s.Restore(t.Context(), m.ID, Options{Mode: IntoEmpty, Actor: audit.CLI})
+		require.ErrorContains(t, err, "not empty")
+		after, err := db.Applied(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, before, after)
+		res, err := s.Restore(t.Context(), m.ID, Options{Mode: Fill, Actor: audit.CLI})
+		require.NoError(t, err)
+		require.NoError(t, db.SchemaCurrent(t.Context()))
+		// The log tells of a snapshot that was taken, and of none where none was.
+		require.Equal(t, 1, strings.Count(lines(dump(t, db, false)["audit_log"]), `"action":"snapshot.create","target":"`+res.Before))
+		empty := open(t, kinds[0].url(t), false)
+		_, err = storeOf(t, empty, s.Zone).Restore(t.Context(), m.ID, Options{Mode: IntoEmpty, Actor: audit.CLI})
+		require.NoError(t, err)
+		log := lines(dump(t, empty, false)["audit_log"])
+		require.NotContains(t, log, "snapshot.create")
+		require.Contains(t, log, "snapshot.restore")
+		last, err := LastTaken(t.Context(), empty)
+		require.NoError(t, err)
+		require.Equal(t, m.ID, last.ID)
+	})
 }
 
 // TestStartedMeanwhile: a program whose first sign of life comes after the look for them is found all the same.
