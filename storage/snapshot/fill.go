@@ -150,7 +150,9 @@ func (f *filler) ofTenant(id string, t meta.Table, rows []any) ([]any, error) {
 		blob, there := blobs[digestOf(row)]
 		switch r := row.(type) {
 		case *meta.Variant:
-			if !there || blob.Sweeping {
+			// Of a blob that was found bad since the variants were withdrawn; of a clean one they may come back even if their
+			// objects do not: the reconciliation makes such anew.
+			if !there || blob.Sweeping || blob.Zone != storage.ZoneClean {
 				continue
 			}
 		case *meta.Asset:

@@ -11,6 +11,7 @@ import (
 	"gatehouse/storage"
 	"gatehouse/storage/audit"
 	"gatehouse/storage/meta"
+	"gatehouse/storage/meta/metatest"
 )
 
 // tenantWith creates a tenant with its plan and n assets, each on a blob with a variant, and an exact ledger.
@@ -213,4 +214,25 @@ func TestFillLeavesOutTheUnwanted(t *testing.T) {
 	require.Equal(t, RestoredTable{"variants", 1, 2}, res.Tables[5])
 	requireExact(t, db)
 	requireRefs(t, db)
+}
+
+// TestFillVariants: variants whose rows were lost while the blob's row remained come back, but not those that were
+// withdrawn because the blob was found bad since.
+func TestFillVariants(t *testing.T) {
+	metatest.Each(t, func(t *testing.T, db *meta.DB) {
+		s := storeOf(t, db, zonesOf(t).Snapshots)
+		tenantWith(t, db, "t", 4)
+		m, err := s.Create(t.Context(), ReasonDaily)
+		require.NoError(t, err)
+		bad := " WHERE sha256 = '" + digestNo(3) + "'"
+		exec(t, db, "UPDATE blobs SET scan_status = 'infected', zone = 'quarantine', media_status = 'none'"+bad,
+			"UPDATE assets SET state = 'rejected'"+bad, "DELETE FROM variants",
+			"UPDATE tenants SET used_bytes = 40")
+		requireExact(t, db)
+		res, err := s.Restore(t.Context(), m.ID, Options{Mode: Fill, Actor: audit.CLI})
+		require.NoError(t, err)
+		require.Equal(t, RestoredTable{"variants", 3, 1}, res.Tables[5])
+		require.NotContains(t, lines(dump(t, db, true)["variants"]), digestNo(3))
+		requireExact(t, db)
+	})
 }
