@@ -136,21 +136,23 @@ func (w *work) save(ctx context.Context, next meta.ReconcileRun, found []meta.Re
 		return err
 	}
 	found = w.add(&next, found)
-	for _, f := range found {
-		entries = append(entries, audit.Entry{
-			Actor: audit.Worker, TenantID: f.TenantID, Action: "reconcile.finding", Target: next.ID, Result: audit.OK,
-			Data: map[string]any{"kind": f.Kind, "zone": f.Zone, "sha256": f.SHA256, "object": f.ObjectKey, "planned": f.Repair},
-		})
-	}
 	err = w.inTx(ctx, w.guard, func(tx *meta.Tx) error {
 		if err := tx.SaveRun(&next, w.run.State); err != nil {
 			return err
 		}
-		if err := tx.AddFindings(found); err != nil {
+		if err := w.writeFound(tx, next.ID, found); err != nil {
 			return err
 		}
 		for _, e := range entries {
 			if err := audit.Write(tx, e); err != nil {
+				return err
+			}
+		}
+		if next.Kind != meta.RunLight || next.State != meta.RunDone {
+			return nil
+		}
+		for part := range slices.Chunk(w.tenants, tenantsAtOnce) {
+			if err := tx.SupersedeLight(next.ID, part); err != nil {
 				return err
 			}
 		}
@@ -160,6 +162,33 @@ func (w *work) save(ctx context.Context, next meta.ReconcileRun, found []meta.Re
 		return fmt.Errorf("save the run: %w", err)
 	}
 	w.run, w.saved = next, time.Now()
+	return nil
+}
+
+// writeFound writes findings, and those that are new into the audit log: a light pass finds the same every half hour.
+func (w *work) writeFound(tx *meta.Tx, runID string, found []meta.ReconcileFinding) error {
+	known := map[int]bool{}
+	if w.run.Kind == meta.RunLight {
+		var err error
+		if known, err = tx.FoundBefore(runID, found); err != nil {
+			return err
+		}
+	}
+	if err := tx.AddFindings(found); err != nil {
+		return err
+	}
+	for i, f := range found {
+		if known[i] {
+			continue
+		}
+		err := audit.Write(tx, audit.Entry{
+			Actor: audit.Worker, TenantID: f.TenantID, Action: "reconcile.finding", Target: runID, Result: audit.OK,
+			Data: map[string]any{"kind": f.Kind, "zone": f.Zone, "sha256": f.SHA256, "object": f.ObjectKey, "planned": f.Repair},
+		})
+		if err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

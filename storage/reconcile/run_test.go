@@ -199,6 +199,45 @@ func TestLightRunLooksAtTenantsThatChangedAndRepairsNothing(t *testing.T) {
 	})
 }
 
+// A drift that stays is one row and one record of the audit log, however many light passes tell it.
+func TestLightRunsTellAgainWithoutWritingAgain(t *testing.T) {
+	onEach(t, func(t *testing.T, y *yard) {
+		for n := range 3 {
+			_, key, _ := y.whole(t, fmt.Sprint("lost ", n))
+			require.NoError(t, y.zones.Clean.Delete(ctx, key))
+		}
+		rows := func() (n int64) {
+			y.inTx(t, func(tx *meta.Tx) error { _, err := tx.Scan(&n, `SELECT COUNT(*) FROM reconcile_findings`); return err })
+			return n
+		}
+		y.cfg.batch = 2
+		var runs []meta.ReconcileRun
+		for range 4 {
+			runs = append(runs, y.reconcile(t, meta.RunLight))
+			require.Len(t, y.found(t, runs[len(runs)-1]), 4, "three files, and the ledger") // asserts the run's own count too
+			require.EqualValues(t, 4, rows())
+			require.EqualValues(t, 4, y.audited(t, "reconcile.finding"))
+		}
+		y.fitLedger(t)
+		y.put(t, storage.ZoneClean, storage.BlobKey(y.tenant, digestOf("lost 1")), "lost 1")
+		require.Len(t, y.found(t, y.reconcile(t, meta.RunLight)), 2)
+		require.EqualValues(t, 4, rows())
+		over, err := y.db.Findings(ctx, runs[3].ID, meta.FindingFilter{State: meta.FindingGone}, "", 10)
+		require.NoError(t, err)
+		require.Len(t, over, 2, "what the last one found and this one did not")
+
+		require.NoError(t, y.zones.Clean.Delete(ctx, storage.BlobKey(y.tenant, digestOf("lost 1"))))
+		require.Len(t, y.found(t, y.reconcile(t, meta.RunLight)), 3)
+		require.EqualValues(t, 5, y.audited(t, "reconcile.finding"), "it is lost once more")
+
+		cancelled := y.begin(t, meta.RunLight)
+		y.inTx(t, func(tx *meta.Tx) error { _, err := Cancel(tx, cancelled.ID, audit.CLI); return err })
+		require.Len(t, y.found(t, y.reconcile(t, meta.RunLight)), 3)
+		require.EqualValues(t, 5, rows())
+		require.EqualValues(t, 5, y.audited(t, "reconcile.finding"))
+	})
+}
+
 // Rows and objects of many tenants, some of which have nothing but objects, some nothing but rows.
 func TestManyTenants(t *testing.T) {
 	onEach(t, func(t *testing.T, y *yard) {

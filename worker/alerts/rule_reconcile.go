@@ -52,11 +52,7 @@ func reconcileFindings(ctx context.Context, look *Look) ([]Finding, error) {
 			out = append(out, f)
 		}
 	}
-	parts, err := look.DB.PartialRunsSince(ctx, full.StartedAt, partialRuns)
-	if err != nil {
-		return nil, err
-	}
-	counts, err := look.DB.FindingsOfRuns(ctx, runIDs(parts))
+	parts, counts, err := partialRunsSince(ctx, look, full.StartedAt)
 	if err != nil {
 		return nil, err
 	}
@@ -72,6 +68,33 @@ func reconcileFindings(ctx context.Context, look *Look) ([]Finding, error) {
 		})
 	}
 	return out, nil
+}
+
+// partialReads bounds how often the runs are read anew because one ended meanwhile.
+const partialReads = 5
+
+// partialRunsSince reads the runs over some tenants with their findings. A light pass that ends between the two takes over
+// what earlier ones have found, so both are read until none has.
+func partialRunsSince(ctx context.Context, look *Look, since meta.Stamp) ([]meta.ReconcileRun, []meta.RunFindings, error) {
+	runs, err := look.DB.PartialRunsSince(ctx, since, partialRuns)
+	for range partialReads {
+		if err != nil {
+			return nil, nil, err
+		}
+		counts, err := look.DB.FindingsOfRuns(ctx, runIDs(runs))
+		if err != nil {
+			return nil, nil, err
+		}
+		now, err := look.DB.PartialRunsSince(ctx, since, partialRuns)
+		if err != nil {
+			return nil, nil, err
+		}
+		if slices.Equal(runIDs(runs), runIDs(now)) {
+			return runs, counts, nil
+		}
+		runs = now
+	}
+	return nil, nil, errors.New("runs end faster than they can be read")
 }
 
 // fullFinding describes a full run that found something. What it repaired is worth knowing; what it did not is worth
