@@ -38,6 +38,9 @@ type API struct {
 	RequestID func(*fiber.Ctx) string
 	// Locale tells the language that the caller reads.
 	Locale func(*fiber.Ctx) storage.Locale
+
+	// lost are the objects that were found missing.
+	lost told
 }
 
 func (a *API) context(c *fiber.Ctx) (context.Context, context.CancelFunc) {

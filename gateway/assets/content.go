@@ -1,10 +1,6 @@
 package assets
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -14,7 +10,6 @@ import (
 	"gatehouse/gateway/content"
 	"gatehouse/quota"
 	"gatehouse/storage"
-	"gatehouse/storage/blob"
 	"gatehouse/storage/meta"
 )
 
@@ -72,8 +67,8 @@ func (a *API) serveFrom(c *fiber.Ctx, tenant meta.Tenant, id, preset string, pub
 		Size: v.Size, ETag: v.SHA256, MediaType: v.MediaType, Name: v.Name, LastModified: v.CreatedAt.Time(),
 		CrossOrigin: public,
 		Inline:      v.Category == storage.CategoryImage || v.Category == storage.CategoryVideo,
-		Open:        a.cleanObject(storage.BlobKey(tenant.ID(), v.SHA256), v.Size),
 	}
+	stored := cleanObject{api: a, asset: v, key: storage.BlobKey(tenant.ID(), v.SHA256), size: v.Size}
 	if preset != "" {
 		x, err := variantOf(v, preset)
 		if err != nil {
@@ -81,8 +76,14 @@ func (a *API) serveFrom(c *fiber.Ctx, tenant meta.Tenant, id, preset string, pub
 		}
 		o.Size, o.ETag, o.MediaType, o.LastModified = x.Size, x.Digest, x.MediaType, x.CreatedAt.Time()
 		o.Name = strings.TrimSuffix(v.Name, "."+v.Ext) + "." + preset + "." + x.Ext
-		o.Open = a.cleanObject(x.Key(), x.Size)
+		stored.variant, stored.key, stored.size = preset, x.Key(), x.Size
 	}
+	if c.Method() == fiber.MethodHead { // which opens nothing, and must not promise what GET cannot give
+		if err := stored.look(c.UserContext()); err != nil {
+			return err
+		}
+	}
+	o.Open = stored.open
 	return content.Serve(c, o)
 }
 
@@ -94,9 +95,7 @@ func readable(v meta.AssetView) error {
 			"scan_status": string(v.Blob.ScanStatus), "signature": v.Blob.ScanSignature,
 		})
 	case v.Blob.Damage != "":
-		return storage.Refuse(storage.CodeAssetDamaged, storage.Details{
-			"damage": string(v.Blob.Damage), "scan_status": string(v.Blob.ScanStatus),
-		})
+		return refuseDamaged(v, v.Blob.Damage)
 	case v.State == storage.AssetAvailable && v.Blob.Zone == storage.ZoneClean && v.Blob.ScanStatus == storage.ScanClean:
 		return nil
 	}
@@ -157,22 +156,4 @@ func variantOf(v meta.AssetView, preset string) (meta.Variant, error) {
 	}
 	refusal.Details["variants"] = variantNames(v)
 	return meta.Variant{}, refusal.Because(reasonVariantUnknown)
-}
-
-// cleanObject opens ranges of an object in the clean zone. One that is gone although its row is there is our
-// damage, not the caller's mistake; one of another size must not be sent under the row's length.
-func (a *API) cleanObject(key string, size int64) func(context.Context, int64, int64) (io.ReadCloser, error) {
-	return func(ctx context.Context, offset, length int64) (io.ReadCloser, error) {
-		r, info, err := a.Zones.Clean.Open(ctx, key, offset, length)
-		if errors.Is(err, blob.ErrNotExist) {
-			return nil, fmt.Errorf("damaged: %s is not in the clean zone", key)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("open %s: %w", key, err)
-		}
-		if info.Size != size {
-			return nil, errors.Join(fmt.Errorf("damaged: %s has %d bytes, its row says %d", key, info.Size, size), r.Close())
-		}
-		return r, nil
-	}
 }

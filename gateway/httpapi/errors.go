@@ -53,8 +53,8 @@ var answers = map[storage.Code]answer{
 	},
 	storage.CodeAssetDamaged: {
 		http.StatusConflict,
-		"The stored file is damaged and cannot be read; upload the same file again and it heals.[ {reason}]",
-		"存储的文件已损坏，无法读取；重新上传同一文件即可修复。[{reason}]",
+		"What is stored of the file is damaged and cannot be read.[ {reason}]",
+		"该文件的存储内容已损坏，无法读取。[{reason}]",
 	},
 	storage.CodeDuplicateFile: {
 		http.StatusConflict,
