@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -92,13 +93,9 @@ func (t Table) Serial(row any) (int64, bool) {
 	return reflect.ValueOf(row).Elem().FieldByIndex(t.serial.StructField.Index).Int(), true
 }
 
-// rawPrefix begins the line of a row with texts that are no UTF-8, which JSON cannot hold.
+// rawPrefix begins the line of a row with texts that are no UTF-8, which JSON cannot hold: they follow by column, in
+// Base64, before the row itself.
 const rawPrefix = `{"_raw":`
-
-// raw are such texts by column, in Base64.
-type raw struct {
-	Raw map[string][]byte `json:"_raw"`
-}
 
 // Encode writes a row as a line of JSON with its newline. Integers keep all their digits and texts all their bytes.
 func (t Table) Encode(row any) ([]byte, error) {
@@ -109,20 +106,20 @@ func (t Table) Encode(row any) ([]byte, error) {
 	if err := e.Encode(v.Convert(reflect.PointerTo(t.line)).Interface()); err != nil {
 		return nil, fmt.Errorf("row %v of %s: %w", t.KeyOf(row), t.Name, err)
 	}
-	odd := raw{Raw: map[string][]byte{}}
+	raw := map[string][]byte{}
 	t.texts(v.Elem(), func(column string, text reflect.Value) {
 		if s := text.String(); !utf8.ValidString(s) {
-			odd.Raw[column] = []byte(s)
+			raw[column] = []byte(s)
 		}
 	})
-	if len(odd.Raw) == 0 {
+	if len(raw) == 0 {
 		return buf.Bytes(), nil
 	}
-	head, err := json.Marshal(odd)
+	head, err := json.Marshal(raw)
 	if err != nil {
 		return nil, err
 	}
-	return append(append(head[:len(head)-1], ','), buf.Bytes()[1:]...), nil
+	return slices.Concat([]byte(rawPrefix), head, []byte(","), buf.Bytes()[1:]), nil
 }
 
 // texts gives every text of a row to fn, settable.
@@ -138,16 +135,14 @@ func (t Table) texts(row reflect.Value, fn func(column string, text reflect.Valu
 	}
 }
 
-// Decode reads what Encode wrote, as a pointer to the table's model. Columns that are missing are zero, which is also
-// what their migrations give to old rows. With strict set an unknown column is an error.
+// Decode reads what Encode wrote, as a pointer to the table's model. Columns that are missing are zero, as their
+// migrations leave them in old rows; what a migration computes (the tenants' sums) the caller computes from the rows.
+// With strict set an unknown column is an error.
 func (t Table) Decode(line []byte, strict bool) (any, error) {
 	into := reflect.New(t.line)
-	odd := raw{}
-	if bytes.HasPrefix(line, []byte(rawPrefix)) {
-		strict = false
-		if err := json.Unmarshal(line, &odd); err != nil {
-			return nil, err
-		}
+	line, raw, err := cutRaw(line)
+	if err != nil {
+		return nil, err
 	}
 	d := json.NewDecoder(bytes.NewReader(line))
 	if strict {
@@ -161,11 +156,28 @@ func (t Table) Decode(line []byte, strict bool) (any, error) {
 	}
 	row := into.Convert(reflect.PointerTo(t.model))
 	t.texts(row.Elem(), func(column string, text reflect.Value) {
-		if b, ok := odd.Raw[column]; ok {
+		if b, ok := raw[column]; ok {
 			text.SetString(string(b))
 		}
 	})
 	return row.Interface(), nil
+}
+
+// cutRaw takes the texts that are no UTF-8 off a line.
+func cutRaw(line []byte) (rest []byte, raw map[string][]byte, err error) {
+	rest, ok := bytes.CutPrefix(line, []byte(rawPrefix))
+	if !ok {
+		return line, nil, nil
+	}
+	d := json.NewDecoder(bytes.NewReader(rest))
+	if err := d.Decode(&raw); err != nil {
+		return nil, nil, err
+	}
+	rest, ok = bytes.CutPrefix(rest[d.InputOffset():], []byte(","))
+	if !ok {
+		return nil, nil, fmt.Errorf("no row follows %s", rawPrefix)
+	}
+	return append([]byte("{"), rest...), raw, nil
 }
 
 // Fit changes texts that a kind of database cannot hold: SQLite takes any bytes, the others only UTF-8, PostgreSQL no

@@ -93,10 +93,13 @@ func TestEncodeRows(t *testing.T) {
 	}
 	_, err = tables[0].Decode([]byte(`{"name":"a","stranger":1}`), true)
 	require.ErrorContains(t, err, "stranger")
+	_, err = tables[0].Decode([]byte(`{"_raw":{"name":"/w=="},"name":"a","stranger":1}`), true)
+	require.ErrorContains(t, err, "stranger")
 	got, err := tables[0].Decode([]byte(`{"name":"a","stranger":1}`), false)
 	require.NoError(t, err)
 	require.Equal(t, &meta.Plan{Name: "a"}, got)
-	for _, bad := range []string{"", "{", `{"name":5}`, `{"name":"a"} {}`, `{"storage_bytes":1.5}`, `{"storage_bytes":9223372036854775808}`} {
+	for _, bad := range []string{"", "{", `{"name":5}`, `{"name":"a"} {}`, `{"storage_bytes":1.5}`,
+		`{"_raw":`, `{"_raw":5,"name":"a"}`, `{"_raw":{"name":"/w=="}}`, `{"storage_bytes":9223372036854775808}`} {
 		_, err := tables[0].Decode([]byte(bad), true)
 		require.Error(t, err, bad)
 	}
