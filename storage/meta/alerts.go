@@ -25,13 +25,6 @@ func (db *DB) ClosedAlerts(ctx context.Context, limit int) ([]Alert, error) {
 	return out, db.g.WithContext(ctx).Where("closed_at > 0").Order("closed_at DESC, id DESC").Limit(limit).Find(&out).Error
 }
 
-// AlertedSince reports whether an alert of that rule and subject was opened at or after `since`, open or over.
-func (db *DB) AlertedSince(ctx context.Context, rule, subject string, since Stamp) (bool, error) {
-	var n int64
-	err := db.g.WithContext(ctx).Model(&Alert{}).Where("rule = ? AND subject = ? AND opened_at >= ?", rule, subject, since).Count(&n).Error
-	return n > 0, err
-}
-
 // OpenAlert opens an alert; it reports false when one of the same rule and subject is open already.
 func (tx *Tx) OpenAlert(a *Alert) (bool, error) {
 	key := a.Rule + ":" + a.Subject

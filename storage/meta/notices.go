@@ -15,13 +15,16 @@ func (tx *Tx) ChannelsTold(alertID string) ([]string, error) {
 	return out, tx.g.Model(&Notice{}).Distinct("channel").Where("alert_id = ?", alertID).Pluck("channel", &out).Error
 }
 
-// TakeNotices claims up to limit messages of a channel that are due, oldest first, until `until`: nobody else gets
-// them before. Messages about one alert keep their order: a later one waits for an earlier one.
+// TakeNotices claims up to limit messages of a channel that are due until `until`: nobody else gets them before. Where
+// there are more, those of critical alerts come first, and of these the newest of each rule, so that many messages of one
+// rule hold up no other. Messages about one alert keep their order: a later one waits for an earlier one.
 func (db *DB) TakeNotices(ctx context.Context, channel string, now, until Stamp, limit int) ([]Notice, error) {
 	var due []Notice
-	err := db.g.WithContext(ctx).Raw(`SELECT n.* FROM notices n WHERE n.ended_at = 0 AND n.channel = ? AND n.next_at <= ?
+	err := db.g.WithContext(ctx).Raw(`SELECT n.* FROM notices n LEFT JOIN alerts a ON a.id = n.alert_id
+		WHERE n.ended_at = 0 AND n.channel = ? AND n.next_at <= ?
 		AND NOT EXISTS (SELECT 1 FROM notices e WHERE e.alert_id = n.alert_id AND e.channel = n.channel AND e.ended_at = 0 AND e.id < n.id)
-		ORDER BY n.id LIMIT ?`, channel, now, limit).Scan(&due).Error
+		ORDER BY CASE a.severity WHEN 'critical' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END,
+			ROW_NUMBER() OVER (PARTITION BY a.severity, a.rule ORDER BY n.id DESC), n.id LIMIT ?`, channel, now, limit).Scan(&due).Error
 	if err != nil || len(due) == 0 {
 		return nil, err
 	}

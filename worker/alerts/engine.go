@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"gatehouse/storage/meta"
@@ -138,7 +139,18 @@ func (e *Engine) apply(ctx context.Context, rule string, look *Look, found []Fin
 		now.ClosedAt, now.SentAt = look.Now, look.Now
 		errs = append(errs, e.save(ctx, was, now, Closed))
 	}
-	return errors.Join(append(errs, e.db.SawAlerts(ctx, same, look.Now))...)
+	return joinSome(append(errs, e.db.SawAlerts(ctx, same, look.Now)))
+}
+
+// errorsTold is how many errors of one rule are told: a database in trouble has the same for thousands of alerts.
+const errorsTold = 3
+
+func joinSome(errs []error) error {
+	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil })
+	if more := len(errs) - errorsTold; more > 0 {
+		return fmt.Errorf("%w\nand %d more", errors.Join(errs[:errorsTold]...), more)
+	}
+	return errors.Join(errs...)
 }
 
 // subjectBytes is what the column of the subject holds.

@@ -3,169 +3,204 @@ package alerts
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"strconv"
+	"slices"
 	"strings"
 
 	"gatehouse/storage"
-	"gatehouse/storage/audit"
 	"gatehouse/storage/meta"
 )
 
-const (
-	// factFeed keeps how far the rule has read the audit log.
-	factFeed = "alerts.audit"
-	// feedPage and feedPages bound what is read of the log in one look; the next goes on.
-	feedPage  = 500
-	feedPages = 20
-)
+// flood is the number of infected files of one tenant above which they are one alert with a count: who reads of twenty
+// knows what goes on, and an attack of one tenant must not hide the alerts of others.
+const flood = 20
 
-// infected tells of each infected upload. Verdicts are read from the audit log, so that none is missed whose file was
-// deleted at once; that one is over with the next look. Others are over when nobody refers to the file any more, or
-// after Limits.InfectedFor.
+// infectedFile is one infected file of a tenant.
+type infectedFile struct {
+	tenant    string
+	SHA256    string `json:"sha256"`
+	Signature string `json:"signature"`
+	// Record is the number of the audit record that told of it.
+	Record int64 `json:"record"`
+}
+
+func (f infectedFile) subject() string { return f.tenant + "/" + f.SHA256 }
+
+// infected tells of infected uploads, one alert a file, or one a tenant that has a flood of them. Verdicts are read from
+// the audit log, so that none is missed whose file was deleted at once; that one is over with the next look. Others are
+// over when nobody refers to the file any more, or after Limits.InfectedFor.
 func infected(ctx context.Context, look *Look) ([]Finding, error) {
-	var out []Finding
-	open := map[string]bool{}
-	for _, a := range look.Open {
-		open[a.Subject] = true
-		if a.OpenedAt.Add(look.Limits.InfectedFor) <= look.Now {
-			continue
-		}
-		sha256 := strings.TrimPrefix(a.Subject, a.TenantID+"/")
-		b, still, err := stillInfected(ctx, look.DB, a.TenantID, sha256)
-		if err != nil {
-			return nil, err
-		}
-		if still {
-			f, err := infectedFinding(ctx, look, a.TenantID, sha256, b.ScanSignature)
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, f)
-		}
-	}
-	records, err := newVerdicts(ctx, look)
+	feed, err := readFeed(ctx, look)
 	if err != nil {
 		return nil, err
 	}
-	for _, r := range records {
-		f, fires, err := fromVerdict(ctx, look, r)
+	files, err := filesStillThere(ctx, look)
+	if err != nil {
+		return nil, err
+	}
+	floods, err := openFloods(look)
+	if err != nil {
+		return nil, err
+	}
+	var few []string
+	for _, c := range feed.counts {
+		_, flooded := floods[c.TenantID]
+		switch {
+		case flooded:
+		case c.Settled+c.Fresh > flood:
+			floods[c.TenantID] = newFlood(c.TenantID, files, feed.after)
+		default:
+			few = append(few, c.TenantID)
+		}
+	}
+	fresh, err := freshFiles(ctx, look, feed, few)
+	if err != nil {
+		return nil, err
+	}
+	for _, tenant := range few {
+		of := func(f infectedFile) bool { return f.tenant == tenant }
+		if n := countOf(fresh, of); n > 0 && n+countOf(files, of) > flood {
+			floods[tenant] = newFlood(tenant, files, feed.after)
+			fresh = slices.DeleteFunc(fresh, of)
+		}
+	}
+	single, err := fileFindings(ctx, look, append(fresh, files...))
+	if err != nil {
+		return nil, err
+	}
+	many, err := floodFindings(ctx, look, feed, floods)
+	return append(many, single...), err
+}
+
+func countOf(files []infectedFile, of func(infectedFile) bool) (n int) {
+	for _, f := range files {
+		if of(f) {
+			n++
+		}
+	}
+	return n
+}
+
+// filesStillThere are the files with an alert of their own that goes on.
+func filesStillThere(ctx context.Context, look *Look) ([]infectedFile, error) {
+	var files []infectedFile
+	for _, a := range look.Open {
+		if a.Subject == a.TenantID || a.OpenedAt.Add(look.Limits.InfectedFor) <= look.Now {
+			continue
+		}
+		f := infectedFile{tenant: a.TenantID}
+		if err := json.Unmarshal([]byte(a.Data), &f); err != nil {
+			return nil, fmt.Errorf("facts of the alert %s: %w", a.ID, err)
+		}
+		files = append(files, f)
+	}
+	there := map[string]bool{}
+	for part := range slices.Chunk(files, asked) {
+		blobs, err := look.DB.InfectedThere(ctx, tenantsOf(part), digestsOf(part))
 		if err != nil {
 			return nil, err
 		}
-		if fires && !open[f.Subject] {
-			open[f.Subject] = true
-			out = append(out, f)
+		for _, b := range blobs {
+			there[infectedFile{tenant: b.TenantID, SHA256: b.SHA256}.subject()] = true
 		}
+	}
+	return slices.DeleteFunc(files, func(f infectedFile) bool { return !there[f.subject()] }), nil
+}
+
+// asked is for how many files is asked at once.
+const asked = 500
+
+func tenantsOf(files []infectedFile) []string {
+	var out []string
+	for _, f := range files {
+		out = append(out, f.tenant)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+func digestsOf(files []infectedFile) []string {
+	var out []string
+	for _, f := range files {
+		out = append(out, f.SHA256)
+	}
+	return out
+}
+
+// freshFiles are files of which nobody was told yet, the newest first. A verdict that was told already is none, unless
+// the file was uploaded and scanned again since.
+func freshFiles(ctx context.Context, look *Look, feed feed, tenants []string) ([]infectedFile, error) {
+	var files []infectedFile
+	seen := map[string]bool{}
+	for part := range slices.Chunk(tenants, asked) {
+		records, err := look.DB.InfectedVerdicts(ctx, feed.VerdictRange, part)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range records {
+			f := infectedFile{tenant: r.TenantID}
+			if err := json.Unmarshal([]byte(r.Data), &f); err != nil {
+				return nil, fmt.Errorf("audit record %d: %w", r.ID, err)
+			}
+			f.SHA256, f.Record = r.Target, r.ID
+			if !seen[f.subject()] && !look.isOpen(f.subject()) {
+				files = append(files, f)
+			}
+			seen[f.subject()] = true
+		}
+	}
+	told := map[string]int64{}
+	for part := range slices.Chunk(files, asked) {
+		var subjects []string
+		for _, f := range part {
+			subjects = append(subjects, f.subject())
+		}
+		list, err := look.DB.AlertsAbout(ctx, ruleInfected, subjects)
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range list {
+			var f infectedFile
+			if err := json.Unmarshal([]byte(a.Data), &f); err != nil {
+				return nil, fmt.Errorf("facts of the alert %s: %w", a.ID, err)
+			}
+			told[a.Subject] = max(told[a.Subject], f.Record)
+		}
+	}
+	// By their numbers: the clocks of the programs that write the log and the alerts differ.
+	return slices.DeleteFunc(files, func(f infectedFile) bool { return f.Record <= told[f.subject()] }), nil
+}
+
+func fileFindings(ctx context.Context, look *Look, files []infectedFile) ([]Finding, error) {
+	assets := map[string]meta.BlobAssets{}
+	names := map[string]string{}
+	for part := range slices.Chunk(files, asked) {
+		rows, err := look.DB.AssetsOnEach(ctx, tenantsOf(part), digestsOf(part))
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range rows {
+			assets[infectedFile{tenant: r.TenantID, SHA256: r.SHA256}.subject()] = r
+		}
+		if err := addNames(ctx, look, names, tenantsOf(part)); err != nil {
+			return nil, err
+		}
+	}
+	var out []Finding
+	for _, f := range files {
+		on := assets[f.subject()]
+		out = append(out, Finding{
+			Subject: f.subject(), TenantID: f.tenant, Severity: Critical,
+			Message: fmt.Sprintf("An infected file was uploaded by %s: %s. It stays in quarantine and is not served.%s",
+				tenantName(names, f.tenant), strings.TrimSuffix(clip(f.Signature, 200), "."), suspendHint(f.tenant)),
+			Facts: map[string]any{"sha256": f.SHA256, "signature": f.Signature, "record": f.Record, "asset": on.Asset, "assets": on.Count,
+				"tenant": names[f.tenant], "status": storage.ScanInfected},
+		})
 	}
 	return out, nil
 }
 
-// newVerdicts reads the verdicts behind the cursor, and moves it once their alerts are written. The newest part of the
-// log is read again in the next look (see audit.After).
-func newVerdicts(ctx context.Context, look *Look) ([]meta.AuditRecord, error) {
-	cursor, err := feedCursor(ctx, look)
-	if err != nil {
-		return nil, err
-	}
-	settled, err := audit.Settled(ctx, look.DB, look.Now)
-	if err != nil {
-		return nil, err
-	}
-	var bad []meta.AuditRecord
-	at := cursor
-	for range feedPages {
-		page, err := audit.After(ctx, look.DB, at, "scan.verdict", feedPage)
-		if err != nil {
-			return nil, err
-		}
-		for _, r := range page {
-			at = r.ID
-			if strings.Contains(r.Data, `"`+string(storage.ScanInfected)+`"`) {
-				bad = append(bad, r)
-			}
-		}
-		if len(page) < feedPage {
-			at = settled
-			break
-		}
-	}
-	if next := max(cursor, min(at, settled)); next > cursor {
-		look.Afterwards(func(ctx context.Context) error {
-			return look.DB.SetFact(ctx, factFeed, strconv.FormatInt(next, 10))
-		})
-	}
-	return bad, nil
-}
-
-func feedCursor(ctx context.Context, look *Look) (int64, error) {
-	fact, err := look.DB.FactByName(ctx, factFeed)
-	if errors.Is(err, storage.ErrNotFound) {
-		// The first look: verdicts that are older would be over already.
-		return look.DB.LastAuditBefore(ctx, look.Now.Add(-look.Limits.InfectedFor))
-	}
-	if err != nil {
-		return 0, err
-	}
-	cursor, err := strconv.ParseInt(fact.Value, 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("fact %s: %w", factFeed, err)
-	}
-	return cursor, nil
-}
-
-// fromVerdict decides whether a verdict of the log is an alert now. One that was told already is none, unless the file
-// is there still and its alert is.
-func fromVerdict(ctx context.Context, look *Look, r meta.AuditRecord) (Finding, bool, error) {
-	var facts struct {
-		Status    storage.ScanStatus `json:"status"`
-		Signature string             `json:"signature"`
-	}
-	if err := json.Unmarshal([]byte(r.Data), &facts); err != nil {
-		return Finding{}, false, fmt.Errorf("audit record %d: %w", r.ID, err)
-	}
-	if facts.Status != storage.ScanInfected || r.At.Add(look.Limits.InfectedFor) <= look.Now {
-		return Finding{}, false, nil
-	}
-	f, err := infectedFinding(ctx, look, r.TenantID, r.Target, facts.Signature)
-	if err != nil {
-		return f, false, err
-	}
-	told, err := look.DB.AlertedSince(ctx, ruleInfected, f.Subject, r.At)
-	return f, !told, err
-}
-
-func stillInfected(ctx context.Context, db *meta.DB, tenantID, sha256 string) (meta.Blob, bool, error) {
-	b, err := db.Tenant(ctx, tenantID).Blob(sha256)
-	if errors.Is(err, storage.ErrNotFound) {
-		return b, false, nil
-	}
-	return b, err == nil && b.ScanStatus == storage.ScanInfected && b.Refs > 0, err
-}
-
-func infectedFinding(ctx context.Context, look *Look, tenantID, sha256, signature string) (Finding, error) {
-	names, err := look.DB.TenantNames(ctx, []string{tenantID})
-	if err != nil {
-		return Finding{}, err
-	}
-	assets, err := look.DB.Tenant(ctx, tenantID).AssetsOn(sha256)
-	if err != nil {
-		return Finding{}, err
-	}
-	const shown = 10
-	return Finding{
-		Subject: tenantID + "/" + sha256, TenantID: tenantID, Severity: Critical,
-		Message: fmt.Sprintf("An infected file was uploaded by tenant %s: %s. It stays in quarantine and is not served.",
-			nameOf(names, tenantID), signature),
-		Facts: map[string]any{"sha256": sha256, "signature": signature, "assets": assets[:min(len(assets), shown)], "tenant": names[tenantID]},
-	}, nil
-}
-
-// nameOf is what people call a tenant.
-func nameOf(names map[string]string, id string) string {
-	if n := names[id]; n != "" {
-		return fmt.Sprintf("%q", n)
-	}
-	return id
+// suspendHint says who the tenant is and how it is stopped.
+func suspendHint(tenant string) string {
+	return fmt.Sprintf(" `gateway tenant show %s` tells about the tenant, `gateway tenant suspend %s` refuses its uploads.", tenant, tenant)
 }

@@ -98,15 +98,19 @@ func partialRunsSince(ctx context.Context, look *Look, since meta.Stamp) ([]meta
 }
 
 // fullFinding describes a full run that found something. What it repaired is worth knowing; what it did not is worth
-// getting up for.
+// getting up for, and so are files that are lost.
 func fullFinding(run meta.ReconcileRun, counts []meta.RunFindings) (Finding, bool) {
-	found, left := drift{}, drift{}
+	found, left, lost := drift{}, drift{}, int64(0)
 	for _, c := range counts {
 		if c.State == meta.FindingGone {
 			continue
 		}
 		found[c.Kind] += c.Count
-		if c.State != meta.FindingRepaired {
+		switch c.State {
+		case meta.FindingRepaired:
+		case meta.FindingMarked:
+			lost += c.Count
+		default:
 			left[c.Kind] += c.Count
 		}
 	}
@@ -114,21 +118,29 @@ func fullFinding(run meta.ReconcileRun, counts []meta.RunFindings) (Finding, boo
 		Subject: meta.RunFull, Severity: Warning,
 		Message: fmt.Sprintf("The reconciliation of %s has found %d differences between records and store, and repaired them: %s.",
 			run.StartedAt.Time().Format(time.RFC3339), found.total(), found),
-		Facts: map[string]any{"run": run.ID, "findings": found.total(), "by_kind": found, "left": left.total(), "left_by_kind": left},
+		Facts: map[string]any{"run": run.ID, "findings": found.total(), "by_kind": found, "left": left.total(), "left_by_kind": left, "marked_damaged": lost},
+	}
+	var bad []string
+	if lost > 0 {
+		bad = append(bad, fmt.Sprintf("%d are files whose bytes are lost, and are marked as damaged", lost))
 	}
 	if n := left.total(); n > 0 {
+		bad = append(bad, fmt.Sprintf("%d are not repaired: %s", n, left))
+	}
+	if len(bad) > 0 {
 		f.Severity = Critical
-		f.Message = fmt.Sprintf("The reconciliation of %s has found %d differences between records and store; %d are not repaired: %s.",
-			run.StartedAt.Time().Format(time.RFC3339), found.total(), n, left)
+		f.Message = fmt.Sprintf("The reconciliation of %s has found %d differences between records and store; %s.",
+			run.StartedAt.Time().Format(time.RFC3339), found.total(), strings.Join(bad, "; "))
 	}
 	return f, found.total() > 0
 }
 
-// partialDrift adds up what runs over some tenants found last of each of them, and did not repair.
+// partialDrift adds up what runs over some tenants found last of each of them, and did not repair; of what they marked as
+// damaged tells damagedBlobs.
 func partialDrift(runs []meta.ReconcileRun, counts []meta.RunFindings) (drift, string, error) {
 	byRun := map[string]map[string]drift{}
 	for _, c := range counts {
-		if c.State == meta.FindingGone || c.State == meta.FindingRepaired {
+		if c.State == meta.FindingGone || c.State == meta.FindingRepaired || c.State == meta.FindingMarked {
 			continue
 		}
 		if byRun[c.RunID] == nil {

@@ -30,7 +30,7 @@ func refusals(ctx context.Context, look *Look) ([]Finding, error) {
 		}
 		out = append(out, Finding{
 			Subject: r.TenantID, TenantID: r.TenantID, Severity: Warning,
-			Message: fmt.Sprintf("%d uploads of tenant %s were refused within %s: %s.", r.Count, nameOf(names, r.TenantID),
+			Message: fmt.Sprintf("%d uploads of %s were refused within %s: %s.", r.Count, tenantName(names, r.TenantID),
 				spell(look.Limits.RefusalsWindow), strings.Join(words[:min(len(words), 5)], ", ")),
 			Facts: map[string]any{"count": r.Count, "by_code": byCode, "window_seconds": look.Limits.RefusalsWindow.Seconds()},
 		})

@@ -1,6 +1,7 @@
 package alerts
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -43,7 +44,8 @@ func newWeCom(c ChannelConfig, db *meta.DB, now func() meta.Stamp) (*weCom, erro
 	return &weCom{poster: p, db: db, robot: "wecom." + hex.EncodeToString(sum[:16]), now: now}, nil
 }
 
-func (w *weCom) batch() int { return 200 }
+// batch is as many as can be claimed within a second or so; a flood of them is still one text.
+func (w *weCom) batch() int { return 1000 }
 
 func (w *weCom) deliver(ctx context.Context, list []message) (string, error) {
 	after, err := w.db.Spend(ctx, w.robot, w.now(), weComWindow, weComMost)
@@ -81,15 +83,15 @@ func (w *weCom) deliver(ctx context.Context, list []message) (string, error) {
 	return fmt.Sprintf("HTTP %d: errcode 0 %s", status, clip(said.Message, 100)), nil
 }
 
-// weComText writes messages as one text: the worst first, what does not fit as a number.
+// weComText writes messages as one text: the worst first and of these one of each rule in turn, what does not fit as a
+// number.
 func weComText(list []message) string {
 	if len(list) == 1 {
 		e := list[0].Event
 		foot := fmt.Sprintf("\nrule %s, since %s\nid %s", e.Alert.Rule, e.Alert.OpenedAt.Format("2006-01-02 15:04 UTC"), e.Alert.ID)
 		return clip("Gatehouse "+e.line(), weComBytes-len(foot)) + foot
 	}
-	list = slices.Clone(list)
-	slices.SortStableFunc(list, func(a, b message) int { return weight(b.Event) - weight(a.Event) })
+	list = inTurn(list)
 	var text strings.Builder
 	fmt.Fprintf(&text, "Gatehouse: %d messages", len(list))
 	for i, m := range list {
@@ -103,6 +105,26 @@ func weComText(list []message) string {
 		text.WriteString(line)
 	}
 	return text.String()
+}
+
+// inTurn orders messages: the worst first, and of the same weight the first of each rule, then the second of each: many
+// of one rule must not hide the others.
+func inTurn(list []message) []message {
+	type group struct {
+		weight int
+		rule   string
+	}
+	turn, of := map[string]int{}, map[group]int{}
+	for _, m := range list {
+		g := group{weight(m.Event), m.Event.Alert.Rule}
+		turn[m.ID] = of[g]
+		of[g]++
+	}
+	list = slices.Clone(list)
+	slices.SortStableFunc(list, func(a, b message) int {
+		return cmp.Or(weight(b.Event)-weight(a.Event), turn[a.ID]-turn[b.ID])
+	})
+	return list
 }
 
 // weight orders events within one text: what is over comes last.

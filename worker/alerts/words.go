@@ -1,0 +1,35 @@
+package alerts
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// plural writes a number with what it counts: 1 file, 2 files.
+func plural(n int64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+// at writes a time: all messages have the same format, in UTC.
+func at(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// addNames adds the names of tenants that are not known yet.
+func addNames(ctx context.Context, look *Look, names map[string]string, tenants []string) error {
+	more, err := look.DB.TenantNames(ctx, tenants)
+	for id, name := range more {
+		names[id] = name
+	}
+	return err
+}
+
+// tenantName is what people call a tenant, and its id; one that is gone has only that.
+func tenantName(names map[string]string, id string) string {
+	if n := names[id]; n != "" {
+		return fmt.Sprintf("tenant %q (%s)", n, id)
+	}
+	return "tenant " + id
+}
