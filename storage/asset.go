@@ -74,21 +74,3 @@ type Verdict struct {
 func (v Verdict) Holds(size int64, sha256 string) bool {
 	return v.BytesScanned == size && v.Digest == sha256 && v.Engine != "" && v.Database != ""
 }
-
-// BlobKey is where a blob of a tenant lies in a zone: <tenant>/<first two hex>/<sha256>.
-func BlobKey(tenantID, sha256 string) string {
-	return tenantID + "/" + sha256[:2] + "/" + sha256
-}
-
-// VariantKey is where a variant lies: the blob's key followed by .<preset>.<tag>.<ext>. The tag is of the variant's own
-// bytes (VariantTag), so that a worker that has lost its task can never overwrite what another has published. It is
-// empty, and its dot absent, for variants that are older than tags.
-func VariantKey(tenantID, sha256, preset, tag, ext string) string {
-	if tag != "" {
-		preset += "." + tag
-	}
-	return BlobKey(tenantID, sha256) + "." + preset + "." + ext
-}
-
-// VariantTag is the tag of a variant with that SHA-256: 48 bits, enough to tell a handful of attempts apart.
-func VariantTag(digest string) string { return digest[:12] }

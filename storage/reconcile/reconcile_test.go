@@ -436,30 +436,3 @@ func TestAbandonedReservationsAndOldRowsAreForgotten(t *testing.T) {
 		require.Zero(t, q.Reserved)
 	})
 }
-
-func TestParseKey(t *testing.T) {
-	digest := digestOf("x")
-	for key, want := range map[string]object{
-		storage.BlobKey("t", digest):                                 {tenantID: "t", sha256: digest},
-		storage.VariantKey("t", digest, "w320", digest[:12], "webp"): {tenantID: "t", sha256: digest, preset: "w320"},
-		storage.VariantKey("t", digest, "w320", "", "webp"):          {tenantID: "t", sha256: digest, preset: "w320"},
-		storage.BlobKey("t", digest) + ".w320.webp.x":                {},
-		"t/zz/" + digest:                       {},
-		"t/" + digest:                          {},
-		digest:                                 {},
-		storage.BlobKey("t", digest) + "/x":    {},
-		storage.BlobKey("t", digest) + ".w320": {},
-		storage.BlobKey("t", digest) + ".w320.webp.x": {},
-		storage.BlobKey("t", digest) + "..webp":       {},
-		storage.BlobKey("t", digest[:63]+"G"):         {},
-		storage.BlobKey("t", digest[:62]):             {},
-		"t/u/" + digest[:2] + "/" + digest:            {},
-	} {
-		got, ok := parseKey(key)
-		require.Equal(t, want.tenantID != "", ok, key)
-		if ok {
-			want.key = key
-			require.Equal(t, want, got)
-		}
-	}
-}

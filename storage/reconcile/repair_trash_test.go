@@ -320,9 +320,9 @@ func TestStoreThatIsAwayEndsTheRunAndNotTheFinding(t *testing.T) {
 func TestTrashIsLookedThroughOncePerTurn(t *testing.T) {
 	onEach(t, func(t *testing.T, y *yard) {
 		y.cfg.Trash, y.cfg.PurgeEvery = time.Nanosecond, time.Hour
-		y.put(t, storage.ZoneQuarantine, trashPrefix+"clean/zz/one", "one")
+		y.put(t, storage.ZoneQuarantine, storage.TrashPrefix+"clean/zz/one", "one")
 		require.Equal(t, 1, y.sweep(t).Purged)
-		y.put(t, storage.ZoneQuarantine, trashPrefix+"clean/zz/two", "two")
+		y.put(t, storage.ZoneQuarantine, storage.TrashPrefix+"clean/zz/two", "two")
 		require.Zero(t, y.sweep(t).Purged)
 		y.exec(t, `UPDATE facts SET updated_at = updated_at - ? WHERE name = 'turn.purge trash'`, time.Hour.Microseconds())
 		require.Equal(t, 1, y.sweep(t).Purged)

@@ -15,9 +15,6 @@ const (
 	listChunk = 1024
 )
 
-// trashPrefix is where repairs put objects, in the quarantine zone; the comparison leaves it out.
-const trashPrefix = "trash/"
-
 // lastOf is greater than any key that goes on with a name: what follows it is behind the family of a blob's key.
 var lastOf = strings.Repeat("z", 100)
 
@@ -110,7 +107,7 @@ func (r *Reconciler) listing(ctx context.Context, zone storage.Zone, s scope, af
 			if !trash {
 				return err
 			}
-			after = trashPrefix + lastOf
+			after = storage.TrashPrefix + lastOf
 		}
 	})
 }
@@ -123,7 +120,7 @@ func (r *Reconciler) list(ctx context.Context, zone storage.Zone, s scope, after
 			emit(items) // what was seen before a listing broke off is worth looking at all the same
 			return false, err
 		}
-		if trash = zone == storage.ZoneQuarantine && strings.HasPrefix(info.Key, trashPrefix); trash {
+		if trash = zone == storage.ZoneQuarantine && strings.HasPrefix(info.Key, storage.TrashPrefix); trash {
 			break
 		}
 		if items = append(items, seen(info)); len(items) == listChunk {

@@ -16,12 +16,12 @@ import (
 	"gatehouse/storage/meta"
 )
 
-// trashKey is where an object of a zone waits that nothing speaks of: in quarantine, from which nothing is ever served.
-func trashKey(zone storage.Zone, key string) string { return trashPrefix + string(zone) + "/" + key }
+// trashKey is storage.TrashKey.
+func trashKey(zone storage.Zone, key string) string { return storage.TrashKey(zone, key) }
 
 // parseTrashKey is the reverse of it for the object of a blob; variants are made anew, nobody looks for them.
 func parseTrashKey(key string) (object, bool) {
-	rest, ok := strings.CutPrefix(key, trashPrefix)
+	rest, ok := strings.CutPrefix(key, storage.TrashPrefix)
 	if !ok {
 		return object{}, false
 	}
@@ -185,7 +185,7 @@ func (r *Reconciler) purgeTrash(ctx context.Context, rep *Report) error {
 		}
 	}
 	var purged []blob.Info
-	for info, err := range r.zones.Quarantine.List(ctx, trashPrefix, "") {
+	for info, err := range r.zones.Quarantine.List(ctx, storage.TrashPrefix, "") {
 		if err != nil {
 			return errors.Join(err, r.recordPurge(ctx, rep, purged))
 		}

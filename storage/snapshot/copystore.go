@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"gatehouse/storage"
 	"gatehouse/storage/blob"
 )
 
@@ -137,23 +138,15 @@ func (c *copier) object(ctx context.Context, zone string, from, to blob.Bucket, 
 
 // digestIn is what a key says of its bytes' SHA-256, in hex: all of it, its beginning, or nothing.
 func digestIn(key string) string {
-	parts := strings.Split(key, "/")
-	if len(parts) != 3 || !strings.HasPrefix(parts[2], parts[1]) {
-		return ""
-	}
-	name := strings.Split(parts[2], ".")
+	k, ok := storage.ParseKey(key)
 	switch {
-	case !isHex(name[0], 2*sha256.Size):
+	case !ok:
 		return ""
-	case len(name) == 1: // a blob
-		return name[0]
-	case len(name) == 4 && isHex(name[2], 12): // a variant: digest of its blob, preset, tag, extension
-		return name[2]
+	case k.Preset == "":
+		return k.SHA256
 	}
-	return "" // a variant older than tags
+	return k.Tag
 }
-
-func isHex(s string, n int) bool { return len(s) == n && strings.Trim(s, "0123456789abcdef") == "" }
 
 // errDigest: the bytes are not what their key says.
 var errDigest = errors.New("its bytes are not those that its key names; it is not copied")

@@ -116,7 +116,7 @@ func (w *purge) removeObjects(ctx context.Context) error {
 		if err := w.removeUnder(ctx, w.Zones.Of(zone), w.id+"/"); err != nil {
 			return fmt.Errorf("zone %s: %w", zone, err)
 		}
-		if err := w.removeUnder(ctx, w.Zones.Quarantine, "trash/"+string(zone)+"/"+w.id+"/"); err != nil {
+		if err := w.removeUnder(ctx, w.Zones.Quarantine, storage.TrashKey(zone, w.id)+"/"); err != nil {
 			return fmt.Errorf("trash of zone %s: %w", zone, err)
 		}
 	}
