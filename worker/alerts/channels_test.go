@@ -74,7 +74,7 @@ func (r *receiver) count() int {
 const hookSecret = "shared-secret-of-both-ends"
 
 func hookTo(url string) ChannelConfig {
-	return ChannelConfig{Name: "hook", Kind: KindWebhook, URL: url + "/in?key=the-key-of-the-hook", Secret: hookSecret}
+	return ChannelConfig{Name: "hook", Kind: KindWebhook, URL: url + "/hooks/the-key-in%20the-path/in?key=the-key-of-the-hook", Secret: hookSecret}
 }
 
 func robotAt(url string) ChannelConfig {
@@ -171,7 +171,10 @@ func TestWebhookIsTriedAgain(t *testing.T) {
 
 func TestWebhookIsGivenUpAndTold(t *testing.T) {
 	metatest.Each(t, func(t *testing.T, db *meta.DB) {
-		r := newReceiver(t, status(500))
+		r := newReceiver(t, func(w http.ResponseWriter, _ int) {
+			w.WriteHeader(500)
+			fmt.Fprint(w, "cannot take /hooks/the-key-in%20the-path/in?key=the-key-of-the-hook")
+		})
 		b := newBench(t, db, hookTo(r.URL), logTo("log"))
 		set := b.switched()
 		b.rules = append(b.rules, Rule{ruleChannel, channelFailing(b.cfg.Channels)})
@@ -193,6 +196,10 @@ func TestWebhookIsGivenUpAndTold(t *testing.T) {
 		require.Equal(t, "channel", list[1].Rule)
 		require.Equal(t, "hook", list[1].Subject)
 		require.Contains(t, list[1].Message, "HTTP 500")
+		require.NotContains(t, list[1].Message+list[1].Data, "the-key")
+		notices, err := db.NoticesOf(t.Context(), list[0].ID)
+		require.NoError(t, err)
+		require.NotContains(t, fmt.Sprint(notices), "the-key")
 		require.Equal(t, []string{Opened}, kinds(b.events(t, list[1].ID, "log")))
 		require.Empty(t, b.events(t, list[1].ID, "hook"), "not told where it fails")
 
@@ -219,6 +226,17 @@ func TestFailuresNameNoSecrets(t *testing.T) {
 			w.WriteHeader(400)
 			fmt.Fprint(w, "bad ", hookSecret, " the-key-of-the-hook")
 		}, "HTTP 400: bad *** ***"},
+		"echo of the path": {KindWebhook, func(w http.ResponseWriter, _ int) {
+			w.WriteHeader(404)
+			fmt.Fprint(w, "no /hooks/the-key-in%20the-path/in, no the-key-in the-path, no the-key-in+the-path\n")
+		}, "HTTP 404: no ***, no ***, no ***"},
+		"echo of the address": {KindWebhook, func(w http.ResponseWriter, _ int) {
+			w.WriteHeader(404)
+			fmt.Fprint(w, "POST /hooks/the-key-in%20the-path/in?key=the-key-of-the-hook")
+		}, "HTTP 404: POST ***"},
+		"echo in disguise": {KindWeCom, func(w http.ResponseWriter, _ int) {
+			fmt.Fprint(w, `{"errcode":1,"errmsg":"bad \u0074he-key-of-the-robot"}`)
+		}, "errcode 1: bad ***"},
 		"long":      {KindWebhook, func(w http.ResponseWriter, _ int) { w.WriteHeader(400); w.Write(bytes.Repeat([]byte("x"), 1<<20)) }, "HTTP 400: xxx"},
 		"hangs":     {KindWebhook, func(http.ResponseWriter, int) { <-hang }, "no answer within"},
 		"hangs up":  {KindWebhook, func(http.ResponseWriter, int) { panic(http.ErrAbortHandler) }, "closed the connection"},

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -38,22 +39,38 @@ func newPoster(channel, address, secret string) (poster, error) {
 		// What url.Parse says repeats the address.
 		return poster{}, fmt.Errorf("alerts.channels.%s.url: an http or https URL is expected", channel)
 	}
-	hide := []string{address, "***"}
-	for _, values := range u.Query() {
-		for _, v := range values {
-			if len(v) >= 8 {
-				hide = append(hide, v, "***")
-			}
-		}
-	}
-	if secret != "" {
-		hide = append(hide, secret, "***")
-	}
-	return poster{url: address, hide: strings.NewReplacer(hide...), client: &http.Client{
+	return poster{url: address, hide: hider(u, address, secret), client: &http.Client{
 		Timeout: postTime,
 		// A redirect would take the message, and with it the signature, to where nobody has configured.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil
+}
+
+// keyBytes is the length from which a part of an address may be a key; shorter ones are words that answers need.
+const keyBytes = 8
+
+// hider hides an address, all of it but its scheme and host that may be a key, and a secret, in the forms in which
+// somebody may say them back.
+func hider(u *url.URL, address, secret string) *strings.Replacer {
+	words := []string{address, secret, u.RequestURI(), u.EscapedPath(), u.Path}
+	parts := append(strings.Split(u.Path, "/"), u.Fragment)
+	for name, values := range u.Query() {
+		parts = append(append(parts, name), values...)
+	}
+	password, _ := u.User.Password()
+	for _, p := range append(parts, u.User.Username(), password) {
+		if len(p) >= keyBytes {
+			words = append(words, p, url.QueryEscape(p), url.PathEscape(p))
+		}
+	}
+	slices.SortFunc(words, func(a, b string) int { return len(b) - len(a) }) // the longest first: of two, it must be the one
+	var pairs []string
+	for _, w := range words {
+		if len(w) >= keyBytes {
+			pairs = append(pairs, w, "***")
+		}
+	}
+	return strings.NewReplacer(pairs...)
 }
 
 // post sends body and gives the status and the beginning of the answer.

@@ -73,6 +73,7 @@ func (w *weCom) deliver(ctx context.Context, list []message) (string, error) {
 	if err := json.Unmarshal([]byte(answer), &said); err != nil || said.Code == nil {
 		return "", &failure{problem: fmt.Sprintf("HTTP %d without an errcode: is it the address of a WeCom robot?", status)}
 	}
+	said.Message = w.hide.Replace(oneLine(said.Message)) // JSON may have had it in disguise
 	if *said.Code != 0 {
 		f := &failure{problem: fmt.Sprintf("errcode %d: %s", *said.Code, clip(said.Message, 200))}
 		if *said.Code == weComFull {
