@@ -13,8 +13,8 @@ import (
 	"gatehouse/boot"
 	"gatehouse/configs"
 	"gatehouse/storage/audit"
+	"gatehouse/storage/blob"
 	"gatehouse/storage/meta"
-	"gatehouse/storage/snapshot"
 )
 
 type storeCmd struct {
@@ -59,12 +59,12 @@ func (s storeCopyCmd) Run(ctx context.Context, c *cli) error {
 	if err != nil {
 		return fmt.Errorf("the new store: %w", err)
 	}
-	options := snapshot.CopyOptions{Parallel: s.Parallel, Verify: s.Verify, Progress: func(sofar snapshot.Copied) {
+	options := blob.CopyOptions{Parallel: s.Parallel, Verify: s.Verify, Progress: func(sofar blob.Copied) {
 		if sofar.Objects%progressEvery == 0 {
 			fmt.Fprintf(os.Stderr, "worker: %d objects, %s\n", sofar.Objects, humanize.IBytes(uint64(sofar.Bytes)))
 		}
 	}}
-	done, err := snapshot.CopyStore(ctx, from, to, options)
+	done, err := blob.CopyStore(ctx, from, to, options)
 	err = errors.Join(err, s.tell(done), recordCopy(context.WithoutCancel(ctx), db, target, done), to.Close(), from.Close())
 	if err == nil && !done.Complete() {
 		return fmt.Errorf("%d objects are missing in the new store", done.Failed)
@@ -92,7 +92,7 @@ func warnOfLife(ctx context.Context, db *meta.DB) error {
 	return err
 }
 
-func (s storeCopyCmd) tell(done snapshot.Copied) error {
+func (s storeCopyCmd) tell(done blob.Copied) error {
 	if s.JSON {
 		return json.NewEncoder(os.Stdout).Encode(done)
 	}
@@ -104,7 +104,7 @@ func (s storeCopyCmd) tell(done snapshot.Copied) error {
 	return err
 }
 
-func recordCopy(ctx context.Context, db *meta.DB, target *configs.Config, done snapshot.Copied) error {
+func recordCopy(ctx context.Context, db *meta.DB, target *configs.Config, done blob.Copied) error {
 	return db.InTx(ctx, func(tx *meta.Tx) error {
 		return audit.Write(tx, audit.Entry{
 			Actor: operator(), Action: "store.copy", Target: target.Store.Driver, Result: audit.OK,

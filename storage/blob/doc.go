@@ -1,4 +1,5 @@
-// Package blob keeps the bytes. It knows nothing of assets or tenants: it puts, reads, lists, copies and
+// Package blob keeps the bytes. It knows nothing of assets or tenants, but for the digests in their keys when a whole
+// store is copied (CopyStore): it puts, reads, lists, copies and
 // deletes objects in two zones, quarantine and clean, and in a third one for snapshots of the database, and it is
 // the same whether a zone is a folder on disk or an S3 bucket.
 //
@@ -31,5 +32,5 @@
 // # Files
 //
 // blob.go is the contract, key.go the grammar, source.go the exact reading of what is put; disk*.go and s3*.go
-// are the drivers. A new store is one file and one case in Open, proved by the suite in blobtest.
+// are the drivers; copystore.go takes all of one store to another. A new store is one file and one case in Open, proved by the suite in blobtest.
 package blob

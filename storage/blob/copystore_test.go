@@ -1,17 +1,16 @@
-package snapshot
+package blob_test
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
+	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/minio/minio-go/v7"
-	"github.com/minio/minio-go/v7/pkg/credentials"
 	"github.com/stretchr/testify/require"
 
 	"gatehouse/e2e/services"
@@ -19,27 +18,28 @@ import (
 	"gatehouse/storage/blob"
 )
 
-// bucketsOf makes a store on a server, with buckets of the test's own that go away with it.
-func bucketsOf(t testing.TB, server services.S3) *blob.Zones {
-	name := "snap-" + strings.ToLower(rand.Text()[:16])
-	zones, err := blob.Open(t.Context(), blob.Config{
-		Driver: blob.DriverS3, Endpoint: server.Endpoint, AccessKey: server.AccessKey, SecretKey: server.SecretKey, PathStyle: true,
-		QuarantineBucket: name + "-q", CleanBucket: name + "-c", SnapshotBucket: name + "-s",
-	})
+// hooked is a zone with something before every put.
+type hooked struct {
+	blob.Bucket
+	put func(key string) error
+}
+
+func (h hooked) Put(ctx context.Context, key string, r io.Reader, size int64, o blob.PutOptions) error {
+	if err := h.put(key); err != nil {
+		return err
+	}
+	return h.Bucket.Put(ctx, key, r, size, o)
+}
+
+func zonesOf(t testing.TB) *blob.Zones { return openDisk(t, filepath.Join(t.TempDir(), "store")) }
+
+func read(t testing.TB, zone blob.Bucket, key string) []byte {
+	t.Helper()
+	body, _, err := zone.Open(t.Context(), key, 0, -1)
 	require.NoError(t, err)
-	client, err := minio.New(server.Endpoint, &minio.Options{Creds: credentials.NewStaticV4(server.AccessKey, server.SecretKey, "")})
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		for suffix, zone := range map[string]blob.Bucket{"-q": zones.Quarantine, "-c": zones.Clean, "-s": zones.Snapshots} {
-			for info, err := range zone.List(context.Background(), "", "") {
-				require.NoError(t, err)
-				require.NoError(t, zone.Delete(context.Background(), info.Key))
-			}
-			require.NoError(t, client.RemoveBucket(context.Background(), name+suffix))
-		}
-		require.NoError(t, zones.Close())
-	})
-	return zones
+	data, err := io.ReadAll(body)
+	require.NoError(t, errors.Join(err, body.Close()))
+	return data
 }
 
 func put(t testing.TB, zone blob.Bucket, key, content string) {
@@ -69,7 +69,7 @@ func furnish(t testing.TB, zones *blob.Zones, n int) int64 {
 func TestCopyStore(t *testing.T) {
 	from := zonesOf(t)
 	objects := furnish(t, from, 25)
-	for name, to := range map[string]*blob.Zones{"disk": zonesOf(t), "minio": bucketsOf(t, services.MinIO(t))} {
+	for name, to := range map[string]*blob.Zones{"disk": zonesOf(t), "minio": openS3(t, services.MinIO(t))} {
 		t.Run(name, func(t *testing.T) {
 			// Part of it is there from an attempt before, some of it wrong.
 			digest := hashOf("content 3")
@@ -78,7 +78,7 @@ func TestCopyStore(t *testing.T) {
 			put(t, to.Clean, storage.BlobKey("tenant", hashOf("content 5")), "content X")
 			put(t, to.Clean, "stranger/aa/"+strings.Repeat("a", 64), "stays")
 
-			got, err := CopyStore(t.Context(), from, to, CopyOptions{})
+			got, err := blob.CopyStore(t.Context(), from, to, blob.CopyOptions{})
 			require.NoError(t, err)
 			require.Equal(t, objects, got.Objects)
 			require.Equal(t, objects-2, got.Copied)
@@ -86,12 +86,12 @@ func TestCopyStore(t *testing.T) {
 			require.True(t, got.Complete())
 			require.Equal(t, "content 4", string(read(t, to.Clean, storage.BlobKey("tenant", hashOf("content 4")))))
 
-			got, err = CopyStore(t.Context(), from, to, CopyOptions{Verify: true, Parallel: 2})
+			got, err = blob.CopyStore(t.Context(), from, to, blob.CopyOptions{Verify: true, Parallel: 2})
 			require.NoError(t, err)
 			require.EqualValues(t, 1, got.Copied, "the one of the right size and wrong bytes")
 			require.Equal(t, objects-1, got.There)
 			for _, zone := range []struct{ from, to blob.Bucket }{{from.Quarantine, to.Quarantine}, {from.Clean, to.Clean}, {from.Snapshots, to.Snapshots}} {
-				for _, key := range keysIn(t, zone.from) {
+				for _, key := range keysOf(t, zone.from, "") {
 					require.Equal(t, read(t, zone.from, key), read(t, zone.to, key))
 				}
 			}
@@ -110,7 +110,7 @@ func TestCopyStoreTellsDamage(t *testing.T) {
 		put(t, from.Clean, key, "rotten!!!")
 	}
 	calls := 0
-	got, err := CopyStore(t.Context(), from, to, CopyOptions{Progress: func(Copied) { calls++ }})
+	got, err := blob.CopyStore(t.Context(), from, to, blob.CopyOptions{Progress: func(blob.Copied) { calls++ }})
 	require.NoError(t, err)
 	require.False(t, got.Complete())
 	require.EqualValues(t, 2, got.Failed)
@@ -137,9 +137,9 @@ func TestCopyStoreStops(t *testing.T) {
 		}
 		return nil
 	}}
-	_, err := CopyStore(ctx, from, &half, CopyOptions{Parallel: 1})
+	_, err := blob.CopyStore(ctx, from, &half, blob.CopyOptions{Parallel: 1})
 	require.ErrorIs(t, err, context.Canceled)
-	got, err := CopyStore(t.Context(), from, to, CopyOptions{})
+	got, err := blob.CopyStore(t.Context(), from, to, blob.CopyOptions{})
 	require.NoError(t, err)
 	require.True(t, got.Complete())
 	require.Greater(t, got.There, int64(20))
@@ -148,7 +148,7 @@ func TestCopyStoreStops(t *testing.T) {
 	broken := errors.New("broken")
 	half.Clean = hooked{to.Clean, func(string) error { return broken }}
 	put(t, from.Clean, storage.BlobKey("tenant", hashOf("late")), "late")
-	got, err = CopyStore(t.Context(), from, &half, CopyOptions{})
+	got, err = blob.CopyStore(t.Context(), from, &half, blob.CopyOptions{})
 	require.NoError(t, err)
 	require.EqualValues(t, 1, got.Failed)
 }

@@ -1,4 +1,4 @@
-package snapshot
+package blob
 
 import (
 	"context"
@@ -15,7 +15,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"gatehouse/storage"
-	"gatehouse/storage/blob"
 )
 
 // CopyOptions say how to copy a store.
@@ -48,14 +47,14 @@ const copyAttempts = 3
 // CopyStore copies all three zones, key by key in their order, into another store. It can be stopped and begun again:
 // what is there already is passed over. Nothing is removed, neither here nor there. The key of a blob is its digest and
 // that of a variant has a part of it: bytes that are not what their key says are not copied.
-func CopyStore(ctx context.Context, from, to *blob.Zones, o CopyOptions) (Copied, error) {
+func CopyStore(ctx context.Context, from, to *Zones, o CopyOptions) (Copied, error) {
 	if o.Parallel <= 0 {
 		o.Parallel = 8
 	}
 	c := &copier{o: o, out: Copied{Problems: []string{}}}
 	for _, zone := range []struct {
 		name     string
-		from, to blob.Bucket
+		from, to Bucket
 	}{
 		// The snapshots last: one of them then speaks of blobs that are there.
 		{"quarantine", from.Quarantine, to.Quarantine}, {"clean", from.Clean, to.Clean}, {"snapshots", from.Snapshots, to.Snapshots},
@@ -74,7 +73,7 @@ type copier struct {
 }
 
 // zone walks both listings in step, so that what is there costs no request of its own.
-func (c *copier) zone(ctx context.Context, name string, from, to blob.Bucket) error {
+func (c *copier) zone(ctx context.Context, name string, from, to Bucket) error {
 	next, stop := iter.Pull2(to.List(ctx, "", ""))
 	defer stop()
 	there, err, more := next()
@@ -98,7 +97,7 @@ func (c *copier) zone(ctx context.Context, name string, from, to blob.Bucket) er
 
 // object copies one object, unless it is there. Its error ends the whole copy; what is wrong with the object itself is
 // counted.
-func (c *copier) object(ctx context.Context, zone string, from, to blob.Bucket, object blob.Info, have bool) error {
+func (c *copier) object(ctx context.Context, zone string, from, to Bucket, object Info, have bool) error {
 	want := digestIn(object.Key)
 	var err error
 	there := have
@@ -106,8 +105,8 @@ func (c *copier) object(ctx context.Context, zone string, from, to blob.Bucket, 
 		there, err = same(ctx, from, to, object.Key, want)
 	}
 	for attempt := 1; err == nil && !there; attempt++ {
-		err = transfer(ctx, from, to, object, want)
-		if err == nil || !errors.Is(err, blob.ErrUnavailable) || attempt == copyAttempts {
+		err = carry(ctx, from, to, object, want)
+		if err == nil || !errors.Is(err, ErrUnavailable) || attempt == copyAttempts {
 			break
 		}
 		err = nil
@@ -151,14 +150,14 @@ func digestIn(key string) string {
 // errDigest: the bytes are not what their key says.
 var errDigest = errors.New("its bytes are not those that its key names; it is not copied")
 
-// transfer copies the bytes through this process. The put fails, and nothing is stored, unless they are the right ones.
-func transfer(ctx context.Context, from, to blob.Bucket, object blob.Info, want string) (err error) {
+// carry copies the bytes through this process. The put fails, and nothing is stored, unless they are the right ones.
+func carry(ctx context.Context, from, to Bucket, object Info, want string) (err error) {
 	body, info, err := from.Open(ctx, object.Key, 0, -1)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, body.Close()) }()
-	return to.Put(ctx, object.Key, &checked{r: body, sum: sha256.New(), want: want}, info.Size, blob.PutOptions{})
+	return to.Put(ctx, object.Key, &checked{r: body, sum: sha256.New(), want: want}, info.Size, PutOptions{})
 }
 
 // checked fails at the end of a stream whose digest does not begin with want.
@@ -178,7 +177,7 @@ func (c *checked) Read(p []byte) (int, error) {
 }
 
 // same reads what is there and reports whether it is what is here.
-func same(ctx context.Context, from, to blob.Bucket, key, want string) (bool, error) {
+func same(ctx context.Context, from, to Bucket, key, want string) (bool, error) {
 	there, err := digestOfObject(ctx, to, key)
 	if err != nil {
 		return false, err
@@ -190,7 +189,7 @@ func same(ctx context.Context, from, to blob.Bucket, key, want string) (bool, er
 	return here == there, err
 }
 
-func digestOfObject(ctx context.Context, b blob.Bucket, key string) (digest string, err error) {
+func digestOfObject(ctx context.Context, b Bucket, key string) (digest string, err error) {
 	body, _, err := b.Open(ctx, key, 0, -1)
 	if err != nil {
 		return "", err
