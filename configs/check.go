@@ -122,6 +122,7 @@ var spans = map[string]span{
 	"alerts.disk_critical_percent":         {1, 101},
 	"alerts.database_max_bytes":            {0, 1 << 60},
 	"alerts.snapshot_max_age":              {60 * sec, century},
+	"alerts.reconcile_max_age":             {60 * sec, century},
 	"alerts.max_wait.scan":                 {sec, century},
 	"alerts.max_wait.image":                {sec, century},
 	"alerts.max_wait.video":                {sec, century},

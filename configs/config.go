@@ -270,6 +270,7 @@ type Alerts struct {
 	DiskCritical     int                     `yaml:"disk_critical_percent"`
 	DatabaseMaxBytes Bytes                   `yaml:"database_max_bytes"`
 	SnapshotMaxAge   time.Duration           `yaml:"snapshot_max_age"`
+	ReconcileMaxAge  time.Duration           `yaml:"reconcile_max_age"`
 	MaxWait          LaneWaits               `yaml:"max_wait"`
 	Channels         map[string]AlertChannel `yaml:"channels"`
 }

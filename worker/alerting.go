@@ -32,6 +32,9 @@ func alertsConfig(cfg *configs.Config) alerts.Config {
 			DatabaseMaxBytes: int64(a.DatabaseMaxBytes), SnapshotMaxAge: a.SnapshotMaxAge, MaxWait: map[storage.Lane]time.Duration{},
 		},
 	}
+	if cfg.Reconcile.At != "" {
+		out.Limits.ReconcileMaxAge = a.ReconcileMaxAge
+	}
 	for lane, most := range a.MaxWait.MostWaits() {
 		out.Limits.MaxWait[storage.Lane(lane)] = most
 	}

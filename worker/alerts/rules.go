@@ -23,6 +23,8 @@ type Limits struct {
 	DatabaseMaxBytes int64
 	// SnapshotMaxAge is the age at which the last snapshot is too old.
 	SnapshotMaxAge time.Duration
+	// ReconcileMaxAge is the age at which the last full reconciliation is too old; 0 says nothing: there is no nightly one.
+	ReconcileMaxAge time.Duration
 	// MaxWait is how long the oldest due task of a lane may wait; a lane without a limit may for ever.
 	MaxWait map[storage.Lane]time.Duration
 }
@@ -40,6 +42,7 @@ func Rules(channels []ChannelConfig) []Rule {
 		{"test_signatures", testSignatures},
 		{"reconcile", reconcileFindings},
 		{"reconcile_held", reconcileHeld},
+		{"reconcile_missing", reconcileMissing},
 		{"damaged", damagedBlobs},
 		{"disk", diskUse},
 		{"database", databaseSize},

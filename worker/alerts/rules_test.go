@@ -360,6 +360,47 @@ func TestHeldReconciliation(t *testing.T) {
 	})
 }
 
+func TestMissingReconciliation(t *testing.T) {
+	ruleBench(t, "reconcile_missing", func(t *testing.T, b *bench) {
+		b.audit(t, audit.Entry{Actor: audit.CLI, Action: "tenant.create", Result: audit.OK})
+		b.clock.pass(25 * time.Hour)
+		require.Empty(t, b.openNow(t), "the system is too young")
+		b.clock.pass(2 * time.Hour)
+		require.Contains(t, b.one(t).Message, "has ever ended")
+		b.cfg.Limits.ReconcileMaxAge = 0
+		require.Empty(t, b.openNow(t), "there is no nightly run")
+		b.cfg.Limits.ReconcileMaxAge = 26 * time.Hour
+
+		b.run(t, meta.RunFull, 0, "[]", "", nil)
+		require.Empty(t, b.openNow(t))
+		b.clock.pass(27 * time.Hour)
+		b.run(t, meta.RunFull, 0, `["a"]`, "", nil)
+		b.run(t, meta.RunLight, 0, "[]", "", nil)
+		a := b.one(t)
+		require.Equal(t, "critical", a.Severity)
+		require.Contains(t, a.Message, "1d 3h ago; it should be younger than 1d 2h")
+
+		held := b.run(t, meta.RunFull, 0, "[]", "", nil)
+		state := func(state string) {
+			b.exec(t, "UPDATE reconcile_runs SET state = ?, finished_at = 0, problem = 'the store is away.' WHERE id = ?", state, held)
+		}
+		state(meta.RunHeld)
+		require.Empty(t, b.openNow(t), "that is told by reconcile_held")
+		state(meta.RunRunning)
+		require.Contains(t, b.one(t).Message, "One is under way since")
+		state(meta.RunCancelled)
+		require.Contains(t, b.one(t).Message, "1d 3h ago")
+		state(meta.RunFailed)
+		require.Contains(t, b.one(t).Message, "has failed: the store is away. `worker")
+		b.clock.pass(time.Minute)
+		b.run(t, meta.RunFull, 0, "[]", "", nil)
+		require.Empty(t, b.openNow(t))
+		b.clock.pass(time.Minute)
+		b.exec(t, "UPDATE reconcile_runs SET started_at = ? WHERE id = ?", meta.StampOf(b.clock.now()), held)
+		require.Contains(t, b.one(t).Message, "has failed", "also when an earlier one is young enough")
+	})
+}
+
 func TestDamagedBlobs(t *testing.T) {
 	ruleBench(t, "damaged", func(t *testing.T, b *bench) {
 		tenant := metatest.Tenant(t, b.db, 1000)

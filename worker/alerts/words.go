@@ -3,6 +3,7 @@ package alerts
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -32,4 +33,9 @@ func tenantName(names map[string]string, id string) string {
 		return fmt.Sprintf("tenant %q (%s)", n, id)
 	}
 	return "tenant " + id
+}
+
+// sentence makes an error a part of a sentence that goes on or ends by itself.
+func sentence(problem string, most int) string {
+	return clip(strings.TrimRight(strings.TrimSpace(problem), "."), most)
 }
