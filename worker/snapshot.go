@@ -288,7 +288,7 @@ func (s snapshotPruneCmd) Run(ctx context.Context, c *cli) error {
 		if s.JSON {
 			return json.NewEncoder(os.Stdout).Encode(append([]string{}, removed...))
 		}
-		_, err = fmt.Printf("Removed %d snapshots.\n%s", len(removed), strings.Join(append(removed, ""), "\n"))
+		_, err = fmt.Printf("Removed %s.\n%s", count(int64(len(removed)), "snapshot"), strings.Join(append(removed, ""), "\n"))
 		return err
 	})
 }

@@ -65,11 +65,10 @@ func (s storeCopyCmd) Run(ctx context.Context, c *cli) error {
 		}
 	}}
 	done, err := blob.CopyStore(ctx, from, to, options)
-	err = errors.Join(err, s.tell(done), recordCopy(context.WithoutCancel(ctx), db, target, done), to.Close(), from.Close())
 	if err == nil && !done.Complete() {
-		return fmt.Errorf("%d objects are missing in the new store", done.Failed)
+		err = fmt.Errorf("the new store is not complete: %s of the old one could not be copied", count(done.Failed, "object"))
 	}
-	return err
+	return errors.Join(s.tell(done), recordCopy(context.WithoutCancel(ctx), db, target, done, err), to.Close(), from.Close(), err)
 }
 
 // environmentOfTarget keeps the new store's variables apart from this one's.
@@ -96,19 +95,46 @@ func (s storeCopyCmd) tell(done blob.Copied) error {
 	if s.JSON {
 		return json.NewEncoder(os.Stdout).Encode(done)
 	}
-	for _, p := range done.Problems {
-		fmt.Println("missing:", p)
-	}
-	_, err := fmt.Printf("%d objects, %s: %d copied, %d were there, %d are missing.\n",
-		done.Objects, humanize.IBytes(uint64(done.Bytes)), done.Copied, done.There, done.Failed)
+	_, err := os.Stdout.WriteString(copyTold(done))
 	return err
 }
 
-func recordCopy(ctx context.Context, db *meta.DB, target *configs.Config, done blob.Copied) error {
+// copyTold says what was copied, what not, and why.
+func copyTold(done blob.Copied) string {
+	var b strings.Builder
+	for _, p := range done.Problems {
+		_, _ = fmt.Fprintln(&b, "not copied:", p)
+	}
+	if more := done.Failed - int64(len(done.Problems)); more > 0 {
+		_, _ = fmt.Fprintf(&b, "not copied: %s more\n", count(more, "object"))
+	}
+	_, _ = fmt.Fprintf(&b, "Copied %s (%s), skipped %s that the new store has already", count(done.Copied, "object"),
+		humanize.IBytes(uint64(done.CopiedBytes)), count(done.There, "object"))
+	if done.Gone > 0 {
+		_, _ = fmt.Fprintf(&b, " and %s deleted meanwhile", count(done.Gone, "object"))
+	}
+	if done.Failed > 0 {
+		_, _ = fmt.Fprintf(&b, "; %s could not be copied", count(done.Failed, "object"))
+	}
+	_, _ = fmt.Fprintln(&b, ".")
+	return b.String()
+}
+
+// count is a number with its noun.
+func count(n int64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// recordCopy writes the copy into the audit log; failed is why it is not complete.
+func recordCopy(ctx context.Context, db *meta.DB, target *configs.Config, done blob.Copied, failed error) error {
+	result, data := audit.OK, map[string]any{"objects": done.Objects, "copied": done.Copied, "gone_meanwhile": done.Gone, "failed": done.Failed}
+	if failed != nil {
+		result, data["problem"] = audit.Failed, failed.Error()
+	}
 	return db.InTx(ctx, func(tx *meta.Tx) error {
-		return audit.Write(tx, audit.Entry{
-			Actor: operator(), Action: "store.copy", Target: target.Store.Driver, Result: audit.OK,
-			Data: map[string]any{"objects": done.Objects, "copied": done.Copied, "failed": done.Failed},
-		})
+		return audit.Write(tx, audit.Entry{Actor: operator(), Action: "store.copy", Target: target.Store.Driver, Result: result, Data: data})
 	})
 }

@@ -27,18 +27,22 @@ type CopyOptions struct {
 	Progress func(Copied)
 }
 
-// Copied is what came of copying a store. Objects is what the old one has; each of them is Copied, was there, or Failed.
+// Copied is what came of copying a store. Objects is what the listings of the old one had, of Bytes bytes; each of them
+// was Copied, was There already, was Gone from the old one when its turn came (deleted meanwhile), or Failed.
 type Copied struct {
 	Objects int64 `json:"objects"`
 	Bytes   int64 `json:"bytes"`
 	Copied  int64 `json:"copied"`
-	There   int64 `json:"already_there"`
-	Failed  int64 `json:"failed"`
+	// CopiedBytes are those of the copied ones.
+	CopiedBytes int64 `json:"copied_bytes"`
+	There       int64 `json:"already_there"`
+	Gone        int64 `json:"gone_meanwhile"`
+	Failed      int64 `json:"failed"`
 	// Problems says what failed and why, a hundred at most.
 	Problems []string `json:"problems"`
 }
 
-// Complete reports whether all objects are in the new store.
+// Complete reports whether all that the old store has is in the new one.
 func (c Copied) Complete() bool { return c.Failed == 0 }
 
 // copyAttempts is how often one object is tried while a store is away; the stores try again by themselves, too.
@@ -119,6 +123,8 @@ func (c *copier) object(ctx context.Context, zone string, from, to Bucket, objec
 	c.out.Objects++
 	c.out.Bytes += object.Size
 	switch {
+	case errors.Is(err, errGone):
+		c.out.Gone++
 	case err != nil:
 		c.out.Failed++
 		if len(c.out.Problems) < 100 {
@@ -128,6 +134,7 @@ func (c *copier) object(ctx context.Context, zone string, from, to Bucket, objec
 		c.out.There++
 	default:
 		c.out.Copied++
+		c.out.CopiedBytes += object.Size
 	}
 	if c.o.Progress != nil {
 		c.o.Progress(c.out)
@@ -150,9 +157,15 @@ func digestIn(key string) string {
 // errDigest: the bytes are not what their key says.
 var errDigest = errors.New("its bytes are not those that its key names; it is not copied")
 
+// errGone: the object was deleted since it was listed.
+var errGone = errors.New("gone meanwhile")
+
 // carry copies the bytes through this process. The put fails, and nothing is stored, unless they are the right ones.
 func carry(ctx context.Context, from, to Bucket, object Info, want string) (err error) {
 	body, info, err := from.Open(ctx, object.Key, 0, -1)
+	if errors.Is(err, ErrNotExist) {
+		return errGone
+	}
 	if err != nil {
 		return err
 	}

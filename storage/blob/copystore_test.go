@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -29,6 +30,26 @@ func (h hooked) Put(ctx context.Context, key string, r io.Reader, size int64, o 
 		return err
 	}
 	return h.Bucket.Put(ctx, key, r, size, o)
+}
+
+// listedBefore is a zone whose listing is older than what is in it.
+type listedBefore struct {
+	blob.Bucket
+	keys []string
+}
+
+func (l listedBefore) List(context.Context, string, string) iter.Seq2[blob.Info, error] {
+	return func(yield func(blob.Info, error) bool) {
+		for _, key := range l.keys {
+			info, err := l.Stat(context.Background(), key)
+			if errors.Is(err, blob.ErrNotExist) {
+				info, err = blob.Info{Key: key}, nil
+			}
+			if !yield(info, err) {
+				return
+			}
+		}
+	}
 }
 
 func zonesOf(t testing.TB) *blob.Zones { return openDisk(t, filepath.Join(t.TempDir(), "store")) }
@@ -145,6 +166,22 @@ func TestCopyStoreStops(t *testing.T) {
 	require.Greater(t, got.There, int64(20))
 	require.Equal(t, objects, got.There+got.Copied)
 
+	// One that is deleted between its listing and its turn.
+	put(t, from.Clean, storage.BlobKey("tenant", hashOf("first")), "first")
+	put(t, from.Quarantine, storage.BlobKey("tenant", hashOf("last")), "last")
+	half.Clean, half.Quarantine = to.Clean, hooked{to.Quarantine, func(string) error {
+		return from.Clean.Delete(t.Context(), storage.BlobKey("tenant", hashOf("first")))
+	}}
+	was := *from
+	was.Clean = listedBefore{from.Clean, keysOf(t, from.Clean, "")}
+	got, err = blob.CopyStore(t.Context(), &was, &half, blob.CopyOptions{})
+	require.NoError(t, err)
+	require.True(t, got.Complete())
+	require.EqualValues(t, 1, got.Gone)
+	require.EqualValues(t, 1, got.Copied)
+	require.EqualValues(t, len("last"), got.CopiedBytes)
+
+	half.Quarantine = to.Quarantine
 	broken := errors.New("broken")
 	half.Clean = hooked{to.Clean, func(string) error { return broken }}
 	put(t, from.Clean, storage.BlobKey("tenant", hashOf("late")), "late")
