@@ -95,7 +95,14 @@ func withConfig(ctx context.Context, c *cli, do func(*configs.Config, admin.Admi
 	if err := db.SchemaCurrent(ctx); err != nil {
 		return err
 	}
-	return do(cfg, admin.Admin{DB: db, Actor: audit.CLI, CoolingOff: cfg.Tenants.CoolingOff})
+	a := admin.Admin{DB: db, Actor: audit.CLI, CoolingOff: cfg.Tenants.CoolingOff}
+	for _, p := range cfg.Images.Presets {
+		a.ImagePresets = append(a.ImagePresets, p.Name)
+	}
+	for _, p := range cfg.Videos.Presets {
+		a.VideoPresets = append(a.VideoPresets, p.Name)
+	}
+	return do(cfg, a)
 }
 
 func closeDB(db *meta.DB) { closing("database", db.Close) }

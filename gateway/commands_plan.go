@@ -73,21 +73,17 @@ func (c *cli) plan(x admin.Plan, asJSON bool) error {
 	}
 	rows := [][]string{
 		{"name", x.Name}, {"tenants", strconv.FormatInt(x.Tenants, 10)}, {"changed", when(x.UpdatedAt)},
-		{"storage_bytes", exact(x.StorageBytes)},
+		{storageKey, exact(x.StorageBytes)},
 	}
 	for _, f := range specFields() {
-		value := "-"
-		if raw, ok := said[f.key]; ok {
-			value = string(raw)
-		}
-		rows = append(rows, []string{f.key, value})
+		rows = append(rows, []string{f.key, value(f.key, said[f.key])})
 	}
 	return c.table(rows)
 }
 
 type planSetCmd struct {
 	Plan  string   `arg:"" help:"Name of the plan."`
-	Set   []string `arg:"" optional:"" name:"key=value" help:"What to set, like storage_bytes=10GiB retention_days=30 max_bytes.video=50MiB."`
+	Set   []string `arg:"" optional:"" name:"key=value" help:"What to set, like storage_bytes=10GiB retention_days=30 max_bytes.video=50MiB. The word unlimited is no limit; storage_bytes=0 is room for nothing."`
 	Clear []string `placeholder:"KEY" help:"What the plan shall say nothing about any more; may be repeated."`
 	JSON  bool     `help:"Print what changed as JSON."`
 }
@@ -139,6 +135,9 @@ func (p planRemoveCmd) Run(ctx context.Context, c *cli) error {
 	})
 }
 
+// storageKey is the key of a plan that is no part of its spec.
+const storageKey = "storage_bytes"
+
 // specField is a key of a plan's spec and the type of its value.
 type specField struct {
 	key string
@@ -178,14 +177,14 @@ func parseEdit(set, clearing []string) (admin.Edit, error) {
 }
 
 func parseValue(key, value string) (any, error) {
-	if key == "storage_bytes" {
-		return parseSize(value)
+	if key == storageKey {
+		return parseQuota(value)
 	}
 	root, inner, nested := strings.Cut(key, ".")
 	fields := specFields()
 	i := slices.IndexFunc(fields, func(f specField) bool { return f.key == root })
 	if i < 0 {
-		keys := []string{"storage_bytes (of plans)"}
+		keys := []string{storageKey + " (of plans)"}
 		for _, f := range fields {
 			keys = append(keys, f.key)
 		}
@@ -209,13 +208,36 @@ func parseValue(key, value string) (any, error) {
 		}
 		return on, nil
 	case kind == reflect.Int64:
-		n, err := strconv.ParseInt(value, 10, 64)
-		if err != nil {
-			return nil, errors.New("a whole number is expected")
-		}
-		return n, nil
+		return parseNumber(value)
 	}
 	return value, nil
+}
+
+// unlimited is how people write and read that there is no limit. 0 always means nothing, which no number of a plan but its
+// bytes can be.
+const unlimited = "unlimited"
+
+// parseNumber reads a number of a spec, in which no limit is stored as 0.
+func parseNumber(s string) (int64, error) {
+	if s == unlimited {
+		return 0, nil
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	switch {
+	case err != nil:
+		return 0, errors.New("a whole number is expected, or unlimited")
+	case n == 0:
+		return 0, errors.New("1 or more is expected, or unlimited; to stop all uploads of a tenant, suspend it")
+	}
+	return n, nil
+}
+
+// parseQuota reads a number of bytes that may be no limit.
+func parseQuota(s string) (int64, error) {
+	if s == unlimited {
+		return quota.Unlimited, nil
+	}
+	return parseSize(s)
 }
 
 func parseSize(s string) (int64, error) {

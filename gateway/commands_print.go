@@ -11,6 +11,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"gatehouse/gateway/admin"
+	"gatehouse/quota"
 	"gatehouse/storage"
 )
 
@@ -69,10 +70,19 @@ func differences(x admin.Change) ([]string, error) {
 	if before == nil {
 		return []string{fmt.Sprintf("%s: %s %s -> %s", x.Name, x.What, word(x.What, x.Before), word(x.What, x.After))}, nil
 	}
+	show := value
+	if x.What == "overrides" {
+		show = func(key string, raw json.RawMessage) string {
+			if raw == nil {
+				return "(as in the plan)"
+			}
+			return value(key, raw)
+		}
+	}
 	var lines []string
-	for _, f := range append([]specField{{key: "storage_bytes"}}, specFields()...) {
+	for _, f := range append([]specField{{key: storageKey}}, specFields()...) {
 		if was, is := before[f.key], after[f.key]; !reflect.DeepEqual(was, is) {
-			lines = append(lines, fmt.Sprintf("%s: %s %s -> %s", x.Name, f.key, value(f.key, was), value(f.key, is)))
+			lines = append(lines, fmt.Sprintf("%s: %s %s -> %s", x.Name, f.key, show(f.key, was), show(f.key, is)))
 		}
 	}
 	if len(lines) == 0 {
@@ -101,15 +111,42 @@ func objects(x admin.Change) (before, after map[string]json.RawMessage, err erro
 	return before, after, nil
 }
 
-// value is how a value of a spec is shown.
+// value is how a value of a spec is shown, and what holds where there is none.
 func value(key string, raw json.RawMessage) string {
 	if raw == nil {
-		return "(none)"
+		return unsaid(key)
 	}
-	if n, err := strconv.ParseInt(string(raw), 10, 64); err == nil && key == "storage_bytes" {
+	n, err := strconv.ParseInt(string(raw), 10, 64)
+	switch {
+	case err == nil && key == storageKey:
 		return exact(n)
+	case err == nil && n == 0:
+		return unsaid(key)
 	}
 	return string(raw)
+}
+
+// unsaid is what holds where nothing is said about a key.
+func unsaid(key string) string {
+	switch key {
+	case "categories", "max_bytes":
+		return "(as configured)"
+	case "duplicates":
+		return `"` + quota.DuplicatesLink + `"`
+	case "serve":
+		return `"` + quota.ServeAll + `"`
+	case "pdf_active_content", "transcoding":
+		return "false"
+	case "image_presets":
+		return "(all)"
+	case "video_presets":
+		return "(those of H.264)"
+	case "max_video_height":
+		return "(as the presets say)"
+	case "upgrade_url":
+		return "(none)"
+	}
+	return unlimited
 }
 
 // word is how a value of another change is shown.
@@ -145,15 +182,34 @@ func consequences(x admin.Change) []string {
 		out = append(out, fmt.Sprintf("It uses %s more than it may now: new uploads are refused until enough is deleted. Nothing is lost.", size(x.OverBytes)))
 	}
 	if x.OverTenants > 0 {
-		out = append(out, fmt.Sprintf("%d of its tenants use more than they may now: their new uploads are refused until enough is deleted. Nothing is lost.", x.OverTenants))
+		out = append(out, fmt.Sprintf("%s more than the plan allows now: new uploads are refused there until enough is deleted. Nothing is lost.",
+			of(x.OverTenants, "of its tenants uses", "of its tenants use")))
 	}
 	return out
 }
 
-// when is a time as people read it, to the minute.
-func when(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
+// when is a time in the one form of all commands, to the second.
+func when(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // size is a number of bytes as people read it; exact has the number too.
-func size(n int64) string { return humanize.IBytes(uint64(max(0, n))) }
+func size(n int64) string {
+	if n == quota.Unlimited {
+		return unlimited
+	}
+	return humanize.IBytes(uint64(max(0, n)))
+}
 
-func exact(n int64) string { return fmt.Sprintf("%d (%s)", n, size(n)) }
+func exact(n int64) string {
+	if n == quota.Unlimited {
+		return unlimited
+	}
+	return fmt.Sprintf("%d (%s)", n, size(n))
+}
+
+// of is a noun with its number.
+func of(n int64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strconv"
 
@@ -25,7 +26,7 @@ type tenantCmds struct {
 }
 
 type tenantCreateCmd struct {
-	Name string `arg:"" help:"Name of the tenant, unique."`
+	Name string `arg:"" help:"Name of the tenant, unique; Acme and acme are two."`
 	Plan string `required:"" placeholder:"PLAN" help:"Plan of the tenant: free, pro, enterprise or one of your own."`
 	JSON bool   `help:"Print a line of JSON with tenant_id and api_key."`
 }
@@ -96,18 +97,9 @@ func (t tenantShowCmd) Run(ctx context.Context, c *cli) error {
 		if t.JSON {
 			return c.json(x)
 		}
-		from := "of its plan"
-		if x.OwnQuota {
-			from = "of its own"
-		}
-		rows := [][]string{
-			{"id", x.ID}, {"name", x.Name}, {"plan", x.Plan}, {"state", string(x.State)}, {"reason", x.Reason},
-			{"storage_quota_bytes", fmt.Sprintf("%s, %s", exact(x.QuotaBytes), from)},
-			{"storage_used_bytes", exact(x.UsedBytes)}, {"storage_reserved_bytes", exact(x.ReservedBytes)},
-			{"files", strconv.FormatInt(x.Files, 10)}, {"overrides", string(x.Overrides)}, {"created", when(x.CreatedAt)},
-		}
-		if x.DeleteAfter != nil {
-			rows = append(rows, []string{"deleted after", when(*x.DeleteAfter)})
+		rows, err := tenantRows(x)
+		if err != nil {
+			return err
 		}
 		if err := c.table(rows); err != nil || len(x.Keys) == 0 {
 			return err
@@ -117,6 +109,45 @@ func (t tenantShowCmd) Run(ctx context.Context, c *cli) error {
 		}
 		return c.table(keyRows(x.Keys))
 	})
+}
+
+// tenantRows is everything about a tenant but its keys. What holds for it is named with where that is said.
+func tenantRows(x admin.Tenant) ([][]string, error) {
+	rows := [][]string{{"id", x.ID}, {"name", x.Name}, {"plan", x.Plan}, {"state", string(x.State)}, {"reason", x.Reason}}
+	if x.StateSince != nil {
+		rows = append(rows, []string{"since", when(*x.StateSince)})
+	}
+	if x.DeleteAfter != nil {
+		rows = append(rows, []string{"deleted after", when(*x.DeleteAfter)})
+	}
+	rows = append(rows, [][]string{
+		{"created", when(x.CreatedAt)},
+		{"storage_used_bytes", exact(x.UsedBytes)}, {"storage_reserved_bytes", exact(x.ReservedBytes)},
+		{"files", strconv.FormatInt(x.Files, 10)}, {"files on their way", strconv.FormatInt(x.ReservedFiles, 10)},
+		{"storage_quota_bytes", exact(x.QuotaBytes), from(x.OwnQuota)},
+	}...)
+	if x.Limits == nil { // its plan is gone, and so is the tenant
+		return rows, nil
+	}
+	var holds, own map[string]json.RawMessage
+	if err := json.Unmarshal(x.Limits, &holds); err != nil {
+		return nil, fmt.Errorf("limits of %s: %w", x.Name, err)
+	}
+	if err := json.Unmarshal(x.Overrides, &own); err != nil {
+		return nil, fmt.Errorf("overrides of %s: %w", x.Name, err)
+	}
+	for _, f := range specFields() {
+		_, overridden := own[f.key]
+		rows = append(rows, []string{f.key, value(f.key, holds[f.key]), from(overridden)})
+	}
+	return rows, nil
+}
+
+func from(own bool) string {
+	if own {
+		return "its own"
+	}
+	return "of its plan"
 }
 
 // target is what the commands have that change a tenant's state.
@@ -195,7 +226,7 @@ func (t tenantPlanCmd) Run(ctx context.Context, c *cli) error {
 
 type tenantQuotaCmd struct {
 	Tenant string `arg:"" help:"Name or id of the tenant."`
-	Bytes  string `arg:"" help:"The quota: bytes, a size like 10GiB, or plan for that of its plan."`
+	Bytes  string `arg:"" help:"The quota: bytes, a size like 10GiB, 0 for room for nothing, unlimited, or plan for that of its plan."`
 	JSON   bool   `help:"Print what changed as JSON."`
 }
 
@@ -203,7 +234,7 @@ type tenantQuotaCmd struct {
 func (t tenantQuotaCmd) Run(ctx context.Context, c *cli) error {
 	var bytes *int64
 	if t.Bytes != "plan" {
-		n, err := parseSize(t.Bytes)
+		n, err := parseQuota(t.Bytes)
 		if err != nil {
 			return err
 		}
@@ -220,7 +251,7 @@ func (t tenantQuotaCmd) Run(ctx context.Context, c *cli) error {
 
 type tenantOverrideCmd struct {
 	Tenant string   `arg:"" help:"Name or id of the tenant."`
-	Set    []string `arg:"" optional:"" name:"key=value" help:"What to set, like max_files=1000 max_bytes.video=50MiB image_presets=w640,w320."`
+	Set    []string `arg:"" optional:"" name:"key=value" help:"What to set, like max_files=1000 max_bytes.video=50MiB image_presets=w640,w320. The word unlimited is no limit."`
 	Clear  []string `placeholder:"KEY" help:"What is to be as in the plan again; may be repeated."`
 	JSON   bool     `help:"Print what changed as JSON."`
 }

@@ -9,7 +9,9 @@ import (
 )
 
 // Spec is what a plan refines; it is stored as JSON with the plan. A tenant's own overrides are JSON with the same keys.
-// A number of 0, also that of a row older than its key, is no limit.
+// A number of 0, also that of a row older than its key, is no limit: a count of nothing would be a suspension, which tenants
+// have a state for. People write and read "unlimited" instead (gateway plan, gateway tenant), and 0 only where it means nothing
+// at all: for bytes.
 type Spec struct {
 	// Categories the plan allows; empty allows all that are configured.
 	Categories []storage.Category `json:"categories,omitempty"`
@@ -38,6 +40,10 @@ type Spec struct {
 	// RetentionDays is how long an asset is kept before it is deleted.
 	RetentionDays int64 `json:"retention_days,omitempty"`
 }
+
+// Unlimited is the number of bytes of a quota that is no limit: 8 PiB, and the most that every JSON reader reads exactly. A
+// quota of 0 is one of nothing.
+const Unlimited int64 = 1<<53 - 1
 
 // Limits is what the spec asks of one more upload.
 func (s Spec) Limits() Limits {

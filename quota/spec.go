@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -75,6 +76,33 @@ func CheckSpec(raw string) error {
 	return s.values()
 }
 
+// Keys are the keys of a spec, in their order.
+func Keys() []string {
+	var out []string
+	for f := range reflect.TypeFor[Spec]().Fields() {
+		key, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		out = append(out, key)
+	}
+	return out
+}
+
+// maxBytesKey is the key whose value has parts: max_bytes.video.
+const maxBytesKey = "max_bytes"
+
+// CheckKey says what is wrong with a key, or with that of a part, in words for whoever edits a spec.
+func CheckKey(key string) error {
+	root, category, part := strings.Cut(key, ".")
+	switch {
+	case !slices.Contains(Keys(), root):
+		return fmt.Errorf("%s: there is no such key; there are %s", key, strings.Join(Keys(), ", "))
+	case part && root != maxBytesKey:
+		return fmt.Errorf("%s: %s has no parts", key, root)
+	case part && !slices.Contains(categories, storage.Category(category)):
+		return fmt.Errorf("%s: there is no category %q; there are %s", key, category, categoryNames())
+	}
+	return nil
+}
+
 // repeated finds a key that stands twice: the last would win, and the editor would not know.
 func repeated(raw []byte) error {
 	d := json.NewDecoder(bytes.NewReader(raw))
@@ -123,19 +151,27 @@ func (s Spec) Check() error {
 // categories are those a spec may name.
 var categories = []storage.Category{storage.CategoryImage, storage.CategoryVideo, storage.CategoryDocument, storage.CategoryRelease}
 
+func categoryNames() string {
+	names := make([]string, len(categories))
+	for i, c := range categories {
+		names[i] = string(c)
+	}
+	return strings.Join(names, ", ")
+}
+
 // values checks each value by itself.
 func (s Spec) values() error {
 	for _, c := range s.Categories {
 		if !slices.Contains(categories, c) {
-			return fmt.Errorf("categories: there is no %q; there are %v", c, categories)
+			return fmt.Errorf("categories: there is no %q; there are %s", c, categoryNames())
 		}
 	}
 	for _, c := range slices.Sorted(maps.Keys(s.MaxBytes)) {
 		if !slices.Contains(categories, c) {
-			return fmt.Errorf("max_bytes: there is no category %q; there are %v", c, categories)
+			return fmt.Errorf("max_bytes: there is no category %q; there are %s", c, categoryNames())
 		}
 		if s.MaxBytes[c] < 1 {
-			return fmt.Errorf("max_bytes: 1 or more bytes are expected for %s, not %d", c, s.MaxBytes[c])
+			return fmt.Errorf("max_bytes: 1 or more bytes are expected for %s, not %d; whoever may not send it at all has other categories", c, s.MaxBytes[c])
 		}
 	}
 	for _, x := range []struct {
@@ -146,11 +182,11 @@ func (s Spec) values() error {
 		{"concurrent_uploads", s.ConcurrentUploads, most}, {"retention_days", s.RetentionDays, maxRetentionDays},
 	} {
 		if x.n < 0 || x.n > x.most {
-			return fmt.Errorf("%s: 0 (no limit) to %d is expected, not %d", x.key, x.most, x.n)
+			return fmt.Errorf("%s: 1 to %d is expected, or unlimited (in JSON 0), not %d", x.key, x.most, x.n)
 		}
 	}
 	if h := s.MaxVideoHeight; h != 0 && (h < minVideoHeight || h > maxVideoHeight) {
-		return fmt.Errorf("max_video_height: 0 (as the presets say) or %d to %d pixels are expected, not %d", minVideoHeight, maxVideoHeight, h)
+		return fmt.Errorf("max_video_height: %d to %d pixels are expected, or unlimited (in JSON 0), not %d", minVideoHeight, maxVideoHeight, h)
 	}
 	return s.words()
 }

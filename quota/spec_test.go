@@ -42,7 +42,7 @@ func TestCheckSpecNamesWhatIsWrong(t *testing.T) {
 		`{"max_files":null}`:                    "max_files: a value is expected",
 		`{"Max_Files":2}`:                       `unknown field "Max_Files"`,
 		`{"max_files":1,"max_files":2}`:         "max_files: stands twice",
-		`{"max_files":-1}`:                      "max_files: 0 (no limit) to",
+		`{"max_files":-1}`:                      "max_files: 1 to",
 		`{"max_files":1.5}`:                     "max_files: a number 1.5 is not expected",
 		`{"max_files":"many"}`:                  "max_files: a string is not expected",
 		`{"uploads_per_minute":9999999999999}`:  "uploads_per_minute",
@@ -67,6 +67,19 @@ func TestCheckSpecNamesWhatIsWrong(t *testing.T) {
 	require.ErrorContains(t, quota.Spec{Serve: quota.ServeVariantsOnly}.Check(), "needs transcoding")
 	require.NoError(t, quota.Spec{Serve: quota.ServeVariantsOnly, Transcoding: true}.Check())
 	require.NoError(t, quota.Spec{Serve: quota.ServeVariantsOnly, Categories: []storage.Category{storage.CategoryImage}}.Check())
+}
+
+func TestCheckKeyNamesWhatThereIs(t *testing.T) {
+	for _, key := range quota.Keys() {
+		require.NoError(t, quota.CheckKey(key), key)
+	}
+	require.NoError(t, quota.CheckKey("max_bytes.video"))
+	for key, says := range map[string]string{
+		"nosuch": "there are categories, max_bytes, ", "": "no such key", "Max_files": "no such key", "max_files.x": "has no parts",
+		"max_bytes.pictures": "there are image, video, document, release", "max_bytes.": "no category", "max_bytes.video.x": "no category",
+	} {
+		require.ErrorContains(t, quota.CheckKey(key), says, key)
+	}
 }
 
 // What CheckSpec lets pass is what SpecOf reads, and never panics.

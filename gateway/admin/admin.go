@@ -20,6 +20,8 @@ type Admin struct {
 	Actor audit.Actor
 	// CoolingOff is how long a deleted tenant can be restored.
 	CoolingOff time.Duration
+	// ImagePresets and VideoPresets are the names that are configured: others are refused. Nil lets every name pass.
+	ImagePresets, VideoPresets []string
 }
 
 // refuse makes a refusal whose sentences have facts in them.

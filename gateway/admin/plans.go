@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -88,6 +89,12 @@ func (a Admin) SetPlan(ctx context.Context, name string, e Edit) (Change, error)
 	if err != nil {
 		return Change{}, err
 	}
+	if slices.Contains(e.Clear, storageKey) {
+		return Change{}, badSpec(fmt.Errorf("%s: every plan has one", storageKey))
+	}
+	if err := a.check(e); err != nil {
+		return Change{}, err
+	}
 	c := Change{Name: there.Name, What: "plan_settings"}
 	err = a.DB.InTx(ctx, func(tx *meta.Tx) error {
 		p, err := tx.LockPlan(name)
@@ -123,15 +130,13 @@ func edit(p *meta.Plan, e Edit) error {
 	if raw, ok := set[storageKey]; ok {
 		delete(set, storageKey)
 		var bytes int64
-		if err := json.Unmarshal(raw, &bytes); err != nil || bytes < 0 {
+		if err := json.Unmarshal(raw, &bytes); err != nil {
 			return badSpec(fmt.Errorf("%s: a number of bytes is expected, not %s", storageKey, raw))
 		}
-		p.StorageBytes = bytes
-	}
-	for _, key := range e.Clear {
-		if key == storageKey {
-			return badSpec(fmt.Errorf("%s: every plan has one", storageKey))
+		if err := quotaBytes(storageKey, bytes); err != nil {
+			return err
 		}
+		p.StorageBytes = bytes
 	}
 	spec, err := Edit{Set: set, Clear: e.Clear}.apply(p.Spec)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"gatehouse/storage"
 	"gatehouse/storage/meta"
@@ -32,8 +33,10 @@ func (a Admin) SetTenantPlan(ctx context.Context, tenant, plan string) (Change, 
 
 // SetTenantQuota gives a tenant a quota of its own, in bytes; nil gives it that of its plan again.
 func (a Admin) SetTenantQuota(ctx context.Context, tenant string, bytes *int64) (Change, error) {
-	if bytes != nil && *bytes < 0 {
-		return Change{}, badSpec(fmt.Errorf("a quota of %d bytes", *bytes))
+	if bytes != nil {
+		if err := quotaBytes("quota", *bytes); err != nil {
+			return Change{}, err
+		}
 	}
 	return a.setting(ctx, tenant, "quota", func(tx *meta.Tx, t meta.TenantRow) (Change, error) {
 		return Change{Before: quotaOf(t.QuotaOverride), After: quotaOf(bytes)}, tx.PutTenantQuota(t.ID, bytes)
@@ -50,6 +53,12 @@ func quotaOf(bytes *int64) any {
 
 // SetOverrides changes what a tenant has of its own, different from its plan.
 func (a Admin) SetOverrides(ctx context.Context, tenant string, e Edit) (Change, error) {
+	if _, ok := e.Set[storageKey]; ok || slices.Contains(e.Clear, storageKey) {
+		return Change{}, badSpec(fmt.Errorf("%s is no override: a tenant's quota is set by itself, with gateway tenant quota", storageKey))
+	}
+	if err := a.check(e); err != nil {
+		return Change{}, err
+	}
 	return a.setting(ctx, tenant, "overrides", func(tx *meta.Tx, t meta.TenantRow) (Change, error) {
 		after, err := e.apply(t.Overrides)
 		if err != nil {

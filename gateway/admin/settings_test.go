@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -78,7 +79,7 @@ func TestOverridesAreSetByKeyAndCleared(t *testing.T) {
 	}
 	step(set("max_files", "5", "max_bytes.video", "100"), `{"max_files": 5, "max_bytes": {"video": 100}}`)
 	step(set("max_bytes.image", "7"), `{"max_files": 5, "max_bytes": {"video": 100, "image": 7}}`)
-	step(admin.Edit{Clear: []string{"max_bytes.video", "max_files", "never_there"}}, `{"max_bytes": {"image": 7}}`)
+	step(admin.Edit{Clear: []string{"max_bytes.video", "max_files", "retention_days"}}, `{"max_bytes": {"image": 7}}`)
 	spec, err := quota.SpecFor(o.DB.Tenant(ctx, id))
 	require.NoError(t, err)
 	require.Equal(t, map[storage.Category]int64{storage.CategoryImage: 7}, spec.MaxBytes)
@@ -93,6 +94,51 @@ func TestOverridesAreSetByKeyAndCleared(t *testing.T) {
 		requireRefused(t, err, storage.CodeMalformedRequest, "settings")
 		require.Equal(t, records, o.records(t))
 	}
+}
+
+func TestWhatCannotBeSetIsNamedWithWhatThereIs(t *testing.T) {
+	o := onSQLite(t)
+	o.tenant(t, "acme")
+	o.ImagePresets, o.VideoPresets = []string{"w640", "w320"}, []string{"h264"}
+	for says, e := range map[string]admin.Edit{
+		"w640, w320":               set("image_presets", `["w640","w999"]`),
+		`no preset "vp9"`:          set("video_presets", `["vp9"]`),
+		"categories, max_bytes,":   {Clear: []string{"nosuch"}},
+		"image, video, document":   {Clear: []string{"max_bytes.pictures"}},
+		`there is no "pictures"`:   set("categories", `["pictures"]`),
+		`category "pictures"`:      set("max_bytes.pictures", "5"),
+		`unknown field "nonsense"`: set("nonsense", "1"),
+		"max_files: 1 to":          set("max_files", "-1"),
+		"retention_days: 1 to":     set("retention_days", "99999999"),
+		"gateway tenant quota":     set("storage_bytes", "5"),
+	} {
+		_, err := o.SetOverrides(ctx, "acme", e)
+		require.Contains(t, requireRefused(t, err, storage.CodeMalformedRequest, "settings").Reason.English, says)
+		if says == "gateway tenant quota" {
+			continue // of a plan it is a key
+		}
+		_, err = o.SetPlan(ctx, "pro", e)
+		require.Contains(t, requireRefused(t, err, storage.CodeMalformedRequest, "settings").Reason.English, says)
+	}
+	_, err := o.SetOverrides(ctx, "acme", set("image_presets", `["w320"]`, "video_presets", `["h264"]`))
+	require.NoError(t, err)
+}
+
+func TestQuotaOfNothingAndQuotaWithoutLimit(t *testing.T) {
+	onEach(t, func(t *testing.T, o office) {
+		id := o.tenant(t, "acme")
+		ledger := quota.Ledger{DB: o.DB, TTL: time.Minute}
+		_, err := o.SetTenantQuota(ctx, id, new(int64(0)))
+		require.NoError(t, err)
+		_, err = ledger.Reserve(ctx, id, 1, quota.Limits{})
+		require.Equal(t, storage.CodeQuotaExceeded, storage.CodeOf(err))
+		_, err = o.SetTenantQuota(ctx, id, new(quota.Unlimited))
+		require.NoError(t, err)
+		_, err = ledger.Reserve(ctx, id, 1<<50, quota.Limits{})
+		require.NoError(t, err)
+		_, err = o.SetTenantQuota(ctx, id, new(quota.Unlimited+1))
+		requireRefused(t, err, storage.CodeMalformedRequest, "settings")
+	})
 }
 
 func TestTenantThatIsOverCannotBeChanged(t *testing.T) {

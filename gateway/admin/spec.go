@@ -49,6 +49,36 @@ func (e Edit) apply(raw string) (string, error) {
 	return string(out), nil
 }
 
+// check refuses what apply cannot know to be wrong: keys to clear that do not exist, and presets that nobody makes. What is
+// there already may name a preset that was configured once.
+func (a Admin) check(e Edit) error {
+	for _, key := range e.Clear {
+		if err := quota.CheckKey(key); err != nil {
+			return badSpec(err)
+		}
+	}
+	for key, there := range map[string][]string{"image_presets": a.ImagePresets, "video_presets": a.VideoPresets} {
+		var names []string
+		if err := json.Unmarshal(e.Set[key], &names); err != nil || there == nil {
+			continue // not set; or no list, which apply refuses
+		}
+		for _, name := range names {
+			if !slices.Contains(there, name) {
+				return badSpec(fmt.Errorf("%s: there is no preset %q; there are %s", key, name, strings.Join(there, ", ")))
+			}
+		}
+	}
+	return nil
+}
+
+// quotaBytes refuses a number of bytes that is no quota.
+func quotaBytes(key string, n int64) error {
+	if n < 0 || n > quota.Unlimited {
+		return badSpec(fmt.Errorf("%s: 0 to %d bytes are expected, or unlimited (in JSON %d), not %d", key, quota.Unlimited-1, quota.Unlimited, n))
+	}
+	return nil
+}
+
 // put sets a key, or takes it away when the value is nil.
 func put(keys map[string]json.RawMessage, key string, value json.RawMessage) error {
 	name, inner, nested := strings.Cut(key, ".")

@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"gatehouse/gateway/auth"
+	"gatehouse/quota"
 	"gatehouse/storage"
 	"gatehouse/storage/meta"
 	"gatehouse/storage/tenancy"
@@ -29,8 +30,8 @@ type NewTenant struct {
 func (a Admin) CreateTenant(ctx context.Context, name, plan string) (NewTenant, error) {
 	if !goodName(name) {
 		return NewTenant{}, refuse(storage.CodeMalformedRequest, "tenant_name",
-			fmt.Sprintf("The name of a tenant must have 1 to %d bytes of UTF-8 without control characters and without spaces around it, and must not be the form of an id.", tenancy.MaxName),
-			fmt.Sprintf("租户名称必须是 1 到 %d 字节的 UTF-8 文本，不含控制字符，首尾没有空格，且不能是标识的形式。", tenancy.MaxName))
+			fmt.Sprintf("The name of a tenant must have 1 to %d bytes of UTF-8 without control and other invisible characters and without spaces around it, and must not be the form of an id.", tenancy.MaxName),
+			fmt.Sprintf("租户名称必须是 1 到 %d 字节的 UTF-8 文本，不含控制字符和其他不可见字符，首尾没有空格，且不能是标识的形式。", tenancy.MaxName))
 	}
 	if _, err := a.plan(ctx, plan); err != nil {
 		return NewTenant{}, err
@@ -55,11 +56,16 @@ func (a Admin) CreateTenant(ctx context.Context, name, plan string) (NewTenant, 
 	return NewTenant{TenantID: id, APIKey: key}, nil
 }
 
+// goodName keeps out what two names could differ in without anybody seeing it. Letters of either case are two letters: Acme and
+// acme are two tenants.
 func goodName(name string) bool {
 	_, err := uuid.Parse(name)
 	return err != nil && name != "" && name == strings.TrimSpace(name) && len(name) <= tenancy.MaxName && utf8.ValidString(name) &&
-		!strings.ContainsFunc(name, unicode.IsControl)
+		!strings.ContainsFunc(name, invisible)
 }
+
+// invisible is a control or format character (zero width, direction), or ends a line or paragraph.
+func invisible(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) }
 
 func (a Admin) nameIsFree(ctx context.Context, name string) error {
 	t, err := a.DB.TenantByName(ctx, name)
@@ -90,12 +96,18 @@ type Tenant struct {
 	UsedBytes     int64      `json:"storage_used_bytes"`
 	ReservedBytes int64      `json:"storage_reserved_bytes"`
 	// OwnQuota says that the quota is the tenant's own and not its plan's.
-	OwnQuota  bool            `json:"own_quota"`
-	Files     int64           `json:"files"`
-	Overrides json.RawMessage `json:"overrides"`
-	CreatedAt time.Time       `json:"created_at"`
-	// Keys are there when one tenant is shown.
-	Keys []Key `json:"keys,omitempty"`
+	OwnQuota bool  `json:"own_quota"`
+	Files    int64 `json:"files"`
+	// ReservedFiles are on their way.
+	ReservedFiles int64           `json:"reserved_files"`
+	Overrides     json.RawMessage `json:"overrides"`
+	CreatedAt     time.Time       `json:"created_at"`
+
+	// The rest is there when one tenant is shown. Limits is what holds, the plan with the overrides; StateSince is when the
+	// tenant came into its state.
+	Limits     json.RawMessage `json:"limits,omitempty"`
+	StateSince *time.Time      `json:"state_since,omitempty"`
+	Keys       []Key           `json:"keys,omitempty"`
 }
 
 // Tenants lists tenants by name, those of one state unless it is empty: at most limit of those after a name.
@@ -134,14 +146,33 @@ func (a Admin) ShowTenant(ctx context.Context, nameOrID string) (Tenant, error) 
 		return Tenant{}, fmt.Errorf("read plan: %w", err)
 	}
 	t := tenantOf(row, plan.StorageBytes)
+	if plan.Spec != "" {
+		spec, err := quota.SpecOf(plan.Spec, row.Overrides)
+		if err != nil {
+			return Tenant{}, fmt.Errorf("plan %s: %w", row.Plan, err)
+		}
+		if t.Limits, err = json.Marshal(spec); err != nil {
+			return Tenant{}, fmt.Errorf("limits of the tenant: %w", err)
+		}
+	}
+	since, err := a.DB.Tenant(ctx, id).LastDone(moves)
+	if err != nil {
+		return Tenant{}, fmt.Errorf("read since when it is %s: %w", row.State, err)
+	}
+	t.StateSince = since.TimeIfSet()
 	t.Keys, err = a.keys(ctx, id)
 	return t, err
+}
+
+// moves are the audited actions that change a tenant's state.
+var moves = []string{
+	"tenant.create", "tenant.activate", "tenant.fail", "tenant.suspend", "tenant.resume", "tenant.delete", "tenant.restore", "tenant.purge",
 }
 
 func tenantOf(r meta.TenantRow, planBytes int64) Tenant {
 	t := Tenant{
 		ID: r.ID, Name: r.Name, Plan: r.Plan, State: r.State, Reason: r.StateReason, QuotaBytes: planBytes, UsedBytes: r.UsedBytes,
-		ReservedBytes: r.ReservedBytes, Files: r.UsedFiles, Overrides: json.RawMessage("{}"), CreatedAt: r.CreatedAt.Time(),
+		ReservedBytes: r.ReservedBytes, Files: r.UsedFiles, ReservedFiles: r.ReservedFiles, Overrides: json.RawMessage("{}"), CreatedAt: r.CreatedAt.Time(),
 	}
 	if r.QuotaOverride != nil {
 		t.QuotaBytes, t.OwnQuota = *r.QuotaOverride, true

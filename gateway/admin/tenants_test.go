@@ -55,7 +55,10 @@ func TestTenantIsMadeListedAndShown(t *testing.T) {
 
 func TestNamesThatCannotBe(t *testing.T) {
 	o := onSQLite(t)
-	for _, name := range []string{"", " acme", "acme\n", "a\x00b", "\xff", strings.Repeat("x", tenancy.MaxName+1), meta.NewID()} {
+	for _, name := range []string{
+		"", " ", " acme", "acme ", "acme\u3000", "acme\n", "a\x00b", "a\u0085b", "\xff", strings.Repeat("x", tenancy.MaxName+1), meta.NewID(),
+		"ac\u200bme", "\ufeffacme", "acme\u202e", "a\u00adcme", "acme\u2028x", "acme\u2029x", "acme\U000e0041",
+	} {
 		_, err := o.CreateTenant(ctx, name, "free")
 		requireRefused(t, err, storage.CodeMalformedRequest, "tenant_name")
 	}
@@ -66,6 +69,19 @@ func TestNamesThatCannotBe(t *testing.T) {
 	_, err = o.CreateTenant(ctx, "acme", "free")
 	requireRefused(t, err, storage.CodeConflict, "tenant_exists")
 	require.EqualValues(t, 3, o.records(t), "a refusal leaves nothing")
+}
+
+// Every database tells the letters of names apart, so that a copy of one in another is whole.
+func TestNamesThatDifferByCaseAreTwoTenants(t *testing.T) {
+	onEach(t, func(t *testing.T, o office) {
+		lower, upper := o.tenant(t, "acme"), o.tenant(t, "Acme")
+		require.NotEqual(t, lower, upper)
+		x, err := o.ShowTenant(ctx, "Acme")
+		require.NoError(t, err)
+		require.Equal(t, upper, x.ID)
+		_, err = o.ShowTenant(ctx, "ACME")
+		requireRefused(t, err, storage.CodeNotFound, "tenant_unknown")
+	})
 }
 
 func TestOfManyTenantsOfOneNameOneIsMade(t *testing.T) {

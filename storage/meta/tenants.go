@@ -70,6 +70,13 @@ func (t Tenant) Specs() (plan, overrides string, err error) {
 	return row.Spec, row.Overrides, r.Error
 }
 
+// LastDone is when one of the actions was last audited for the tenant with success; 0 for never.
+func (t Tenant) LastDone(actions []string) (Stamp, error) {
+	var at Stamp
+	err := t.rows(&AuditRecord{}).Where("action IN ? AND result = 'ok'", actions).Order("id DESC").Limit(1).Select("at").Scan(&at).Error
+	return at, err
+}
+
 // Quota reads the quota that holds now: the tenant's own, else its plan's.
 func (t Tenant) Quota() (Quota, error) {
 	var q Quota
