@@ -136,8 +136,8 @@ func TestSentences(t *testing.T) {
 		},
 		{
 			storage.Refuse(storage.CodeQuotaExceeded, storage.Details{"limit": "bytes", "quota": int64(1 << 30), "used": int64(1<<30 - 1), "reserved": int64(0), "needed": int64(2), "upgrade_url": "https://example.org/plans"}),
-			"The storage quota is used up: 2 B are needed; 1.0 GiB (1,073,741,823 B) of 1 GiB are in use and 0 B are reserved for running uploads. More room: https://example.org/plans",
-			"存储配额不足：需要 2 B，已使用 1.0 GiB (1,073,741,823 B)/1 GiB，另有 0 B 已为进行中的上传预留。升级：https://example.org/plans",
+			"The storage quota is used up: 2 B are needed; 1024 MiB (1,073,741,823 B) of 1 GiB are in use and 0 B are reserved for running uploads. More room: https://example.org/plans",
+			"存储配额不足：需要 2 B，已使用 1024 MiB (1,073,741,823 B)/1 GiB，另有 0 B 已为进行中的上传预留。升级：https://example.org/plans",
 		},
 		{
 			storage.Refuse(storage.CodeQuotaExceeded, storage.Details{"limit": "files", "quota": int64(5000), "used": int64(4999), "reserved": int64(1), "needed": int64(1)}),
