@@ -260,7 +260,9 @@ func (i *incident) restore() {
 // secondRunNamesTheLost, and nothing else.
 func (i *incident) secondRunNamesTheLost(lost []string) {
 	i.t.Helper()
-	i.Worker("reconcile", "--once")
+	code, out := i.WorkerExit("reconcile", "--once")
+	require.Equal(i.t, 4, code, out)
+	require.Contains(i.t, out, fmt.Sprintf("%d files are lost", lostWithRows+lostAlone))
 	runs, err := i.db.Runs(i.t.Context(), meta.RunFull, 1, meta.RunDone)
 	require.NoError(i.t, err)
 	require.Len(i.t, runs, 1)
@@ -269,7 +271,7 @@ func (i *incident) secondRunNamesTheLost(lost []string) {
 	var named, want []string
 	for _, f := range list {
 		require.Equal(i.t, storage.DriftMissing, f.Kind, f.Detail)
-		require.Equal(i.t, meta.FindingRepaired, f.State, f.Problem)
+		require.Equal(i.t, meta.FindingMarked, f.State, f.Problem)
 		named = append(named, f.SHA256)
 	}
 	for _, id := range lost {
@@ -279,6 +281,9 @@ func (i *incident) secondRunNamesTheLost(lost []string) {
 	require.ElementsMatch(i.t, want, i.rows()["damaged"])
 	for _, digest := range want {
 		require.Contains(i.t, i.Worker("reconcile", "findings", runs[0].ID), digest)
+	}
+	for _, id := range lost {
+		require.Contains(i.t, i.Worker("reconcile", "findings", runs[0].ID), id)
 	}
 }
 

@@ -54,8 +54,11 @@ func fail(err error) {
 	} else {
 		fmt.Fprintln(os.Stderr, "worker:", err)
 	}
-	if errors.Is(err, errHeld) {
+	switch {
+	case errors.Is(err, errHeld):
 		os.Exit(exitHeld)
+	case errors.Is(err, errLost):
+		os.Exit(exitLost)
 	}
 	os.Exit(1)
 }

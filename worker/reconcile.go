@@ -24,6 +24,12 @@ const exitHeld = 3
 // errHeld ends the program with exitHeld.
 var errHeld = errors.New("the run is held: nothing was changed")
 
+// exitLost is the exit code of a run that is done and knows of files whose bytes are lost.
+const exitLost = 4
+
+// errLost ends the program with exitLost.
+var errLost = errors.New("the run is done")
+
 type reconcileCmd struct {
 	Now      reconcileNow      `cmd:"" default:"withargs" help:"The default, short: worker reconcile --once. Compare records and store, and repair what cannot lose data."`
 	List     reconcileList     `cmd:"" help:"List the latest runs, newest first."`
@@ -131,14 +137,36 @@ func (k keeper) tell(ctx context.Context, run meta.ReconcileRun, sweep *reconcil
 	if err := e.Encode(result); err != nil {
 		return err
 	}
-	if run.State == meta.RunHeld {
+	switch run.State {
+	case meta.RunHeld:
 		return fmt.Errorf("%w. Look at what it found with `worker reconcile findings %[2]s`, then `worker reconcile confirm %[2]s` or `worker reconcile cancel %[2]s`", errHeld, run.ID)
+	case meta.RunDone:
+		return k.tellLost(ctx, run)
 	}
 	return nil
 }
 
+// tellLost is an error of its own kind when files are lost, whether this run has found that or an earlier one. Each full run
+// names all of them.
+func (k keeper) tellLost(ctx context.Context, run meta.ReconcileRun) error {
+	if run.Kind != meta.RunFull {
+		return nil
+	}
+	lost, err := k.Lost(context.WithoutCancel(ctx), run)
+	if err != nil || lost == 0 {
+		return err
+	}
+	files := "files are lost: their bytes are"
+	if lost == 1 {
+		files = "file is lost: its bytes are"
+	}
+	return fmt.Errorf("%w, and %d %s missing or not what was uploaded. `worker reconcile findings %s` names each with its assets. "+
+		"To heal one, upload the same file again, or put its object back where the store had it, from a copy of the store; the next run does the rest",
+		errLost, lost, files, run.ID)
+}
+
 type reconcileNow struct {
-	Once   bool     `help:"Sweep, compare and repair once, now, and print what was found and done as JSON. Exit code 3: the run would touch too much and is held. The worker does this by itself every night (reconcile.at)."`
+	Once   bool     `help:"Sweep, compare and repair once, now, and print what was found and done as JSON. Exit code 3: the run would touch too much and is held; 4: it is done, and files are lost. The worker does this by itself every night (reconcile.at)."`
 	Tenant []string `help:"Only this tenant, by id or name; may be given several times." placeholder:"TENANT"`
 	Light  bool     `help:"Only compare, and only tenants whose records changed since they were last compared; repair nothing."`
 }

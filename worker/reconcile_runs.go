@@ -24,11 +24,19 @@ func (r reconcileList) Run(ctx context.Context, c *cli) error {
 		if err != nil {
 			return err
 		}
+		ids := make([]string, len(list))
+		for i, run := range list {
+			ids[i] = run.ID
+		}
+		marked, err := k.db.FindingsIn(ctx, meta.FindingMarked, ids)
+		if err != nil {
+			return err
+		}
 		w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-		_, _ = fmt.Fprintln(w, "RUN\tSTARTED\tKIND\tSTATE\tPHASE\tOBJECTS\tROWS\tFINDINGS\tREPAIRED\tFAILED\tBY")
+		_, _ = fmt.Fprintln(w, "RUN\tSTARTED\tKIND\tSTATE\tPHASE\tOBJECTS\tROWS\tFINDINGS\tREPAIRED\tLOST\tFAILED\tBY")
 		for _, run := range list {
-			_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\n", run.ID, run.StartedAt.Time().Local().Format(time.DateTime),
-				run.Kind, run.State, run.Phase, run.Objects, run.RowCount, run.Findings, run.Repaired, run.Failed, run.RequestedBy)
+			_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%s\n", run.ID, run.StartedAt.Time().Local().Format(time.DateTime),
+				run.Kind, run.State, run.Phase, run.Objects, run.RowCount, run.Findings, run.Repaired, marked[run.ID], run.Failed, run.RequestedBy)
 		}
 		return w.Flush()
 	})
@@ -51,10 +59,10 @@ func (r reconcileShow) Run(ctx context.Context, c *cli) error {
 		if run.State == meta.RunHeld {
 			defer func() { _, _ = fmt.Fprintln(os.Stderr, "worker:", run.Problem) }()
 		}
-		if err := k.tell(ctx, run, nil); !errors.Is(err, errHeld) {
+		if err := k.tell(ctx, run, nil); !errors.Is(err, errHeld) && !errors.Is(err, errLost) {
 			return err
 		}
-		return nil // to look at a held run is no error
+		return nil // to look at a run is no error, whatever it says
 	})
 }
 
@@ -62,7 +70,7 @@ type reconcileFindings struct {
 	runArg
 	Format string `help:"table for people, jsonl (JSON lines) or csv for programs." enum:"table,jsonl,csv" default:"table"`
 	Kind   string `help:"Only findings of this kind, such as row_without_object." placeholder:"KIND"`
-	State  string `help:"Only findings in this state: open, repaired, failed or gone." placeholder:"STATE"`
+	State  string `help:"Only findings in this state: open, repaired, marked (as damaged: the file's bytes are lost), failed or gone." placeholder:"STATE"`
 }
 
 // Run exports findings.

@@ -250,6 +250,23 @@ func (t Tenant) References(sha256 string) (int64, error) {
 	return n, t.rows(&Asset{}).Where("sha256 = ? AND state <> ?", sha256, storage.AssetDeleted).Count(&n).Error
 }
 
+// AssetName is an asset as a person knows it.
+type AssetName struct {
+	ID, Name string
+}
+
+// AssetNames names the assets of blobs that are not deleted, by digest.
+func (t Tenant) AssetNames(digests []string) (map[string][]AssetName, error) {
+	var list []Asset
+	err := t.rows(&Asset{}).Select("id", "name", "sha256").Where("sha256 IN ? AND state <> ?", digests, storage.AssetDeleted).
+		Order("id").Find(&list).Error
+	out := map[string][]AssetName{}
+	for _, a := range list {
+		out[a.SHA256] = append(out[a.SHA256], AssetName{a.ID, a.Name})
+	}
+	return out, err
+}
+
 // AssetsOn lists the ids of a blob's assets that are not deleted.
 func (t Tenant) AssetsOn(sha256 string) ([]string, error) {
 	var out []string

@@ -78,13 +78,20 @@ type ReconcileFinding struct {
 	EndedAt Stamp
 }
 
-// The states of a finding. One that is gone was in order again when its repair began.
+// The states of a finding. One that is marked is of a file whose bytes are lost: nothing is repaired, its tenant sees that
+// it is damaged. One that is gone was in order again when its repair began.
 const (
 	FindingOpen     = "open"
 	FindingRepaired = "repaired"
+	FindingMarked   = "marked"
 	FindingFailed   = "failed"
 	FindingGone     = "gone"
 )
+
+// FindingStates lists them.
+func FindingStates() []string {
+	return []string{FindingOpen, FindingRepaired, FindingMarked, FindingFailed, FindingGone}
+}
 
 // ReconcileMark is what a tenant's rows added up to when they were last compared with the store.
 type ReconcileMark struct {

@@ -144,6 +144,34 @@ func (db *DB) FindingCounts(ctx context.Context, runID string) ([]FindingCount, 
 	return out, err
 }
 
+// FindingsIn counts the findings of runs that are in a state, by run.
+func (db *DB) FindingsIn(ctx context.Context, state string, runs []string) (map[string]int64, error) {
+	var list []struct {
+		RunID string
+		N     int64
+	}
+	out := map[string]int64{}
+	if len(runs) == 0 {
+		return out, nil
+	}
+	err := db.g.WithContext(ctx).Model(&ReconcileFinding{}).Where("run_id IN ? AND state = ?", runs, state).
+		Select("run_id, COUNT(*) AS n").Group("run_id").Scan(&list).Error
+	for _, r := range list {
+		out[r.RunID] = r.N
+	}
+	return out, err
+}
+
+// CountIn adds up the findings in a state.
+func CountIn(counts []FindingCount, state string) (n int64) {
+	for _, c := range counts {
+		if c.State == state {
+			n += c.Count
+		}
+	}
+	return n
+}
+
 // DriftedTenants lists the tenants of which a run has findings that something is to be done about.
 func (db *DB) DriftedTenants(ctx context.Context, runID string) ([]string, error) {
 	var out []string

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"gatehouse/storage"
@@ -166,6 +167,7 @@ type Result struct {
 	Findings    int64           `json:"findings"`
 	Planned     int64           `json:"planned"`
 	Repaired    int64           `json:"repaired"`
+	Marked      int64           `json:"marked_damaged"`
 	Failed      int64           `json:"failed"`
 	Verified    int64           `json:"verified"`
 	VerifiedB   int64           `json:"verified_bytes"`
@@ -184,13 +186,29 @@ type Count struct {
 	Count  int64  `json:"count"`
 }
 
+// Lost counts the files whose bytes are lost by now, of the tenants that a run was confined to: those that it marked and
+// those that were marked before it.
+func (r *Reconciler) Lost(ctx context.Context, run meta.ReconcileRun) (n int64, err error) {
+	var only []string
+	if err := json.Unmarshal([]byte(run.Tenants), &only); err != nil {
+		return 0, fmt.Errorf("run %s: tenants: %w", run.ID, err)
+	}
+	list, err := r.db.CountDamaged(ctx)
+	for _, d := range list {
+		if len(only) == 0 || slices.Contains(only, d.TenantID) {
+			n += d.Count
+		}
+	}
+	return n, err
+}
+
 // Show makes the result of a run.
 func (r *Reconciler) Show(ctx context.Context, run meta.ReconcileRun) (Result, error) {
 	counts, err := r.db.FindingCounts(ctx, run.ID)
 	out := Result{
 		Run: run.ID, Kind: run.Kind, State: run.State, Problem: run.Problem, RequestedBy: run.RequestedBy, ConfirmedBy: run.ConfirmedBy,
 		Phase: run.Phase, Tenants: json.RawMessage(run.Tenants), Objects: run.Objects, Rows: run.RowCount, Foreign: run.ForeignObjects,
-		Findings: run.Findings, Planned: run.Planned, Repaired: run.Repaired, Failed: run.Failed,
+		Findings: run.Findings, Planned: run.Planned, Repaired: run.Repaired, Marked: meta.CountIn(counts, meta.FindingMarked), Failed: run.Failed,
 		Verified: run.Verified, VerifiedB: run.VerifiedBytes, StartedAt: run.StartedAt.Time(), Counts: []Count{},
 	}
 	if run.FinishedAt != 0 {

@@ -160,3 +160,29 @@ func TestExportIsHarmlessInASpreadsheet(t *testing.T) {
 		require.Error(t, y.Export(ctx, &table, run.ID, "xml", meta.FindingFilter{}))
 	})
 }
+
+func TestExportNamesTheFilesOfABlob(t *testing.T) {
+	y := newYard(t, metatest.SQLite(t), diskZones(t))
+	asset := y.upload(t, "lost")
+	y.lose(t, storage.ZoneQuarantine, storage.BlobKey(y.tenant, digestOf("lost")))
+	y.exec(t, `UPDATE assets SET name = ?`, "=annual \t report.pdf")
+	y.fitLedger(t)
+	run := y.reconcile(t, meta.RunFull)
+	out := map[string]string{}
+	for _, format := range []string{FormatTable, FormatJSONL, FormatCSV} {
+		var w strings.Builder
+		require.NoError(t, y.Export(ctx, &w, run.ID, format, meta.FindingFilter{State: meta.FindingMarked}))
+		out[format] = w.String()
+	}
+	require.Contains(t, out[FormatTable], asset+` "=annual \t report.pdf"`)
+	require.Contains(t, out[FormatTable], "marked")
+	require.Contains(t, out[FormatJSONL], `"assets":[{"id":"`+asset+`","name":"=annual \t report.pdf"}]`)
+	require.Contains(t, out[FormatCSV], asset+",'=annual")
+
+	var w strings.Builder
+	require.ErrorContains(t, y.Export(ctx, &w, run.ID, FormatTable, meta.FindingFilter{Kind: "row_without_objects"}), "asset_without_blob, digest_differs")
+	require.ErrorContains(t, y.Export(ctx, &w, run.ID, FormatTable, meta.FindingFilter{State: "fixed"}), "open, repaired, marked, failed, gone")
+	require.Empty(t, w.String())
+
+	require.Equal(t, `1 "a", 2 "b", 3 "c", and 2 more`, told([]exportedAsset{{"1", "a"}, {"2", "b"}, {"3", "c"}, {"4", "d"}, {"5", "e"}}))
+}

@@ -137,7 +137,7 @@ func TestWrongBytesAreReportedAndMarked(t *testing.T) {
 		require.Zero(t, y.blobOf(t, "lost").VerifiedAt)
 		require.NotZero(t, y.blobOf(t, "stays").VerifiedAt)
 
-		y.mend(t, y.finding(t, found[0].Kind, found[0].Repair, found[0]), meta.FindingRepaired)
+		y.mend(t, y.finding(t, found[0].Kind, found[0].Repair, found[0]), meta.FindingMarked)
 		require.Equal(t, storage.DamageDigest, y.blobOf(t, "rots").Damage)
 		_, found = y.verify(t)
 		require.Empty(t, found, "what is known is not reported again")

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -25,14 +26,17 @@ const exportPage = 500
 
 // exported is a finding as it leaves the house; the tags are the names of JSON and the header of CSV.
 type exported struct {
-	ID      string          `json:"id"`
-	Run     string          `json:"run"`
-	Tenant  string          `json:"tenant"`
-	Kind    string          `json:"kind"`
-	Zone    string          `json:"zone"`
-	SHA256  string          `json:"sha256"`
-	Preset  string          `json:"preset"`
-	Object  string          `json:"object"`
+	ID     string `json:"id"`
+	Run    string `json:"run"`
+	Tenant string `json:"tenant"`
+	Kind   string `json:"kind"`
+	Zone   string `json:"zone"`
+	SHA256 string `json:"sha256"`
+	Preset string `json:"preset"`
+	Object string `json:"object"`
+	// Assets are the files that have the blob.
+	Assets []exportedAsset `json:"assets"`
+
 	Repair  string          `json:"repair"`
 	State   string          `json:"state"`
 	Problem string          `json:"problem"`
@@ -41,18 +45,27 @@ type exported struct {
 	EndedAt *time.Time      `json:"ended_at"`
 }
 
-var csvHeader = []string{
-	"id", "run", "tenant", "kind", "zone", "sha256", "preset", "object", "repair", "state", "problem", "detail", "found_at", "ended_at",
+type exportedAsset struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
 }
 
-func export(f meta.ReconcileFinding) exported {
+var csvHeader = []string{
+	"id", "run", "tenant", "kind", "zone", "sha256", "preset", "object", "assets", "names", "repair", "state", "problem", "detail", "found_at", "ended_at",
+}
+
+func export(f meta.ReconcileFinding, assets []meta.AssetName) exported {
 	e := exported{
-		ID: f.ID, Run: f.RunID, Tenant: f.TenantID, Kind: string(f.Kind), Zone: string(f.Zone), SHA256: f.SHA256, Preset: f.Preset,
+		Assets: []exportedAsset{},
+		ID:     f.ID, Run: f.RunID, Tenant: f.TenantID, Kind: string(f.Kind), Zone: string(f.Zone), SHA256: f.SHA256, Preset: f.Preset,
 		Object: f.ObjectKey, Repair: string(f.Repair), State: f.State, Problem: f.Problem, Detail: json.RawMessage(f.Detail), FoundAt: f.FoundAt.Time(),
 	}
 	if f.EndedAt != 0 {
 		at := f.EndedAt.Time()
 		e.EndedAt = &at
+	}
+	for _, a := range assets {
+		e.Assets = append(e.Assets, exportedAsset{a.ID, a.Name})
 	}
 	return e
 }
@@ -62,8 +75,12 @@ func (e exported) fields() []string {
 	if e.EndedAt != nil {
 		ended = e.EndedAt.Format(time.RFC3339Nano)
 	}
+	var ids, names []string
+	for _, a := range e.Assets {
+		ids, names = append(ids, a.ID), append(names, a.Name)
+	}
 	list := []string{
-		e.ID, e.Run, e.Tenant, e.Kind, e.Zone, e.SHA256, e.Preset, e.Object, e.Repair, e.State, e.Problem, string(e.Detail),
+		e.ID, e.Run, e.Tenant, e.Kind, e.Zone, e.SHA256, e.Preset, e.Object, strings.Join(ids, " "), strings.Join(names, " | "), e.Repair, e.State, e.Problem, string(e.Detail),
 		e.FoundAt.Format(time.RFC3339Nano), ended,
 	}
 	for i, s := range list {
@@ -81,44 +98,84 @@ func harmless(s string) string {
 	return s
 }
 
+// known refuses a filter that no finding can match, because it is mistyped.
+func known(filter meta.FindingFilter) error {
+	if filter.Kind != "" && !slices.Contains(Kinds(), filter.Kind) {
+		return fmt.Errorf("there is no kind of finding %q; there are %s", filter.Kind, listOf(Kinds()))
+	}
+	if filter.State != "" && !slices.Contains(meta.FindingStates(), filter.State) {
+		return fmt.Errorf("there is no state of a finding %q; there are %s", filter.State, listOf(meta.FindingStates()))
+	}
+	return nil
+}
+
+func listOf[S ~string](list []S) string {
+	words := make([]string, len(list))
+	for i, s := range list {
+		words[i] = string(s)
+	}
+	return strings.Join(words, ", ")
+}
+
+// tableAssets is how many of a blob's assets a line of the table names.
+const tableAssets = 3
+
+// told lists some assets for a line of the table. Names come from strangers, so they are quoted.
+func told(assets []exportedAsset) string {
+	var words []string
+	for i, a := range assets {
+		if i == tableAssets {
+			words = append(words, fmt.Sprintf("and %d more", len(assets)-i))
+			break
+		}
+		words = append(words, fmt.Sprintf("%s %q", a.ID, a.Name))
+	}
+	return orDash(strings.Join(words, ", "))
+}
+
+// assetsOf reads which files have the blobs of findings, by finding.
+func (r *Reconciler) assetsOf(ctx context.Context, page []meta.ReconcileFinding) (map[string][]meta.AssetName, error) {
+	digests := map[string][]string{}
+	for _, f := range page {
+		if f.SHA256 != "" {
+			digests[f.TenantID] = append(digests[f.TenantID], f.SHA256)
+		}
+	}
+	out := map[string][]meta.AssetName{}
+	for tenant, list := range digests {
+		names, err := r.db.Tenant(ctx, tenant).AssetNames(list)
+		if err != nil {
+			return nil, fmt.Errorf("read the assets of what was found: %w", err)
+		}
+		for _, f := range page {
+			if f.TenantID == tenant {
+				out[f.ID] = names[f.SHA256]
+			}
+		}
+	}
+	return out, nil
+}
+
 // Export writes a run's findings, page by page.
 func (r *Reconciler) Export(ctx context.Context, w io.Writer, runID, format string, filter meta.FindingFilter) error {
-	var write func(exported) error
-	flush := func() error { return nil }
-	switch format {
-	case FormatJSONL:
-		write = func(e exported) error { return json.NewEncoder(w).Encode(e) }
-	case FormatCSV:
-		c := csv.NewWriter(w)
-		if err := c.Write(csvHeader); err != nil {
-			return err
-		}
-		write = func(e exported) error { return c.Write(e.fields()) }
-		flush = func() error { c.Flush(); return c.Error() }
-	case FormatTable:
-		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-		if _, err := fmt.Fprintln(t, "KIND\tREPAIR\tSTATE\tTENANT\tOBJECT"); err != nil {
-			return err
-		}
-		write = func(e exported) error {
-			what := e.Object
-			if what == "" {
-				what = strings.TrimSpace(e.SHA256 + " " + string(e.Detail))
-			}
-			_, err := fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", e.Kind, orDash(e.Repair), e.State, e.Tenant, what)
-			return err
-		}
-		flush = t.Flush
-	default:
-		return fmt.Errorf("there is no format %q", format)
+	if err := known(filter); err != nil {
+		return err
+	}
+	write, flush, err := writer(w, format)
+	if err != nil {
+		return err
 	}
 	for after := ""; ; {
 		page, err := r.db.Findings(ctx, runID, filter, after, exportPage)
 		if err != nil {
 			return err
 		}
+		assets, err := r.assetsOf(ctx, page)
+		if err != nil {
+			return err
+		}
 		for _, f := range page {
-			if err := write(export(f)); err != nil {
+			if err := write(export(f, assets[f.ID])); err != nil {
 				return err
 			}
 		}
@@ -127,6 +184,32 @@ func (r *Reconciler) Export(ctx context.Context, w io.Writer, runID, format stri
 		}
 		after = page[len(page)-1].ID
 	}
+}
+
+// writer writes findings in a format; flush is to be called after each page.
+func writer(w io.Writer, format string) (write func(exported) error, flush func() error, err error) {
+	switch format {
+	case FormatJSONL:
+		return func(e exported) error { return json.NewEncoder(w).Encode(e) }, func() error { return nil }, nil
+	case FormatCSV:
+		c := csv.NewWriter(w)
+		return func(e exported) error { return c.Write(e.fields()) }, func() error { c.Flush(); return c.Error() }, c.Write(csvHeader)
+	case FormatTable:
+		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		_, err := fmt.Fprintln(t, "KIND\tREPAIR\tSTATE\tTENANT\tOBJECT\tASSETS")
+		return func(e exported) error { return e.line(t) }, t.Flush, err
+	}
+	return nil, nil, fmt.Errorf("there is no format %q", format)
+}
+
+// line writes a line of the table.
+func (e exported) line(w io.Writer) error {
+	what := e.Object
+	if what == "" {
+		what = strings.TrimSpace(e.SHA256 + " " + string(e.Detail))
+	}
+	_, err := fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", e.Kind, orDash(e.Repair), e.State, e.Tenant, what, told(e.Assets))
+	return err
 }
 
 func orDash(s string) string {

@@ -80,18 +80,20 @@ func (w *work) recount(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	next := w.run
+	next, marked := w.run, int64(0)
 	next.Repaired, next.Failed = 0, 0
 	for _, c := range counts {
 		switch c.State {
 		case meta.FindingRepaired:
 			next.Repaired += c.Count
+		case meta.FindingMarked:
+			marked += c.Count
 		case meta.FindingFailed:
 			next.Failed += c.Count
 		}
 	}
 	if next.Planned > 0 {
-		w.progress(float64(next.Repaired+next.Failed) / float64(next.Planned))
+		w.progress(float64(next.Repaired+marked+next.Failed) / float64(next.Planned))
 	}
 	return w.save(ctx, next, nil)
 }

@@ -143,6 +143,11 @@ func (m *mending) inTx(ctx context.Context, fn func(*meta.Tx) error) error {
 
 // commit is the last transaction of a repair: what fn changes, the finding's end, the audit record.
 func (m *mending) commit(ctx context.Context, data map[string]any, fn func(*meta.Tx) error) (string, error) {
+	return m.commitAs(ctx, meta.FindingRepaired, data, fn)
+}
+
+// commitAs is commit for what ends in that state.
+func (m *mending) commitAs(ctx context.Context, state string, data map[string]any, fn func(*meta.Tx) error) (string, error) {
 	err := m.inTx(ctx, func(tx *meta.Tx) error {
 		if err := fn(tx); err != nil {
 			return err
@@ -151,9 +156,9 @@ func (m *mending) commit(ctx context.Context, data map[string]any, fn func(*meta
 		if err := m.outlived(tx.Tenant(m.f.TenantID)); err != nil {
 			return err
 		}
-		return m.end(tx, meta.FindingRepaired, "", data)
+		return m.end(tx, state, "", data)
 	})
-	return meta.FindingRepaired, err
+	return state, err
 }
 
 // note writes into an open finding why it is as it was.

@@ -115,11 +115,11 @@ func markDamaged(ctx context.Context, m *mending) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	data := map[string]any{"damage": damage}
+	data, state := map[string]any{"damage": damage}, meta.FindingMarked
 	if found {
-		data["from"] = p.name
+		data["from"], state = p.name, meta.FindingRepaired
 	}
-	return m.commit(ctx, data, func(tx *meta.Tx) error {
+	return m.commitAs(ctx, state, data, func(tx *meta.Tx) error {
 		tenant, err := m.same(tx, b)
 		if err != nil {
 			return err
@@ -284,7 +284,11 @@ func remakeRow(ctx context.Context, m *mending) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return m.commit(ctx, map[string]any{"from": p.name, "size": a.Size}, func(tx *meta.Tx) error {
+	state := meta.FindingMarked
+	if found {
+		state = meta.FindingRepaired
+	}
+	return m.commitAs(ctx, state, map[string]any{"from": p.name, "size": a.Size}, func(tx *meta.Tx) error {
 		tenant := tx.Tenant(m.f.TenantID)
 		if err := m.insertBlob(tenant, a, found); err != nil {
 			return err

@@ -134,7 +134,7 @@ func TestLostAndWrongBytesAreMarkedOnce(t *testing.T) {
 				before := y.blobOf(t, "precious")
 
 				test.spoil(t, y, f.ObjectKey)
-				y.mend(t, f, meta.FindingRepaired)
+				y.mend(t, f, meta.FindingMarked)
 				b := y.blobOf(t, "precious")
 				require.Equal(t, test.want, b.Damage)
 				require.NotZero(t, b.DamagedAt)
@@ -153,11 +153,11 @@ func TestRepairOfAFindingThatHasEndedChangesNothing(t *testing.T) {
 		y.upload(t, "precious")
 		f := y.finding(t, storage.DriftMissing, storage.RepairDamaged, y.about("precious"))
 		y.lose(t, storage.ZoneQuarantine, f.ObjectKey)
-		y.mend(t, f, meta.FindingRepaired)
+		y.mend(t, f, meta.FindingMarked)
 		revision := y.blobOf(t, "precious").Revision
 		state, err := y.repair(ctx, nil, f)
 		require.NoError(t, err)
-		require.Equal(t, meta.FindingRepaired, state)
+		require.Equal(t, meta.FindingMarked, state)
 		require.Equal(t, revision, y.blobOf(t, "precious").Revision)
 		require.EqualValues(t, 1, y.audited(t, "reconcile.mark_damaged"))
 	})
@@ -191,7 +191,7 @@ func TestLinkWhileABlobIsMarkedKeepsBoth(t *testing.T) {
 		y.meanwhile(storage.ZoneQuarantine, func() {
 			y.inTx(t, func(tx *meta.Tx) error { _, err := tx.Tenant(y.tenant).LinkBlob(f.SHA256); return err })
 		})
-		y.mend(t, f, meta.FindingRepaired)
+		y.mend(t, f, meta.FindingMarked)
 		b := y.blobOf(t, "precious")
 		require.EqualValues(t, 2, b.Refs)
 		require.Equal(t, storage.DamageMissing, b.Damage)
@@ -249,7 +249,7 @@ func TestBytesThatTurnUpHealTheBlobByAScan(t *testing.T) {
 				y.pass(t, content)
 				f := y.finding(t, storage.DriftMissing, storage.RepairDamaged, y.about(content))
 				y.lose(t, storage.ZoneClean, f.ObjectKey)
-				y.mend(t, f, meta.FindingRepaired)
+				y.mend(t, f, meta.FindingMarked)
 				up := func() bool {
 					up, err := y.turnedUp(ctx, y.blobOf(t, content))
 					require.NoError(t, err)
@@ -283,7 +283,7 @@ func TestDeletedBlobIsNotHealed(t *testing.T) {
 		asset := y.upload(t, "precious")
 		f := y.finding(t, storage.DriftMissing, storage.RepairDamaged, y.about("precious"))
 		y.lose(t, storage.ZoneQuarantine, f.ObjectKey)
-		y.mend(t, f, meta.FindingRepaired)
+		y.mend(t, f, meta.FindingMarked)
 		y.object(t, storage.ZoneQuarantine, "precious")
 		y.meanwhile(storage.ZoneQuarantine, func() { y.delete(t, asset) })
 		y.mend(t, y.finding(t, storage.DriftMissing, storage.RepairHeal, y.about("precious")), meta.FindingGone)
@@ -303,7 +303,7 @@ func TestBlobInTheOtherZoneIsScannedAgain(t *testing.T) {
 		require.True(t, y.open(t, storage.TaskScan, "astray"))
 		y.again(t, f)
 		y.lose(t, storage.ZoneQuarantine, f.ObjectKey)
-		y.mend(t, y.finding(t, storage.DriftZone, storage.RepairRescan, y.about("astray")), meta.FindingRepaired)
+		y.mend(t, y.finding(t, storage.DriftZone, storage.RepairRescan, y.about("astray")), meta.FindingMarked)
 		require.Equal(t, storage.DamageMissing, y.blobOf(t, "astray").Damage)
 	})
 }
@@ -337,7 +337,11 @@ func TestRowIsMadeAnewFromItsAsset(t *testing.T) {
 				}
 				f.ObjectKey = ""
 				f = y.finding(t, storage.DriftAssetAlone, storage.RepairRow, f)
-				y.mend(t, f, meta.FindingRepaired)
+				want := meta.FindingRepaired
+				if test.none {
+					want = meta.FindingMarked
+				}
+				y.mend(t, f, want)
 				b := y.blobOf(t, "row lost")
 				require.EqualValues(t, 1, b.Refs)
 				require.Zero(t, b.UnreferencedAt)

@@ -276,17 +276,21 @@ func (w *work) end(ctx context.Context) error {
 			return err
 		}
 	}
-	next := w.run
+	counts, err := w.db.FindingCounts(ctx, w.run.ID)
+	if err != nil {
+		return err
+	}
+	next, marked := w.run, meta.CountIn(counts, meta.FindingMarked)
 	next.State, next.FinishedAt = meta.RunDone, meta.Now()
 	w.log.Info("reconciled", "run", next.ID, "kind", next.Kind, "objects", next.Objects, "rows", next.RowCount,
-		"findings", next.Findings, "repaired", next.Repaired, "failed", next.Failed, "foreign", next.ForeignObjects)
-	return w.save(ctx, next, nil, entry(audit.Worker, "reconcile.end", next, summary(next)))
+		"findings", next.Findings, "repaired", next.Repaired, "marked_damaged", marked, "failed", next.Failed, "foreign", next.ForeignObjects)
+	return w.save(ctx, next, nil, entry(audit.Worker, "reconcile.end", next, summary(next, marked)))
 }
 
-func summary(r meta.ReconcileRun) map[string]any {
+func summary(r meta.ReconcileRun, marked int64) map[string]any {
 	return map[string]any{
 		"kind": r.Kind, "objects": r.Objects, "rows": r.RowCount, "findings": r.Findings, "planned": r.Planned,
-		"repaired": r.Repaired, "failed": r.Failed, "foreign": r.ForeignObjects,
+		"repaired": r.Repaired, "marked_damaged": marked, "failed": r.Failed, "foreign": r.ForeignObjects,
 	}
 }
 

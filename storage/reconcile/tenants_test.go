@@ -59,7 +59,17 @@ func TestTenantThatCoolsOffIsLookedAt(t *testing.T) {
 		y.live(t, storage.TenantPendingDelete, storage.TenantActive, meta.Now().Add(time.Hour), meta.Now())
 		run := y.reconcile(t, meta.RunFull)
 		require.Equal(t, []string{"row_without_object clean -> mark_damaged"}, y.found(t, run))
-		require.EqualValues(t, 1, run.Repaired)
+		require.Zero(t, run.Repaired, "that it is marked repairs nothing")
+		result, err := y.Show(ctx, run)
+		require.NoError(t, err)
+		require.EqualValues(t, 1, result.Marked)
+		lost, err := y.Lost(ctx, run)
+		require.NoError(t, err)
+		require.EqualValues(t, 1, lost)
+		run.Tenants = `["another"]`
+		lost, err = y.Lost(ctx, run)
+		require.NoError(t, err)
+		require.Zero(t, lost, "none of the tenants that the run was confined to")
 	})
 }
 

@@ -277,7 +277,7 @@ func (w *world) requireNamed(before state, run meta.ReconcileRun) {
 		if f.Repair == storage.RepairNone {
 			require.Equal(w.t, meta.FindingOpen, f.State, what)
 		} else {
-			require.Contains(w.t, []string{meta.FindingRepaired, meta.FindingGone}, f.State, what)
+			require.Contains(w.t, []string{meta.FindingRepaired, meta.FindingMarked, meta.FindingGone}, f.State, what)
 		}
 		if named[f.Kind] && f.Preset == "" {
 			said[id{f.TenantID, f.SHA256}] = true
