@@ -100,6 +100,22 @@ func TestHelp(t *testing.T) {
 	golden(t, "help.txt", all.String())
 }
 
+func TestCommandsMakeNoDatabase(t *testing.T) {
+	x := newTerminal(t)
+	folder := filepath.Join(t.TempDir(), "mistyped")
+	t.Setenv("GATEHOUSE_DATA_DIR", folder)
+	for _, line := range []string{
+		"tenant list", "tenant show demo", "plan list", "plan show free", "key list demo", "tenant create demo --plan free", "config print", "openapi",
+	} {
+		_, problem := x.try(strings.Fields(line)...)
+		if line != "config print" && line != "openapi" {
+			require.Contains(t, problem, "there is no database "+filepath.Join(folder, ""), line)
+			require.Contains(t, problem, "gateway migrate", line)
+		}
+		require.NoDirExists(t, folder, line)
+	}
+}
+
 // A tenant's life, as somebody at a terminal sees it.
 func TestCommands(t *testing.T) {
 	x := newTerminal(t)
