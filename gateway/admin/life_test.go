@@ -120,7 +120,7 @@ func TestPurgeNeedsTheNameAndQueuesTheTask(t *testing.T) {
 
 // purge is what the worker's job does.
 func (o office) purge(id string) error {
-	end, err := tenancy.Purger{DB: o.DB, Zones: o.Zones, Alone: o.DB.InTx}.Run(ctx, id)
+	end, err := tenancy.Purger{DB: o.DB, Zones: o.Zones, Fenced: o.DB.InTx}.Run(ctx, id)
 	if err != nil || end == nil {
 		return err
 	}

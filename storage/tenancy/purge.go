@@ -32,8 +32,8 @@ const (
 type Purger struct {
 	DB    *meta.DB
 	Zones *blob.Zones
-	// Alone runs a transaction that fails when the purge is not this caller's any more.
-	Alone func(context.Context, func(*meta.Tx) error) error
+	// Fenced runs a transaction that fails when the purge is not this caller's any more.
+	Fenced func(context.Context, func(*meta.Tx) error) error
 }
 
 // Removed counts what a purge has removed, over all of its attempts. An attempt that was killed may have deleted up to
@@ -74,7 +74,7 @@ func (p Purger) Run(ctx context.Context, tenantID string) (end func(*meta.Tx) er
 // begin takes the way back, and everything that could still write for the tenant.
 func (w *purge) begin(ctx context.Context) (due bool, err error) {
 	var running int64
-	err = w.Alone(ctx, func(tx *meta.Tx) error {
+	err = w.Fenced(ctx, func(tx *meta.Tx) error {
 		running = 0
 		before, err := tx.LockTenant(w.id)
 		if err != nil {
@@ -135,7 +135,7 @@ func (w *purge) removeUnder(ctx context.Context, bucket blob.Bucket, prefix stri
 		w.removed.Objects++
 		w.removed.Bytes += info.Size
 		if w.removed.Objects-noted >= objectBatch {
-			if err := w.Alone(ctx, func(tx *meta.Tx) error { return w.note(tx, w.removed) }); err != nil {
+			if err := w.Fenced(ctx, func(tx *meta.Tx) error { return w.note(tx, w.removed) }); err != nil {
 				return err
 			}
 			noted = w.removed.Objects
@@ -162,7 +162,7 @@ func (w *purge) removeRows(ctx context.Context) error {
 // wipe removes a batch of rows, together with the note of it.
 func (w *purge) wipe(ctx context.Context, table string) (gone int64, err error) {
 	var next Removed
-	err = w.Alone(ctx, func(tx *meta.Tx) error {
+	err = w.Fenced(ctx, func(tx *meta.Tx) error {
 		var err error
 		if gone, err = tx.Tenant(w.id).Wipe(table, rowBatch); err != nil || gone == 0 {
 			return err

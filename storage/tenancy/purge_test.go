@@ -98,7 +98,7 @@ func (w works) doom(t *testing.T, id string) {
 
 // attempt purges as the job does: the end in the transaction that ends the task.
 func (w works) attempt(id string) error {
-	end, err := Purger{DB: w.DB, Zones: w.Zones, Alone: w.DB.InTx}.Run(ctx, id)
+	end, err := Purger{DB: w.DB, Zones: w.Zones, Fenced: w.DB.InTx}.Run(ctx, id)
 	if err != nil || end == nil {
 		return err
 	}
@@ -190,13 +190,13 @@ func TestPurgeThatIsKilledAnywhereGoesOn(t *testing.T) {
 		w.doom(t, id)
 		life := lives
 		zones := &blob.Zones{Quarantine: mortal{w.Zones.Quarantine, &life}, Clean: mortal{w.Zones.Clean, &life}}
-		alone := func(ctx context.Context, fn func(*meta.Tx) error) error {
+		fenced := func(ctx context.Context, fn func(*meta.Tx) error) error {
 			if life--; life < 0 {
 				return errKilled
 			}
 			return w.DB.InTx(ctx, fn)
 		}
-		end, err := Purger{DB: w.DB, Zones: zones, Alone: alone}.Run(ctx, id)
+		end, err := Purger{DB: w.DB, Zones: zones, Fenced: fenced}.Run(ctx, id)
 		if err == nil {
 			require.Greater(t, lives, 20, "it has been killed in many places")
 			require.NoError(t, w.DB.InTx(ctx, end))
@@ -261,7 +261,7 @@ func TestWhatIsWrittenMeanwhileHoldsTheEndBack(t *testing.T) {
 	w := onSQLite(t)
 	id := w.fill(t, "acme")
 	w.doom(t, id)
-	end, err := Purger{DB: w.DB, Zones: w.Zones, Alone: w.DB.InTx}.Run(ctx, id)
+	end, err := Purger{DB: w.DB, Zones: w.Zones, Fenced: w.DB.InTx}.Run(ctx, id)
 	require.NoError(t, err)
 	require.NoError(t, w.DB.InTx(ctx, func(tx *meta.Tx) error {
 		_, err := tx.ClaimOrphan(id, strings.Repeat("cd", 32))

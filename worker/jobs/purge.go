@@ -23,7 +23,7 @@ type purge struct {
 const purgePause = 90 * time.Second
 
 func (p *purge) run(ctx context.Context, r *Run) (Commit, error) {
-	end, err := tenancy.Purger{DB: p.db, Zones: p.zones, Alone: r.InTx}.Run(ctx, r.Task().TenantID)
+	end, err := tenancy.Purger{DB: p.db, Zones: p.zones, Fenced: r.InTx}.Run(ctx, r.Task().TenantID)
 	switch {
 	case errors.Is(err, blob.ErrUnavailable), errors.Is(err, tenancy.ErrBusy):
 		return nil, Wait(err, purgePause)
