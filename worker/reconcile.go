@@ -188,7 +188,7 @@ func (r reconcileNow) Run(ctx context.Context, c *cli) error {
 		var sweep *reconcile.Report
 		var problem error
 		if !r.Light {
-			report, err := k.Reconciler.Run(ctx)
+			report, err := k.Sweep(ctx)
 			sweep, problem = &report, err // what was done is told even when a step failed
 		}
 		run, err := k.Once(ctx, request, waiting, goesFirst)

@@ -93,7 +93,7 @@ func (r reconcileConfirm) Run(ctx context.Context, c *cli) error {
 		if err != nil {
 			return err
 		}
-		run, err = k.Alone(ctx, func(tx *meta.Tx) (meta.ReconcileRun, error) {
+		run, err = k.PerformHere(ctx, func(tx *meta.Tx) (meta.ReconcileRun, error) {
 			return reconcile.Confirm(tx, run.ID, operator(), operator().ID)
 		}, waiting)
 		if err != nil {

@@ -20,10 +20,10 @@ const (
 	commandWait  = time.Second
 )
 
-// Alone begins or takes up a run while no other one can be worked on, anywhere, and performs it here: the way of the
+// PerformHere begins or takes up a run while no other one can be worked on, anywhere, and performs it here: the way of the
 // command line, which works whether a worker runs or not. begin writes the run down; waiting is told, once, that another
 // run is under way and is waited for.
-func (r *Reconciler) Alone(ctx context.Context, begin func(*meta.Tx) (meta.ReconcileRun, error), waiting func()) (meta.ReconcileRun, error) {
+func (r *Reconciler) PerformHere(ctx context.Context, begin func(*meta.Tx) (meta.ReconcileRun, error), waiting func()) (meta.ReconcileRun, error) {
 	lease, err := r.hold(ctx, waiting)
 	if err != nil {
 		return meta.ReconcileRun{}, err
@@ -51,12 +51,12 @@ func (r *Reconciler) Alone(ctx context.Context, begin func(*meta.Tx) (meta.Recon
 	return run, errors.Join(err, end)
 }
 
-// Once makes the run that is asked for, here (Alone). One that was interrupted, or waits for a worker, is taken up if it
+// Once makes the run that is asked for, here (PerformHere). One that was interrupted, or waits for a worker, is taken up if it
 // is what is asked for; another one is performed to its end first, which other is told.
 func (r *Reconciler) Once(ctx context.Context, q Request, waiting func(), other func(meta.ReconcileRun)) (meta.ReconcileRun, error) {
 	for {
 		mine := true
-		run, err := r.Alone(ctx, func(tx *meta.Tx) (meta.ReconcileRun, error) {
+		run, err := r.PerformHere(ctx, func(tx *meta.Tx) (meta.ReconcileRun, error) {
 			run, err := Begin(tx, q)
 			switch mine = true; {
 			case errors.Is(err, ErrUnderWay):

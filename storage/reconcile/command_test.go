@@ -27,7 +27,7 @@ func TestTwoCommandsRunOneAfterTheOther(t *testing.T) {
 		for i, y := range []*yard{a, b} {
 			both.Go(func() {
 				var err error
-				runs[i], err = y.Alone(ctx, func(tx *meta.Tx) (meta.ReconcileRun, error) {
+				runs[i], err = y.PerformHere(ctx, func(tx *meta.Tx) (meta.ReconcileRun, error) {
 					return Begin(tx, Request{Kind: meta.RunFull, By: "test", Actor: audit.CLI})
 				}, func() {})
 				require.NoError(t, err)
@@ -48,7 +48,7 @@ func TestCommandTakesUpWhatWaits(t *testing.T) {
 	onEach(t, func(t *testing.T, y *yard) {
 		run := y.begin(t, meta.RunFull)
 		y.inTx(t, Next)
-		got, err := y.Alone(ctx, func(tx *meta.Tx) (meta.ReconcileRun, error) {
+		got, err := y.PerformHere(ctx, func(tx *meta.Tx) (meta.ReconcileRun, error) {
 			other, err := Begin(tx, Request{Kind: meta.RunFull})
 			require.ErrorIs(t, err, ErrUnderWay)
 			return other, nil

@@ -1,6 +1,6 @@
 // Package reconcile keeps what the database says and what the zones hold in step. It has two halves.
 //
-// The sweep (Run, every few minutes) does what follows from rows alone: it drops abandoned reservations, ends infected
+// The sweep (Sweep, every few minutes) does what follows from rows alone: it drops abandoned reservations, ends infected
 // assets whose retention is over, removes blobs that nobody references any more, queues work that was lost, empties the
 // trash of what was there long enough, and forgets old rows.
 //

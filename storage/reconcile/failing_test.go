@@ -94,7 +94,7 @@ func TestOneStepThatFailsStopsNoOther(t *testing.T) {
 		y.inTx(t, func(tx *meta.Tx) error { _, err := tx.Exec(`DROP TABLE idempotency_keys`); return err })
 		y.zones.Quarantine = &faulty{Bucket: y.zones.Quarantine, list: errors.New("the listing broke off")}
 
-		rep, err := y.Run(ctx)
+		rep, err := y.Sweep(ctx)
 		require.ErrorContains(t, err, "forget old rows")
 		require.ErrorContains(t, err, "the listing broke off")
 		require.Equal(t, Report{Requeued: 1, Blobs: 1, Bytes: int64(len("nobody's")), Failed: 2}, rep)
@@ -106,7 +106,7 @@ func TestLostWorkDoesNotWaitForAStoreThatIsAway(t *testing.T) {
 		y.upload(t, "its scan was lost")
 		away := fmt.Errorf("%w: no route to it", blob.ErrUnavailable)
 		y.zones.Quarantine = &faulty{Bucket: y.zones.Quarantine, list: away, ready: away}
-		rep, err := y.Run(ctx)
+		rep, err := y.Sweep(ctx)
 		require.ErrorIs(t, err, blob.ErrUnavailable)
 		require.Equal(t, 1, rep.Requeued)
 	})
@@ -122,7 +122,7 @@ func TestSweepThatCannotDeleteLeavesTheOthersAlone(t *testing.T) {
 		y.delete(t, y.upload(t, "on a good one"))
 		y.zones.Quarantine = &faulty{Bucket: y.zones.Quarantine, stuck: storage.BlobKey(broken, digestOf("on a bad sector"))}
 
-		rep, err := y.Run(ctx)
+		rep, err := y.Sweep(ctx)
 		require.NoError(t, err)
 		require.Equal(t, 1, rep.Failed)
 		require.Equal(t, 1, rep.Blobs)

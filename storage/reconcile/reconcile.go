@@ -81,7 +81,7 @@ func New(cfg Config, db *meta.DB, zones *blob.Zones, ledger quota.Ledger, log *s
 	return &Reconciler{cfg: cfg, db: db, zones: zones, ledger: ledger, log: log}
 }
 
-// Report counts what one run did.
+// Report counts what one sweep did.
 type Report struct {
 	// Reservations that were abandoned and dropped.
 	Reservations int `json:"reservations"`
@@ -95,17 +95,17 @@ type Report struct {
 	PurgedBytes int64 `json:"purged_bytes"`
 	// Requeued blobs that waited for a scan or variants without a task.
 	Requeued int `json:"requeued"`
-	// Failed steps; the log says which. The next run tries again.
+	// Failed steps; the log says which. The next sweep tries again.
 	Failed int `json:"failed"`
 }
 
 // Empty reports whether there was nothing to do.
 func (r Report) Empty() bool { return r == Report{} }
 
-// Run sweeps once. What goes wrong is logged, counted and left for the next run, and the rest of the run goes on;
+// Sweep sweeps once. What goes wrong is logged, counted and left for the next one, and the rest goes on;
 // only when ctx is at its end, or store or database are away, there is no point in going on. All errors of steps are
 // in the one returned.
-func (r *Reconciler) Run(ctx context.Context) (Report, error) {
+func (r *Reconciler) Sweep(ctx context.Context) (Report, error) {
 	var rep Report
 	var errs []error
 	for _, step := range []struct {

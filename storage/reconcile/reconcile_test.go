@@ -153,7 +153,7 @@ func (y *yard) delete(t testing.TB, asset string) {
 
 func (y *yard) sweep(t testing.TB) Report {
 	t.Helper()
-	rep, err := y.Run(ctx)
+	rep, err := y.Sweep(ctx)
 	require.NoError(t, err)
 	require.Zero(t, rep.Failed)
 	return rep

@@ -16,7 +16,7 @@ type sweep struct{ reconciler *reconcile.Reconciler }
 const sweepPause = time.Minute
 
 func (s *sweep) run(ctx context.Context, r *Run) (Commit, error) {
-	_, err := s.reconciler.Run(ctx)
+	_, err := s.reconciler.Sweep(ctx)
 	if errors.Is(err, blob.ErrUnavailable) {
 		return nil, Wait(err, sweepPause)
 	}

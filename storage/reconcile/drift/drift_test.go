@@ -87,7 +87,7 @@ func (w *world) round(seed uint64) {
 		w.lightRun(before)
 	}
 	if w.rng.IntN(4) == 0 { // sweeps come every hour, runs every night
-		_, err := w.reconciler(false).Run(ctx)
+		_, err := w.reconciler(false).Sweep(ctx)
 		require.NoError(w.t, err)
 	}
 	first := w.fullRun(w.now())
@@ -123,7 +123,7 @@ func (w *world) tell() {
 // sweep takes over the claims of workers that died, and finds nothing to remove but those.
 func (w *world) sweep() {
 	w.t.Helper()
-	rep, err := w.reconciler(false).Run(ctx)
+	rep, err := w.reconciler(false).Sweep(ctx)
 	require.NoError(w.t, err)
 	rep.Blobs = 0
 	require.True(w.t, rep.Empty(), "the sweep after it: %+v", rep)

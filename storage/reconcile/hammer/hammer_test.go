@@ -147,7 +147,7 @@ func (h *hammered) requota(rng *rand.Rand) error {
 
 func (h *hammered) sweepUntil(done <-chan struct{}) {
 	for !ended(done) {
-		rep, err := h.reconciler.Run(ctx)
+		rep, err := h.reconciler.Sweep(ctx)
 		if err != nil || rep.Failed > 0 {
 			h.t.Errorf("sweep: %+v, %v", rep, err)
 			return
@@ -226,7 +226,7 @@ func (h *hammered) settleDown() {
 		require.NoError(h.t, err)
 		return len(depths) == 0
 	}, 2*time.Minute, 50*time.Millisecond, "the tasks come to an end, and none is dead")
-	_, err := h.reconciler.Run(ctx)
+	_, err := h.reconciler.Sweep(ctx)
 	require.NoError(h.t, err)
 	h.run(meta.RunFull)
 }
