@@ -159,8 +159,10 @@ func (f *filler) ofTenant(id string, t meta.Table, rows []any) ([]any, error) {
 			if there && blob.Sweeping { // its bytes are on their way out
 				continue
 			}
-			if there && r.State != storage.AssetDeleted {
-				r.State = stateOf(blob.ScanStatus)
+			if there && r.State != storage.AssetDeleted { // the blob may have been scanned since the snapshot
+				if r.State, err = storage.StateOf(blob.ScanStatus); err != nil {
+					return nil, fmt.Errorf("asset %s: %w", r.ID, err)
+				}
 			}
 		}
 		out = append(out, row)
@@ -178,18 +180,6 @@ func digestOf(row any) string {
 		return r.SHA256
 	}
 	return ""
-}
-
-// stateOf is the state of an asset whose blob has that verdict: the blob may have been scanned since the snapshot.
-func stateOf(s storage.ScanStatus) storage.AssetState {
-	switch s {
-	case storage.ScanClean:
-		return storage.AssetAvailable
-	case storage.ScanInfected, storage.ScanUnscannable:
-		return storage.AssetRejected
-	case storage.ScanPending:
-	}
-	return storage.AssetQuarantined
 }
 
 // blobsWanted leaves out blobs without a living asset: nobody would miss them, and the sweeper would take them.
