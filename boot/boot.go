@@ -20,7 +20,7 @@ import (
 // Logger is the program's log, on standard error.
 func Logger(cfg *configs.Config) *slog.Logger { return cfg.Log.Logger(os.Stderr) }
 
-// Database opens the database; it does not migrate.
+// Database opens the database, and makes the file of a SQLite one; it does not migrate.
 func Database(ctx context.Context, cfg *configs.Config) (*meta.DB, error) {
 	if cfg.Embedded() {
 		// The database is the first thing in the data folder; everything in it is the tenants' or secret.
@@ -51,19 +51,23 @@ func makePrivate(databaseURL string) error {
 	return f.Close()
 }
 
-// Zones opens the store.
+// Zones opens the store, and makes what is missing of it.
 func Zones(ctx context.Context, cfg *configs.Config) (*blob.Zones, error) {
+	return blob.Open(ctx, store(cfg))
+}
+
+func store(cfg *configs.Config) blob.Config {
 	s3 := cfg.Store.S3
 	retries := s3.Retries
 	if retries == 0 {
 		retries = -1 // the store's own zero means its default
 	}
-	return blob.Open(ctx, blob.Config{
+	return blob.Config{
 		Driver: cfg.Store.Driver, Root: cfg.StoreRoot(),
 		Endpoint: s3.Endpoint, Region: s3.Region, AccessKey: s3.AccessKey.Reveal(), SecretKey: s3.SecretKey.Reveal(),
 		UseTLS: s3.UseTLS, PathStyle: s3.PathStyle, QuarantineBucket: s3.QuarantineBucket, CleanBucket: s3.CleanBucket,
 		SnapshotBucket: s3.SnapshotBucket, Timeout: s3.Timeout, Retries: retries,
-	})
+	}
 }
 
 // Ledger is the quota ledger over the database.

@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"strings"
 
@@ -89,9 +87,6 @@ func withConfig(ctx context.Context, c *cli, do func(*configs.Config, admin.Admi
 	if err != nil {
 		return err
 	}
-	if err := databaseThere(cfg); err != nil {
-		return err
-	}
 	db, err := boot.ExistingDatabase(ctx, cfg)
 	if err != nil {
 		return err
@@ -108,23 +103,6 @@ func withConfig(ctx context.Context, c *cli, do func(*configs.Config, admin.Admi
 		a.VideoPresets = append(a.VideoPresets, p.Name)
 	}
 	return do(cfg, a)
-}
-
-// databaseThere keeps commands from making an empty database where there is none, as in a wrong folder.
-func databaseThere(cfg *configs.Config) error {
-	if !cfg.Embedded() {
-		return nil
-	}
-	u, err := url.Parse(cfg.DatabaseURL())
-	if err != nil {
-		return fmt.Errorf("database.url: %w", err)
-	}
-	if _, err := os.Stat(u.Path); errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("there is no database %s: run `gateway migrate`, or name another data_dir (GATEHOUSE_DATA_DIR)", u.Path)
-	} else if err != nil {
-		return fmt.Errorf("look for the database: %w", err)
-	}
-	return nil
 }
 
 func closeDB(db *meta.DB) { closing("database", db.Close) }

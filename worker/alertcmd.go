@@ -144,7 +144,7 @@ func (c *cli) openAlerts(ctx context.Context) (*meta.DB, alerts.Config, error) {
 	if err != nil {
 		return nil, alerts.Config{}, err
 	}
-	db, err := boot.Database(ctx, cfg)
+	db, err := boot.ExistingDatabase(ctx, cfg)
 	if err != nil {
 		return nil, alerts.Config{}, err
 	}

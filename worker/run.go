@@ -40,7 +40,7 @@ func (runCmd) Run(ctx context.Context, c *cli) error {
 	if err := checkWalls(cfg, log); err != nil {
 		return err
 	}
-	db, zones, closeStore, err := openStore(ctx, cfg, log)
+	db, zones, closeStore, err := openBoth(ctx, cfg, boot.Zones, log)
 	if err != nil {
 		return err
 	}
@@ -96,9 +96,17 @@ func (runCmd) Run(ctx context.Context, c *cli) error {
 	return err
 }
 
-// openStore opens the two places where everything durable is.
+// opener opens the store: boot.Zones for the program, which makes what is missing, boot.ExistingZones for commands.
+type opener func(context.Context, *configs.Config) (*blob.Zones, error)
+
+// openStore opens the two places where everything durable is for a command, which makes neither.
 func openStore(ctx context.Context, cfg *configs.Config, log *slog.Logger) (*meta.DB, *blob.Zones, func(), error) {
-	db, err := boot.Database(ctx, cfg)
+	return openBoth(ctx, cfg, boot.ExistingZones, log)
+}
+
+// openBoth is openStore with a choice. The database must be there: `gateway migrate` makes it.
+func openBoth(ctx context.Context, cfg *configs.Config, zonesOf opener, log *slog.Logger) (*meta.DB, *blob.Zones, func(), error) {
+	db, err := boot.ExistingDatabase(ctx, cfg)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -107,7 +115,7 @@ func openStore(ctx context.Context, cfg *configs.Config, log *slog.Logger) (*met
 		closeDB()
 		return nil, nil, nil, err
 	}
-	zones, err := boot.Zones(ctx, cfg)
+	zones, err := zonesOf(ctx, cfg)
 	if err != nil {
 		closeDB()
 		return nil, nil, nil, err

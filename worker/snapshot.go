@@ -39,26 +39,49 @@ func snapshots(cfg *configs.Config, db *meta.DB, zones *blob.Zones) *snapshot.St
 	}
 }
 
-// withSnapshots opens database and store for a command. The database need not have tables yet: after a disaster it has
-// none.
-func (c *cli) withSnapshots(ctx context.Context, do func(*snapshot.Store) error) error {
+// databaseOpener opens the database of a command; it may give none.
+type databaseOpener func(context.Context, *configs.Config) (*meta.DB, error)
+
+// none is for commands that only look at the store: after a disaster there is nothing else.
+func none(context.Context, *configs.Config) (*meta.DB, error) { return nil, nil }
+
+// ifThere gives no database where there is none yet, or no more.
+func ifThere(ctx context.Context, cfg *configs.Config) (*meta.DB, error) {
+	db, err := boot.ExistingDatabase(ctx, cfg)
+	if errors.Is(err, boot.ErrNotThere) {
+		return nil, nil
+	}
+	return db, err
+}
+
+// withSnapshots opens store and database for a command, the store first: a command that was started in the wrong folder
+// finds none there and makes nothing.
+func (c *cli) withSnapshots(ctx context.Context, database databaseOpener, do func(*snapshot.Store) error) error {
 	cfg, err := c.load()
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(cfg.WorkDir(), 0o700); err != nil {
-		return fmt.Errorf("data_dir: %w", err)
-	}
-	db, err := boot.Database(ctx, cfg)
+	zones, err := boot.ExistingZones(ctx, cfg)
 	if err != nil {
 		return err
 	}
-	zones, err := boot.Zones(ctx, cfg)
+	db, err := database(ctx, cfg)
 	if err != nil {
-		return errors.Join(err, db.Close())
+		return errors.Join(err, zones.Close())
 	}
 	err = do(snapshots(cfg, db, zones))
-	return errors.Join(err, zones.Close(), db.Close())
+	if db != nil {
+		err = errors.Join(err, db.Close())
+	}
+	return errors.Join(err, zones.Close())
+}
+
+// makeSpool makes the folder for parts that are being written.
+func makeSpool(s *snapshot.Store) error {
+	if err := os.MkdirAll(s.SpoolDir, 0o700); err != nil {
+		return fmt.Errorf("data_dir: %w", err)
+	}
+	return nil
 }
 
 type snapshotCreateCmd struct {
@@ -68,7 +91,10 @@ type snapshotCreateCmd struct {
 
 // Run takes a snapshot.
 func (s snapshotCreateCmd) Run(ctx context.Context, c *cli) error {
-	return c.withSnapshots(ctx, func(store *snapshot.Store) error {
+	return c.withSnapshots(ctx, boot.ExistingDatabase, func(store *snapshot.Store) error {
+		if err := makeSpool(store); err != nil {
+			return err
+		}
 		if err := store.DB.SchemaCurrent(ctx); err != nil {
 			return err
 		}
@@ -93,7 +119,7 @@ type snapshotListCmd struct {
 
 // Run lists snapshots.
 func (s snapshotListCmd) Run(ctx context.Context, c *cli) error {
-	return c.withSnapshots(ctx, func(store *snapshot.Store) error {
+	return c.withSnapshots(ctx, none, func(store *snapshot.Store) error {
 		list, err := store.List(ctx)
 		if err != nil {
 			return err
@@ -145,7 +171,7 @@ type snapshotVerifyCmd struct {
 
 // Run verifies a snapshot.
 func (s snapshotVerifyCmd) Run(ctx context.Context, c *cli) error {
-	return c.withSnapshots(ctx, func(store *snapshot.Store) error {
+	return c.withSnapshots(ctx, ifThere, func(store *snapshot.Store) error {
 		id, err := named(ctx, store, s.ID)
 		if err != nil {
 			return err
@@ -190,7 +216,7 @@ func tellVerified(v snapshot.Verified) error {
 
 // auditVerify records the look, in a database that can hold records.
 func auditVerify(ctx context.Context, db *meta.DB, v snapshot.Verified) error {
-	if db.SchemaCurrent(ctx) != nil {
+	if db == nil || db.SchemaCurrent(ctx) != nil {
 		return nil
 	}
 	return db.InTx(ctx, func(tx *meta.Tx) error {
@@ -211,9 +237,12 @@ type snapshotRestoreCmd struct {
 
 // Run restores a snapshot.
 func (s snapshotRestoreCmd) Run(ctx context.Context, c *cli) error {
-	return c.withSnapshots(ctx, func(store *snapshot.Store) error {
+	return c.withSnapshots(ctx, boot.Database, func(store *snapshot.Store) error {
 		id, err := named(ctx, store, s.ID)
 		if err != nil {
+			return err
+		}
+		if err := makeSpool(store); err != nil {
 			return err
 		}
 		o := snapshot.Options{Mode: snapshot.IntoEmpty, Actor: operator(), WhileRunning: s.WhileRunning}
@@ -275,7 +304,7 @@ type snapshotPruneCmd struct {
 
 // Run removes old snapshots.
 func (s snapshotPruneCmd) Run(ctx context.Context, c *cli) error {
-	return c.withSnapshots(ctx, func(store *snapshot.Store) error {
+	return c.withSnapshots(ctx, boot.ExistingDatabase, func(store *snapshot.Store) error {
 		if err := store.DB.SchemaCurrent(ctx); err != nil {
 			return err
 		}

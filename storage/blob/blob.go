@@ -117,7 +117,13 @@ type Config struct {
 	Timeout time.Duration
 	// Retries is how many more attempts a temporary failure is given, with backoff. Negative means none, zero 3.
 	Retries int
+	// Existing opens only a store of which something is there (its root folder, one of its buckets): ErrNoStore instead of
+	// a new one.
+	Existing bool
 }
+
+// ErrNoStore says that nothing is there of a store.
+var ErrNoStore = errors.New("there is no such store")
 
 // Open connects to the store and makes what is missing of it (folders, buckets).
 func Open(ctx context.Context, c Config) (*Zones, error) {

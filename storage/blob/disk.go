@@ -47,7 +47,11 @@ func openDisk(c Config) (*Zones, error) {
 	if err != nil {
 		return nil, fmt.Errorf("blob: root folder: %w", err)
 	}
-	if err := os.MkdirAll(dir, folderMode); err != nil {
+	if c.Existing {
+		if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("%w: the folder %s does not exist", ErrNoStore, c.Root)
+		}
+	} else if err := os.MkdirAll(dir, folderMode); err != nil {
 		return nil, fmt.Errorf("blob: make root folder: %w", err)
 	}
 	store, err := os.OpenRoot(dir)

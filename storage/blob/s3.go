@@ -52,7 +52,13 @@ func openS3(ctx context.Context, c Config) (*Zones, error) {
 		Clean:      &s3{s3Store: store, bucket: c.CleanBucket},
 		Snapshots:  &s3{s3Store: store, bucket: c.SnapshotBucket},
 	}
-	for _, bucket := range []string{c.QuarantineBucket, c.CleanBucket, c.SnapshotBucket} {
+	buckets := []string{c.QuarantineBucket, c.CleanBucket, c.SnapshotBucket}
+	if c.Existing {
+		if err := store.anyBucket(ctx, buckets); err != nil {
+			return nil, errors.Join(fmt.Errorf("blob: %w", err), zones.Close())
+		}
+	}
+	for _, bucket := range buckets {
 		if err := store.ensureBucket(ctx, bucket); err != nil {
 			return nil, errors.Join(fmt.Errorf("blob: bucket %s: %w", bucket, err), zones.Close())
 		}
@@ -114,6 +120,21 @@ func newPool() *http.Transport {
 		ReadBufferSize:      32 << 10,
 		DisableCompression:  true, // an object that is gzip stays gzip
 	}
+}
+
+// anyBucket returns ErrNoStore when none of the buckets exists.
+func (s *s3Store) anyBucket(ctx context.Context, buckets []string) error {
+	for _, bucket := range buckets {
+		var exists bool
+		err := s.try(ctx, s.timeout, func(ctx context.Context) (err error) {
+			exists, err = s.client.BucketExists(ctx, bucket)
+			return err
+		})
+		if err != nil || exists {
+			return err
+		}
+	}
+	return fmt.Errorf("%w: none of its buckets exists (%s)", ErrNoStore, strings.Join(buckets, ", "))
 }
 
 func (s *s3Store) ensureBucket(ctx context.Context, bucket string) error {

@@ -72,3 +72,23 @@ func dropBuckets(t testing.TB, c blob.Config) {
 		require.NoError(t, mc.RemoveBucket(ctx, bucket))
 	}
 }
+
+// TestS3Existing: a store without buckets is not made where an existing one is wanted; one with some of them is.
+func TestS3Existing(t *testing.T) {
+	t.Parallel()
+	c := s3Config(services.MinIO(t))
+	c.Existing = true
+	_, err := blob.Open(t.Context(), c)
+	require.ErrorIs(t, err, blob.ErrNoStore)
+	mc := client(t, c)
+	for _, bucket := range []string{c.QuarantineBucket, c.CleanBucket, c.SnapshotBucket} {
+		exists, err := mc.BucketExists(t.Context(), bucket)
+		require.NoError(t, err)
+		require.False(t, exists)
+	}
+	require.NoError(t, mc.MakeBucket(t.Context(), c.SnapshotBucket, minio.MakeBucketOptions{}))
+	zones, err := blob.Open(t.Context(), c)
+	require.NoError(t, err)
+	dropBuckets(t, c)
+	require.NoError(t, zones.Close())
+}
