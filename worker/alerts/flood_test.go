@@ -47,7 +47,7 @@ func TestFloodOfInfectedUploads(t *testing.T) {
 		require.Len(t, list, 3)
 		send(t, s, "robot")
 		require.Len(t, r.bodies, 1, "one message, at once")
-		for _, want := range []string{"3 messages", "5000 infected files were uploaded by tenant", attacker, other, "The scanner of the worker on host-1"} {
+		for _, want := range []string{"3 messages", "5000 infected files were uploaded by tenant", attacker, other, "The scanner of the worker on the host host-1"} {
 			require.Contains(t, r.bodies[0], want)
 		}
 

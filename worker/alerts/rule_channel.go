@@ -27,8 +27,9 @@ func channelFailing(channels []ChannelConfig) func(context.Context, *Look) ([]Fi
 			}
 			out = append(out, Finding{
 				Subject: h.Channel, Severity: Critical,
-				Message: fmt.Sprintf("Alerts do not get through on the channel %s: %d messages were given up within a day. The last one: %s", h.Channel, h.Failed, problem),
-				Facts:   map[string]any{"channel": h.Channel, "given_up": h.Failed, "problem": problem},
+				Message: fmt.Sprintf("Alerts do not get through on the channel %s: %s given up within a day, the last at %s: %s. `worker alerts test %s` sends one and says what comes back; `worker alerts list` shows what was not told.",
+					h.Channel, plural(h.Failed, "message was", "messages were"), at(h.FailedAt.Time()), sentence(problem, 300), h.Channel),
+				Facts: map[string]any{"channel": h.Channel, "given_up": h.Failed, "problem": problem, "failed_at": h.FailedAt.Time()},
 			})
 		}
 		return out, nil

@@ -24,30 +24,30 @@ func diskUse(ctx context.Context, look *Look) ([]Finding, error) {
 	var order []place
 	for _, f := range facts {
 		for _, d := range f.Disks {
-			at := place{f.Host, d.Mount}
-			if !slices.Contains(order, at) {
-				order = append(order, at)
+			p := place{f.Host, d.Mount}
+			if !slices.Contains(order, p) {
+				order = append(order, p)
 			}
 			for _, use := range d.Uses {
-				if !slices.Contains(uses[at], use) {
-					uses[at] = append(uses[at], use)
+				if !slices.Contains(uses[p], use) {
+					uses[p] = append(uses[p], use)
 				}
 			}
 			found, fires := diskFinding(look.Limits, f.Host, d)
 			if f.silent {
-				found.Message += fmt.Sprintf(" The %s there has said nothing since.", f.Program)
+				found.Message += fmt.Sprintf(" The %s there has said nothing since %s.", f.Program, at(f.At.Time()))
 			}
-			if have, ok := worst[at]; fires && (!ok || found.Severity.rank() > have.Severity.rank()) {
-				worst[at] = found
+			if have, ok := worst[p]; fires && (!ok || found.Severity.rank() > have.Severity.rank()) {
+				worst[p] = found
 			}
 		}
 	}
 	var out []Finding
-	for _, at := range order {
-		if f, ok := worst[at]; ok {
-			slices.Sort(uses[at])
-			f.Message += " It holds: " + strings.Join(uses[at], ", ") + "."
-			f.Facts["uses"] = uses[at]
+	for _, p := range order {
+		if f, ok := worst[p]; ok {
+			slices.Sort(uses[p])
+			f.Message += fmt.Sprintf(" It holds: %s. `df -h %s` there shows it.", strings.Join(uses[p], ", "), quoted(p.mount))
+			f.Facts["uses"] = uses[p]
 			out = append(out, f)
 		}
 	}
@@ -102,7 +102,7 @@ func diskFinding(limits Limits, host string, d meta.DiskUse) (Finding, bool) {
 	}
 	return Finding{
 		Subject: host + ":" + d.Mount, Severity: severity,
-		Message: fmt.Sprintf("The disk %s on %s runs full: %s.", d.Mount, host, what),
+		Message: fmt.Sprintf("The disk mounted at %s on the host %s runs full: %s.", d.Mount, host, what),
 		Facts: map[string]any{
 			"host": host, "mount": d.Mount, "path": d.Path, "percent": bytes, "inode_percent": files,
 			"total": d.Total, "used": d.Used, "free": d.Free,
@@ -142,7 +142,8 @@ func databaseSize(ctx context.Context, look *Look) ([]Finding, error) {
 	}
 	return []Finding{{
 		Subject: "size", Severity: severity,
-		Message: fmt.Sprintf("The database has %s, which is %d %% of the %s it may have (alerts.database_max_bytes).", size(n), part, size(most)),
-		Facts:   map[string]any{"bytes": n, "max_bytes": most, "percent": part},
+		Message: fmt.Sprintf("The database has %s, which is %d %% of the %s it may have. Give its server more room, and then raise alerts.database_max_bytes; `gateway config print` shows what is set.",
+			size(n), part, size(most)),
+		Facts: map[string]any{"bytes": n, "max_bytes": most, "percent": part},
 	}}, nil
 }

@@ -31,14 +31,20 @@ func quotaLevels(ctx context.Context, look *Look) ([]Finding, error) {
 			}
 			out = append(out, Finding{
 				Subject: t.ID, TenantID: t.ID, Severity: step.severity,
-				Message: fmt.Sprintf("Tenant %q has used %d %% or more of its storage: %s of %s (plan %s).", t.Name, step.percent,
-					size(t.Used), size(t.Quota), t.Plan),
+				Message: fmt.Sprintf("The %s has used %d %% or more of its storage: %s of %s (plan %s). %s",
+					tenantName(map[string]string{t.ID: t.Name}, t.ID), step.percent, size(t.Used), size(t.Quota), t.Plan, moreHint(t.ID)),
 				Facts: map[string]any{"level": step.percent, "used": t.Used, "quota": t.Quota, "plan": t.Plan, "tenant": t.Name},
 			})
 			break
 		}
 	}
 	return out, nil
+}
+
+// moreHint says how a tenant gets more room.
+func moreHint(tenant string) string {
+	return fmt.Sprintf("`gateway tenant show %s` tells about the tenant; `gateway tenant plan %s PLAN` or `gateway tenant quota %s BYTES` gives it more.",
+		tenant, tenant, tenant)
 }
 
 // reaches compares exactly, also near the largest integer.

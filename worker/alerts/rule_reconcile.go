@@ -8,7 +8,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"gatehouse/storage"
 	"gatehouse/storage/meta"
@@ -56,18 +55,15 @@ func reconcileFindings(ctx context.Context, look *Look) ([]Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, last, err := partialDrift(parts, counts)
+	byTenant, last, err := partialDrift(parts, counts)
 	if err != nil {
 		return nil, err
 	}
-	if n := found.total(); n > 0 {
-		out = append(out, Finding{
-			Subject: meta.RunLight, Severity: Warning,
-			Message: fmt.Sprintf("A light pass over records and store has found %d differences: %s. The nightly run judges them; worker reconcile shows them.", n, found),
-			Facts:   map[string]any{"run": last, "findings": n, "by_kind": found},
-		})
+	if len(byTenant) == 0 {
+		return out, nil
 	}
-	return out, nil
+	f, err := partialFinding(ctx, look, byTenant, last)
+	return append(out, f), err
 }
 
 // partialReads bounds how often the runs are read anew because one ended meanwhile.
@@ -97,47 +93,89 @@ func partialRunsSince(ctx context.Context, look *Look, since meta.Stamp) ([]meta
 	return nil, nil, errors.New("runs end faster than they can be read")
 }
 
-// fullFinding describes a full run that found something. What it repaired is worth knowing; what it did not is worth
-// getting up for, and so are files that are lost.
+// partialFinding says at which tenants records and store differ, and which run has found that: a light pass, or a full one
+// that was confined.
+func partialFinding(ctx context.Context, look *Look, byTenant map[string]drift, last meta.ReconcileRun) (Finding, error) {
+	found, names, counts := drift{}, map[string]string{}, map[string]int64{}
+	for tenant, d := range byTenant {
+		found.add(d)
+		counts[tenant] = d.total()
+	}
+	tenants := slices.Sorted(maps.Keys(byTenant))
+	if err := addNames(ctx, look, names, tenants[:1]); err != nil {
+		return Finding{}, err
+	}
+	who := fmt.Sprintf("%d tenants", len(tenants))
+	if len(tenants) == 1 {
+		who = tenantName(names, tenants[0])
+	}
+	by := "the light pass of %s over tenants that changed"
+	switch {
+	case last.Kind == meta.RunFull:
+		by = "the reconciliation of %s, which was confined to some tenants"
+	case last.Tenants == allTenants:
+		by = "the light pass of %s over all tenants"
+	}
+	n := found.total()
+	return Finding{
+		Subject: meta.RunLight, Severity: Warning,
+		Message: fmt.Sprintf("%s found between records and store of %s: %s. The latest run that found some is "+by+". The nightly run repairs what it can. `worker reconcile findings %s` lists what was found, `worker reconcile --once` compares all and repairs now.",
+			plural(n, "difference was", "differences were"), who, found, at(last.StartedAt.Time()), last.ID),
+		Facts: map[string]any{"run": last.ID, "findings": n, "by_kind": found, "by_tenant": most(counts, 20)},
+	}, nil
+}
+
+// allTenants is what a run that is confined to none has as its tenants.
+const allTenants = "[]"
+
+func (d drift) add(more drift) {
+	for kind, n := range more {
+		d[kind] += n
+	}
+}
+
+// fullFinding describes a full run that found something. What it repaired is worth knowing; what it did not, and files
+// that are lost most of all, is worth getting up for.
 func fullFinding(run meta.ReconcileRun, counts []meta.RunFindings) (Finding, bool) {
 	found, left, lost := drift{}, drift{}, int64(0)
 	for _, c := range counts {
-		if c.State == meta.FindingGone {
-			continue
-		}
-		found[c.Kind] += c.Count
 		switch c.State {
+		case meta.FindingGone:
+			continue
 		case meta.FindingRepaired:
 		case meta.FindingMarked:
 			lost += c.Count
 		default:
 			left[c.Kind] += c.Count
 		}
+		found[c.Kind] += c.Count
 	}
+	n := found.total()
+	head := fmt.Sprintf("The reconciliation of %s has found %s between records and store",
+		at(run.StartedAt.Time()), plural(n, "difference", "differences"))
+	tail := fmt.Sprintf(" `worker reconcile findings %s` lists what was found.", run.ID)
 	f := Finding{
-		Subject: meta.RunFull, Severity: Warning,
-		Message: fmt.Sprintf("The reconciliation of %s has found %d differences between records and store, and repaired them: %s.",
-			run.StartedAt.Time().Format(time.RFC3339), found.total(), found),
-		Facts: map[string]any{"run": run.ID, "findings": found.total(), "by_kind": found, "left": left.total(), "left_by_kind": left, "marked_damaged": lost},
+		Subject: meta.RunFull, Severity: Warning, Message: fmt.Sprintf("%s, and repaired what differed: %s.%s", head, found, tail),
+		Facts: map[string]any{"run": run.ID, "findings": n, "by_kind": found, "left": left.total(), "left_by_kind": left, "marked_damaged": lost},
 	}
 	var bad []string
 	if lost > 0 {
-		bad = append(bad, fmt.Sprintf("%d are files whose bytes are lost, and are marked as damaged", lost))
+		bad = append(bad, plural(lost, "is a file whose bytes are lost, and is marked as damaged", "are files whose bytes are lost, and are marked as damaged"))
 	}
-	if n := left.total(); n > 0 {
-		bad = append(bad, fmt.Sprintf("%d are not repaired: %s", n, left))
+	if left.total() > 0 {
+		bad = append(bad, fmt.Sprintf("%s not repaired: %s", plural(left.total(), "is", "are"), left))
+		tail += " `worker reconcile --once` tries again."
 	}
 	if len(bad) > 0 {
 		f.Severity = Critical
-		f.Message = fmt.Sprintf("The reconciliation of %s has found %d differences between records and store; %s.",
-			run.StartedAt.Time().Format(time.RFC3339), found.total(), strings.Join(bad, "; "))
+		f.Message = fmt.Sprintf("%s; %s.%s", head, strings.Join(bad, "; "), tail)
 	}
-	return f, found.total() > 0
+	return f, n > 0
 }
 
-// partialDrift adds up what runs over some tenants found last of each of them, and did not repair; of what they marked as
-// damaged tells damagedBlobs.
-func partialDrift(runs []meta.ReconcileRun, counts []meta.RunFindings) (drift, string, error) {
+// partialDrift adds up by tenant what runs over some tenants found last of each of them, and did not repair, with the
+// latest run that found something; of what they marked as damaged tells damagedBlobs.
+func partialDrift(runs []meta.ReconcileRun, counts []meta.RunFindings) (map[string]drift, meta.ReconcileRun, error) {
 	byRun := map[string]map[string]drift{}
 	for _, c := range counts {
 		if c.State == meta.FindingGone || c.State == meta.FindingRepaired || c.State == meta.FindingMarked {
@@ -151,11 +189,12 @@ func partialDrift(runs []meta.ReconcileRun, counts []meta.RunFindings) (drift, s
 		}
 		byRun[c.RunID][c.TenantID][c.Kind] += c.Count
 	}
-	tenants, last := map[string]drift{}, ""
+	tenants := map[string]drift{}
+	var last meta.ReconcileRun
 	for _, r := range runs {
 		var looked []string
 		if err := json.Unmarshal([]byte(r.Tenants), &looked); err != nil {
-			return nil, "", fmt.Errorf("tenants of run %s: %w", r.ID, err)
+			return nil, last, fmt.Errorf("tenants of run %s: %w", r.ID, err)
 		}
 		if len(looked) == 0 { // all of them
 			clear(tenants)
@@ -164,17 +203,11 @@ func partialDrift(runs []meta.ReconcileRun, counts []meta.RunFindings) (drift, s
 			delete(tenants, t)
 		}
 		if len(byRun[r.ID]) > 0 {
-			last = r.ID
+			last = r
 		}
 		maps.Copy(tenants, byRun[r.ID])
 	}
-	sum := drift{}
-	for _, d := range tenants {
-		for kind, n := range d {
-			sum[kind] += n
-		}
-	}
-	return sum, last, nil
+	return tenants, last, nil
 }
 
 func runIDs(runs []meta.ReconcileRun) []string {
@@ -195,9 +228,9 @@ func reconcileHeld(ctx context.Context, look *Look) ([]Finding, error) {
 	for _, r := range runs {
 		out = append(out, Finding{
 			Subject: r.ID, Severity: Critical,
-			Message: fmt.Sprintf("The reconciliation of %s is held by the brake and has changed nothing: %d findings, %d repairs planned. %s Look at it, then confirm or cancel it with worker reconcile.",
-				r.StartedAt.Time().Format(time.RFC3339), r.Findings, r.Planned, clip(r.Problem, 300)),
-			Facts: map[string]any{"run": r.ID, "findings": r.Findings, "planned": r.Planned, "problem": r.Problem},
+			Message: fmt.Sprintf("The reconciliation of %[1]s is held by the brake and has changed nothing: %[2]s, %[3]s planned. %[4]s. Until somebody decides, no other full one begins. `worker reconcile findings %[5]s` lists what was found; then `worker reconcile confirm %[5]s` repairs it, or `worker reconcile cancel %[5]s` ends it.",
+				at(r.StartedAt.Time()), plural(r.Findings, "finding", "findings"), plural(r.Planned, "repair", "repairs"), sentence(r.Problem, 300), r.ID),
+			Facts: map[string]any{"run": r.ID, "findings": r.Findings, "planned": r.Planned, "problem": r.Problem, "started_at": r.StartedAt.Time()},
 		})
 	}
 	return out, nil
@@ -216,11 +249,52 @@ func damagedBlobs(ctx context.Context, look *Look) ([]Finding, error) {
 		byTenant[d.TenantID] += d.Count
 		byDamage[d.Damage] += d.Count
 	}
+	names, tenants := map[string]string{}, slices.Sorted(maps.Keys(byTenant))
+	if err := addNames(ctx, look, names, tenants[:1]); err != nil {
+		return nil, err
+	}
+	full, err := lastRun(ctx, look, meta.RunDone)
+	if err != nil {
+		return nil, err
+	}
+	whose := tenantName(names, tenants[0])
+	if len(tenants) > 1 {
+		whose = fmt.Sprintf("%d tenants", len(tenants))
+	}
+	hint := "`worker reconcile --once` compares all and names them."
+	if full.ID != "" {
+		hint = fmt.Sprintf("`worker reconcile findings %s` names those that the last reconciliation knew.", full.ID)
+	}
 	return []Finding{{
 		Subject: "blobs", Severity: Critical,
-		Message: fmt.Sprintf("%d files of %d tenants are damaged: their bytes are missing or not what was uploaded. They heal when the bytes turn up again; see snapshots and trash.", n, len(byTenant)),
-		Facts:   map[string]any{"count": n, "by_damage": byDamage, "by_tenant": most(byTenant, 20)},
+		Message: fmt.Sprintf("%s of %s damaged and not served: %s. %s They heal when the same files are uploaded again, or when their objects are back in the store and `worker reconcile --once` finds them.",
+			plural(n, "stored file", "stored files"), isAre(whose, n), damageWords(byDamage), hint),
+		Facts: map[string]any{"count": n, "by_damage": byDamage, "tenants": len(byTenant), "by_tenant": most(byTenant, 20)},
 	}}, nil
+}
+
+func isAre(who string, n int64) string {
+	if n == 1 {
+		return who + " is"
+	}
+	return who + " are"
+}
+
+// damageWords says what is wrong with how many.
+func damageWords(byDamage map[storage.Damage]int64) string {
+	var words []string
+	for _, d := range slices.Sorted(maps.Keys(byDamage)) {
+		n := byDamage[d]
+		switch d {
+		case storage.DamageMissing:
+			words = append(words, fmt.Sprintf("the bytes of %d are missing in the store", n))
+		case storage.DamageSize:
+			words = append(words, fmt.Sprintf("the bytes of %d are too many or too few", n))
+		default: // storage.DamageDigest
+			words = append(words, fmt.Sprintf("the bytes of %d are not those that were uploaded", n))
+		}
+	}
+	return strings.Join(words, ", ")
 }
 
 // most keeps the n largest entries: facts stay small.

@@ -3,6 +3,7 @@ package alerts
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -14,11 +15,17 @@ func refusals(ctx context.Context, look *Look) ([]Finding, error) {
 		return nil, err
 	}
 	var out []Finding
-	for _, r := range list {
-		names, err := look.DB.TenantNames(ctx, []string{r.TenantID})
-		if err != nil {
+	names := map[string]string{}
+	for part := range slices.Chunk(list, asked) {
+		var tenants []string
+		for _, r := range part {
+			tenants = append(tenants, r.TenantID)
+		}
+		if err := addNames(ctx, look, names, tenants); err != nil {
 			return nil, err
 		}
+	}
+	for _, r := range list {
 		codes, err := look.DB.RefusalCodes(ctx, r.TenantID, since)
 		if err != nil {
 			return nil, err
@@ -30,9 +37,9 @@ func refusals(ctx context.Context, look *Look) ([]Finding, error) {
 		}
 		out = append(out, Finding{
 			Subject: r.TenantID, TenantID: r.TenantID, Severity: Warning,
-			Message: fmt.Sprintf("%d uploads of %s were refused within %s: %s.", r.Count, tenantName(names, r.TenantID),
-				spell(look.Limits.RefusalsWindow), strings.Join(words[:min(len(words), 5)], ", ")),
-			Facts: map[string]any{"count": r.Count, "by_code": byCode, "window_seconds": look.Limits.RefusalsWindow.Seconds()},
+			Message: fmt.Sprintf("%s refused of %s within %s: %s.%s", plural(r.Count, "upload was", "uploads were"), tenantName(names, r.TenantID),
+				spell(look.Limits.RefusalsWindow), strings.Join(words[:min(len(words), 5)], ", "), suspendHint(r.TenantID)),
+			Facts: map[string]any{"count": r.Count, "tenant": names[r.TenantID], "by_code": byCode, "window_seconds": look.Limits.RefusalsWindow.Seconds()},
 		})
 	}
 	return out, nil

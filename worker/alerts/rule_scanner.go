@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"gatehouse/storage"
 	"gatehouse/storage/meta"
@@ -31,7 +30,7 @@ func silence(look *Look, f meta.ScannerFact) string {
 	if !f.Silent(look.Now.Time()) {
 		return ""
 	}
-	return fmt.Sprintf(" The worker has said nothing since %s.", f.CheckedAt.Time().Format(time.RFC3339))
+	return fmt.Sprintf(" The worker has said nothing since %s.", at(f.CheckedAt.Time()))
 }
 
 // scannerUnready tells of scanners that do not work, one alert a host, and of a scanner that nobody looks at.
@@ -46,7 +45,7 @@ func scannerUnready(ctx context.Context, look *Look) ([]Finding, error) {
 	case last.Silent(look.Now.Time().Add(-look.Limits.ScannerUnready)):
 		out = append(out, Finding{
 			Subject: "all", Severity: Critical,
-			Message: fmt.Sprintf("No worker has looked at its scanner since %s. Files wait in quarantine.", last.CheckedAt.Time().Format(time.RFC3339)),
+			Message: fmt.Sprintf("No worker has looked at its scanner since %s: none runs, or none reaches the database. Files wait in quarantine. Start one with `worker run`.", at(last.CheckedAt.Time())),
 			Facts:   map[string]any{"checked_at": last.CheckedAt.Time()},
 		})
 	}
@@ -60,8 +59,8 @@ func scannerUnready(ctx context.Context, look *Look) ([]Finding, error) {
 		}
 		out = append(out, Finding{
 			Subject: host, Severity: Critical,
-			Message: fmt.Sprintf("The scanner of the worker on %s has not been ready for %s: %s Files wait in quarantine.", host,
-				spell(look.Now.Time().Sub(f.UnreadySince.Time())), clip(f.Problem, 400)+".") + silence(look, f),
+			Message: fmt.Sprintf("The scanner of the worker on the host %s has not been ready for %s, since %s: %s. Files wait in quarantine. The log of clamd there says more, and `clamconf` there shows its settings.",
+				host, spell(look.Now.Time().Sub(f.UnreadySince.Time())), at(f.UnreadySince.Time()), sentence(f.Problem, 400)) + silence(look, f),
 			Facts: map[string]any{"host": host, "problem": f.Problem, "since": f.UnreadySince.Time()},
 		})
 	}
@@ -84,8 +83,8 @@ func signaturesOld(ctx context.Context, look *Look) ([]Finding, error) {
 		}
 		out = append(out, Finding{
 			Subject: host, Severity: Warning,
-			Message: fmt.Sprintf("The scanner of the worker on %s has signatures of %s, which is %s ago; %s is the limit. Does freshclam run?",
-				host, made.Format(time.DateOnly), spell(age), spell(look.Limits.SignaturesMaxAge)) + silence(look, f),
+			Message: fmt.Sprintf("The scanner of the worker on the host %s has signatures of %s, which is %s ago; %s is the limit (alerts.signatures_max_age). `freshclam` there fetches newer ones; see why it does not run by itself.",
+				host, at(made), spell(age), spell(look.Limits.SignaturesMaxAge)) + silence(look, f),
 			Facts: map[string]any{"host": host, "database": f.Database, "engine": f.Engine, "signatures_at": made},
 		})
 	}
@@ -103,7 +102,7 @@ func testSignatures(ctx context.Context, look *Look) ([]Finding, error) {
 		if f.TestSignatures {
 			out = append(out, Finding{
 				Subject: host, Severity: Warning,
-				Message: fmt.Sprintf("The scanner of the worker on %s has only the bundled test signatures: it finds no real threat. Install a ClamAV database.", host) + silence(look, f),
+				Message: fmt.Sprintf("The scanner of the worker on the host %s has only the bundled test signatures: it finds no real threat. `freshclam` there fetches those of ClamAV, and clamd loads them within minutes.", host) + silence(look, f),
 				Facts:   map[string]any{"host": host, "engine": f.Engine},
 			})
 		}

@@ -11,6 +11,8 @@ import (
 	"gatehouse/storage/snapshot"
 )
 
+const snapshotHint = " `worker snapshot list` shows them, `worker snapshot create` takes one now; every worker takes one each night (reconcile.at)."
+
 // snapshotMissing tells when there is no young snapshot. A system that is younger than that itself needs none yet.
 func snapshotMissing(ctx context.Context, look *Look) ([]Finding, error) {
 	most := look.Limits.SnapshotMaxAge
@@ -22,14 +24,14 @@ func snapshotMissing(ctx context.Context, look *Look) ([]Finding, error) {
 	last, err := snapshot.LastTaken(ctx, look.DB)
 	switch age := look.Now.Time().Sub(last.Time); {
 	case errors.Is(err, storage.ErrNotFound):
-		f.Message = fmt.Sprintf("There is no snapshot of the database; the last should be younger than %s.", spell(most))
+		f.Message = fmt.Sprintf("There is no snapshot of the database; the last one should be younger than %s.%s", spell(most), snapshotHint)
 	case err != nil:
 		return nil, err
 	case age <= most:
 		return nil, nil
 	default:
-		f.Message = fmt.Sprintf("The last snapshot of the database is of %s, %s ago; it should be younger than %s.",
-			last.Time.Format(time.RFC3339), spell(age), spell(most))
+		f.Message = fmt.Sprintf("The last snapshot of the database was taken at %s, %s ago; it should be younger than %s.%s",
+			at(last.Time), spell(age), spell(most), snapshotHint)
 		f.Facts = map[string]any{"id": last.ID, "at": last.Time, "rows": last.Rows}
 	}
 	return []Finding{f}, nil
@@ -63,8 +65,8 @@ func snapshotGone(manifest func(ctx context.Context, id string) error) func(cont
 		if err != nil {
 			found = []Finding{{
 				Subject: "snapshot", Severity: Critical, Facts: map[string]any{"id": last.ID, "at": last.Time},
-				Message: fmt.Sprintf("The last snapshot of the database, %s, cannot be read where it should lie: %s. Take another one with worker snapshot create, and look at who empties the zone.",
-					last.ID, clip(err.Error(), 300)),
+				Message: fmt.Sprintf("The last snapshot of the database, %s, cannot be read where it should lie: %s. `worker snapshot list` shows what is there, `worker snapshot create` takes another one. Look at who empties the zone.",
+					last.ID, sentence(err.Error(), 300)),
 			}}
 		}
 		return found, nil

@@ -89,7 +89,7 @@ func (w *weCom) deliver(ctx context.Context, list []message) (string, error) {
 func weComText(list []message) string {
 	if len(list) == 1 {
 		e := list[0].Event
-		foot := fmt.Sprintf("\nrule %s, since %s\nid %s", e.Alert.Rule, e.Alert.OpenedAt.Format("2006-01-02 15:04 UTC"), e.Alert.ID)
+		foot := fmt.Sprintf("\nrule %s, since %s\nid %s", e.Alert.Rule, at(e.Alert.OpenedAt), e.Alert.ID)
 		return clip("Gatehouse "+e.line(), weComBytes-len(foot)) + foot
 	}
 	list = inTurn(list)
@@ -98,7 +98,7 @@ func weComText(list []message) string {
 	for i, m := range list {
 		const lineBytes = 360 // five or more lines fit
 		line := "\n- " + clip(m.Event.line(), lineBytes)
-		more := fmt.Sprintf("\n… and %d more: worker alerts list", len(list)-i)
+		more := fmt.Sprintf("\n… and %d more: `worker alerts list`", len(list)-i)
 		if text.Len()+len(line)+len(more) > weComBytes {
 			text.WriteString(more)
 			break

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // plural writes a number with what it counts: 1 file, 2 files.
@@ -38,4 +39,14 @@ func tenantName(names map[string]string, id string) string {
 // sentence makes an error a part of a sentence that goes on or ends by itself.
 func sentence(problem string, most int) string {
 	return clip(strings.TrimRight(strings.TrimSpace(problem), "."), most)
+}
+
+// quoted makes a path one word of a shell.
+func quoted(path string) string {
+	if strings.ContainsFunc(path, func(r rune) bool {
+		return !strings.ContainsRune("/._-", r) && !unicode.IsLetter(r) && !unicode.IsDigit(r)
+	}) {
+		return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
+	}
+	return path
 }
