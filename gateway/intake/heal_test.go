@@ -131,27 +131,33 @@ func TestDeclaredBytesHealADamagedBlobAtAFullQuota(t *testing.T) {
 				require.NoError(t, err)
 			},
 		} {
-			h := newHouse(t, db, 1<<20)
-			old := h.damaged(t, note(300), "")
-			send := func(content []byte, digest string) (Receipt, error) {
-				up := h.upload("b.txt", content)
-				full(h, &up)
-				if digest != "" {
-					raw, err := hex.DecodeString(digest)
+			for _, unnoticed := range []bool{false, true} {
+				h := newHouse(t, db, 1<<20)
+				old := h.damaged(t, note(300), "")
+				if unnoticed {
+					_, err := h.DB.Exec(ctx, `UPDATE blobs SET damage = '' WHERE tenant_id = ?`, h.tenant)
 					require.NoError(t, err)
-					up.Digests = []Digest{{Algorithm: DigestSHA256, Value: raw}}
 				}
-				return h.Receive(ctx, up)
+				send := func(content []byte, digest string) (Receipt, error) {
+					up := h.upload("b.txt", content)
+					full(h, &up)
+					if digest != "" {
+						raw, err := hex.DecodeString(digest)
+						require.NoError(t, err)
+						up.Digests = []Digest{{Algorithm: DigestSHA256, Value: raw}}
+					}
+					return h.Receive(ctx, up)
+				}
+				_, err := send(note(300), "")
+				require.Equal(t, storage.CodeQuotaExceeded, storage.CodeOf(err), "%s: nobody knows what it is", name)
+				_, err = send(note(301), old.SHA256)
+				require.Equal(t, storage.CodeDigestMismatch, storage.CodeOf(err), "%s: a claim alone is no way in", name)
+				again, err := send(note(300), old.SHA256)
+				require.NoError(t, err, name)
+				require.True(t, again.Mended)
+				require.Equal(t, old.ID, again.Asset.ID)
+				h.requireHealing(t, old.SHA256, 1, storage.DamageMissing)
 			}
-			_, err := send(note(300), "")
-			require.Equal(t, storage.CodeQuotaExceeded, storage.CodeOf(err), "%s: nobody knows what it is", name)
-			_, err = send(note(301), old.SHA256)
-			require.Equal(t, storage.CodeDigestMismatch, storage.CodeOf(err), "%s: a claim alone is no way in", name)
-			again, err := send(note(300), old.SHA256)
-			require.NoError(t, err, name)
-			require.True(t, again.Mended)
-			require.Equal(t, old.ID, again.Asset.ID)
-			h.requireHealing(t, old.SHA256, 1, storage.DamageMissing)
 		}
 	})
 }

@@ -201,7 +201,8 @@ func (in *Intake) reserve(ctx context.Context, up Upload) (quota.Reservation, er
 	return in.Ledger.Reserve(ctx, up.TenantID, 0, limits)
 }
 
-// mends reports whether the upload claims to be the bytes of a damaged blob that somebody has.
+// mends reports whether the upload claims to be the bytes of a blob that somebody has and that is damaged, whether or not
+// anybody has noticed.
 func (in *Intake) mends(ctx context.Context, up Upload) (bool, error) {
 	for _, d := range up.Digests {
 		if d.Algorithm != DigestSHA256 {
@@ -211,7 +212,11 @@ func (in *Intake) mends(ctx context.Context, up Upload) (bool, error) {
 		if errors.Is(err, storage.ErrNotFound) {
 			return false, nil
 		}
-		return err == nil && b.Damage != "" && b.Refs > 0 && !b.Sweeping, err
+		if err != nil || b.Refs == 0 || b.Sweeping || b.Damage != "" {
+			return err == nil && b.Refs > 0 && !b.Sweeping, err
+		}
+		damage, err := in.damageOf(ctx, b)
+		return damage != "", err
 	}
 	return false, nil
 }
