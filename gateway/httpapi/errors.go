@@ -128,7 +128,7 @@ var answers = map[storage.Code]answer{
 	},
 	storage.CodeQuotaExceeded: {
 		http.StatusInsufficientStorage,
-		"The storage quota is used up[: {needed:bytes} are needed][; {used:bytes} of {quota:bytes} are in use][ and {reserved:bytes} are reserved for running uploads][: {used:files} of {quota:files} files are in use][ and {reserved:files} are on their way].[ {reason}][ More room: {upgrade_url}]",
+		"The storage quota is used up[: {needed:bytes} are needed][; {used:bytes} of {quota:bytes} are in use][ and {reserved:bytes} are reserved for running uploads][: {used:files} of {quota:files} files in use][, {reserved:files} on the way].[ {reason}][ More room: {upgrade_url}]",
 		"存储配额不足[：需要 {needed:bytes}][，已使用 {used:bytes}/{quota:bytes}][，另有 {reserved:bytes} 已为进行中的上传预留][：已使用 {used:files}/{quota:files} 个文件][，另有 {reserved:files} 个正在上传]。[{reason}][升级：{upgrade_url}]",
 	},
 	storage.CodeUnavailable: {

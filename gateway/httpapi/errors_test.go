@@ -141,7 +141,7 @@ func TestSentences(t *testing.T) {
 		},
 		{
 			storage.Refuse(storage.CodeQuotaExceeded, storage.Details{"limit": "files", "quota": int64(5000), "used": int64(4999), "reserved": int64(1), "needed": int64(1)}),
-			"The storage quota is used up: 4999 of 5000 files are in use and 1 are on their way.",
+			"The storage quota is used up: 4999 of 5000 files in use, 1 on the way.",
 			"存储配额不足：已使用 4999/5000 个文件，另有 1 个正在上传。",
 		},
 		// What a caller wrote is text, whatever it looks like.
