@@ -88,7 +88,8 @@ func (f *faulty) Delete(ctx context.Context, key string) error {
 }
 
 func TestOneStepThatFailsStopsNoOther(t *testing.T) {
-	onEach(t, func(t *testing.T, y *yard) {
+	metatest.Each(t, func(t *testing.T, db *meta.DB) { // which loses a table
+		y := newYard(t, db, diskZones(t))
 		y.upload(t, "its scan was lost")
 		y.delete(t, y.upload(t, "nobody's"))
 		y.inTx(t, func(tx *meta.Tx) error { _, err := tx.Exec(`DROP TABLE idempotency_keys`); return err })

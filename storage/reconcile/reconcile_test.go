@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"log/slog"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -34,8 +35,16 @@ var impatient = Config{
 	Infected: time.Hour, TaskHistory: time.Hour, EventHistory: time.Hour, IdempotencyTTL: time.Hour, Settle: time.Millisecond,
 }
 
+var databases = metatest.NewShared()
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	databases.Drop()
+	os.Exit(code)
+}
+
 func onEach(t *testing.T, test func(t *testing.T, y *yard)) {
-	metatest.Each(t, func(t *testing.T, db *meta.DB) {
+	databases.Each(t, func(t *testing.T, db *meta.DB) {
 		test(t, newYard(t, db, diskZones(t)))
 	})
 }

@@ -1,4 +1,4 @@
-// Package metatest runs a test on all three databases, each fresh, migrated and real.
+// Package metatest runs a test on all three databases, each fresh (or emptied), migrated and real.
 package metatest
 
 import (
