@@ -267,17 +267,10 @@ func damagedBlobs(ctx context.Context, look *Look) ([]Finding, error) {
 	}
 	return []Finding{{
 		Subject: "blobs", Severity: Critical,
-		Message: fmt.Sprintf("%s of %s damaged and not served: %s. %s They heal when the same files are uploaded again, or when their objects are back in the store and `worker reconcile --once` finds them.",
-			plural(n, "stored file", "stored files"), isAre(whose, n), damageWords(byDamage), hint),
+		Message: fmt.Sprintf("%s of %s damaged and not served (%s). %s A file heals when it is uploaded again, or when its object is back in the store and `worker reconcile --once` finds it.",
+			plural(n, "stored file", "stored files"), isAre(whose, n, "is", "are"), damageWords(byDamage), hint),
 		Facts: map[string]any{"count": n, "by_damage": byDamage, "tenants": len(byTenant), "by_tenant": most(byTenant, 20)},
 	}}, nil
-}
-
-func isAre(who string, n int64) string {
-	if n == 1 {
-		return who + " is"
-	}
-	return who + " are"
 }
 
 // damageWords says what is wrong with how many.
@@ -287,11 +280,11 @@ func damageWords(byDamage map[storage.Damage]int64) string {
 		n := byDamage[d]
 		switch d {
 		case storage.DamageMissing:
-			words = append(words, fmt.Sprintf("the bytes of %d are missing in the store", n))
+			words = append(words, fmt.Sprintf("missing in the store: %d", n))
 		case storage.DamageSize:
-			words = append(words, fmt.Sprintf("the bytes of %d are too many or too few", n))
+			words = append(words, fmt.Sprintf("of another size: %d", n))
 		default: // storage.DamageDigest
-			words = append(words, fmt.Sprintf("the bytes of %d are not those that were uploaded", n))
+			words = append(words, fmt.Sprintf("with other bytes than were uploaded: %d", n))
 		}
 	}
 	return strings.Join(words, ", ")

@@ -37,7 +37,7 @@ func refusals(ctx context.Context, look *Look) ([]Finding, error) {
 		}
 		out = append(out, Finding{
 			Subject: r.TenantID, TenantID: r.TenantID, Severity: Warning,
-			Message: fmt.Sprintf("%s refused of %s within %s: %s.%s", plural(r.Count, "upload was", "uploads were"), tenantName(names, r.TenantID),
+			Message: fmt.Sprintf("%s of %s refused within %s: %s.%s", plural(r.Count, "upload", "uploads"), isAre(tenantName(names, r.TenantID), r.Count, "was", "were"),
 				spell(look.Limits.RefusalsWindow), strings.Join(words[:min(len(words), 5)], ", "), suspendHint(r.TenantID)),
 			Facts: map[string]any{"count": r.Count, "tenant": names[r.TenantID], "by_code": byCode, "window_seconds": look.Limits.RefusalsWindow.Seconds()},
 		})

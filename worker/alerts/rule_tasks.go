@@ -49,8 +49,8 @@ func waitingTasks(ctx context.Context, look *Look) ([]Finding, error) {
 		}
 		out = append(out, Finding{
 			Subject: string(d.Lane), Severity: Warning,
-			Message: fmt.Sprintf("The oldest of %s waiting in the lane %s has been due for %s, since %s; %s is the limit (alerts.max_wait). If no worker runs, or they have too much to do, start another one with `worker run`; their logs say what they do.",
-				plural(d.Count, "task", "tasks"), d.Lane, spell(waited), at(d.Oldest.Time()), spell(most)),
+			Message: fmt.Sprintf("%s in the lane %s; the oldest has been due for %s, since %s; %s is the limit (alerts.max_wait). If no worker runs, or they have too much to do, start another one with `worker run`; their logs say what they do.",
+				plural(d.Count, "task waits", "tasks wait"), d.Lane, spell(waited), at(d.Oldest.Time()), spell(most)),
 			Facts: map[string]any{"lane": d.Lane, "queued": d.Count, "due_since": d.Oldest.Time(), "limit_seconds": int64(most.Seconds())},
 		})
 	}

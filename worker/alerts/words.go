@@ -16,6 +16,14 @@ func plural(n int64, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
+// isAre puts the verb behind whose things are counted: 1 file of x is, 2 files of x are.
+func isAre(whose string, n int64, one, many string) string {
+	if n == 1 {
+		return whose + " " + one
+	}
+	return whose + " " + many
+}
+
 // at writes a time: all messages have the same format, in UTC.
 func at(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
