@@ -59,6 +59,18 @@ func TestCommandTakesUpWhatWaits(t *testing.T) {
 	})
 }
 
+// Alerts and metrics look for the last run over all tenants by what its row says of them.
+func TestRunOverAllTenantsIsTheLastFullOne(t *testing.T) {
+	onEach(t, func(t *testing.T, y *yard) {
+		full := y.reconcile(t, meta.RunFull)
+		require.Equal(t, "[]", full.Tenants)
+		y.reconcile(t, meta.RunFull, y.tenant)
+		last, err := y.db.LastFullRun(ctx, meta.RunDone)
+		require.NoError(t, err)
+		require.Equal(t, full.ID, last.ID)
+	})
+}
+
 // What is asked for is what is done: a run of another kind, or over other tenants, comes to its end first.
 func TestAnotherRunInTheWayIsPerformedFirst(t *testing.T) {
 	onEach(t, func(t *testing.T, y *yard) {

@@ -32,10 +32,12 @@ type Request struct {
 	Actor   audit.Actor
 }
 
-// tenants is what the run's row says of them.
+// tenants is what the run's row says of them: "[]", and never "null", for all.
 func (q Request) tenants() (string, error) {
-	list, err := json.Marshal(slices.Compact(slices.Sorted(slices.Values(append([]string{}, q.Tenants...)))))
-	return string(list), err
+	list := append([]string{}, q.Tenants...)
+	slices.Sort(list)
+	out, err := json.Marshal(slices.Compact(list))
+	return string(out), err
 }
 
 // asksFor reports whether a run that has begun already is what is asked for. A confirmed one only repairs.
