@@ -5,12 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
-	"strings"
-	"text/tabwriter"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -21,7 +17,7 @@ import (
 )
 
 type alertsCmd struct {
-	List alertsListCmd `cmd:"" help:"List the alerts that are open."`
+	List alertsListCmd `cmd:"" help:"List the alerts that are open, and which channels could not tell of them."`
 	Ack  alertsAckCmd  `cmd:"" help:"Acknowledge an alert: it is repeated no more, unless it gets worse."`
 	Test alertsTestCmd `cmd:"" help:"Send one message to a channel and print what came back."`
 }
@@ -38,22 +34,14 @@ func (l alertsListCmd) Run(ctx context.Context, c *cli) error {
 		return err
 	}
 	defer closeAfter(db)
-	list, err := db.OpenAlerts(ctx, "")
+	list, err := alerts.List(ctx, db, l.Closed, meta.Now())
 	if err != nil {
 		return err
 	}
-	if l.Closed > 0 {
-		over, err := db.ClosedAlerts(ctx, l.Closed)
-		if err != nil {
-			return err
-		}
-		list = append(list, over...)
-	}
-	now := meta.Now()
 	if l.JSON {
 		out := json.NewEncoder(os.Stdout)
 		for _, a := range list {
-			if err := out.Encode(alerts.ViewOf(a, now)); err != nil {
+			if err := out.Encode(a); err != nil {
 				return err
 			}
 		}
@@ -63,26 +51,7 @@ func (l alertsListCmd) Run(ctx context.Context, c *cli) error {
 		fmt.Println("No alert is open.")
 		return nil
 	}
-	rows := []string{"ID\tSEVERITY\tRULE\tSINCE\tSTATE\tMESSAGE"}
-	for _, a := range list {
-		since := a.OpenedAt.Time().Format(time.RFC3339)
-		rows = append(rows, strings.Join([]string{a.ID, a.Severity, a.Rule, since, stateOf(a), a.Message}, "\t"))
-	}
-	table := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
-	if _, err := io.WriteString(table, strings.Join(rows, "\n")+"\n"); err != nil {
-		return err
-	}
-	return table.Flush()
-}
-
-func stateOf(a meta.Alert) string {
-	switch {
-	case a.ClosedAt != 0:
-		return "over since " + a.ClosedAt.Time().Format(time.RFC3339)
-	case a.AcknowledgedAt != 0:
-		return "acknowledged by " + a.AcknowledgedBy
-	}
-	return "open"
+	return alerts.WriteTable(os.Stdout, list)
 }
 
 type alertsAckCmd struct {

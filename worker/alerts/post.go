@@ -132,5 +132,5 @@ func statusFailure(status int, answer string) error {
 	case status >= 300 && status < 400:
 		return &failure{problem: fmt.Sprintf("HTTP %d: redirects are not followed", status)}
 	}
-	return &failure{problem: fmt.Sprintf("HTTP %d: %s", status, clip(answer, 200))}
+	return &failure{problem: strings.TrimSuffix(fmt.Sprintf("HTTP %d: %s", status, clip(answer, 200)), ": ")}
 }
