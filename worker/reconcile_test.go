@@ -1,12 +1,19 @@
 package main
 
 import (
+	"log/slog"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"gatehouse/quota"
+	"gatehouse/storage"
+	"gatehouse/storage/audit"
+	"gatehouse/storage/blob"
 	"gatehouse/storage/meta"
 	"gatehouse/storage/meta/metatest"
+	"gatehouse/storage/reconcile"
 )
 
 // A light pass begins every half hour: one that began after a run was held is not what `cancel latest` means.
@@ -36,4 +43,45 @@ func TestLatestIsTheRunThatWaitsForAPerson(t *testing.T) {
 	found, err = k.runOf(t.Context(), "latest")
 	require.NoError(t, err)
 	require.Equal(t, "light", found.ID)
+}
+
+// A run that knows of lost files ends with a code and a sentence of its own, each time, until they are healed.
+func TestRunThatKnowsOfLostFilesSaysHowManyAndWhatHealsThem(t *testing.T) {
+	db, log := metatest.SQLite(t), slog.New(slog.DiscardHandler)
+	zones, err := blob.Open(t.Context(), blob.Config{Driver: blob.DriverDisk, Root: t.TempDir()})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, zones.Close()) })
+	k := keeper{reconcile.New(reconcile.Config{}, db, zones, quota.Ledger{DB: db}, log), db, log}
+	once := func(kind string) error {
+		run, err := k.Once(t.Context(), reconcile.Request{Kind: kind, By: "test", Actor: audit.CLI}, func() {}, func(meta.ReconcileRun) {})
+		require.NoError(t, err)
+		require.Equal(t, meta.RunDone, run.State)
+		return k.tell(t.Context(), run, nil)
+	}
+	require.NoError(t, once(meta.RunFull))
+
+	tenant := metatest.Tenant(t, db, 1<<20)
+	lose := func(digest string) {
+		require.NoError(t, db.InTx(t.Context(), func(tx *meta.Tx) error {
+			now := meta.Now()
+			_, err := tx.Tenant(tenant).CreateBlob(&meta.Blob{
+				SHA256: digest, Size: 4, MediaType: "text/plain", Category: storage.CategoryDocument, Zone: storage.ZoneQuarantine, Refs: 1,
+				ScanStatus: storage.ScanPending, MediaStatus: storage.MediaNone, CreatedAt: now, UpdatedAt: now,
+			})
+			require.NoError(t, err)
+			return tx.Tenant(tenant).CreateAsset(&meta.Asset{
+				ID: meta.NewID(), SHA256: digest, Name: "n", NameFolded: "n", Ext: "txt", Category: storage.CategoryDocument,
+				MediaType: "text/plain", Size: 4, State: storage.AssetQuarantined, CreatedAt: now, UpdatedAt: now,
+			})
+		}))
+	}
+	lose(strings.Repeat("a", 64))
+	err = once(meta.RunFull)
+	require.ErrorIs(t, err, errLost)
+	require.ErrorContains(t, err, "1 file is lost: its bytes are missing")
+	require.ErrorContains(t, err, "worker reconcile findings ")
+	require.ErrorContains(t, err, "upload the same file again")
+	lose(strings.Repeat("b", 64))
+	require.ErrorContains(t, once(meta.RunFull), "2 files are lost", "those of earlier runs too")
+	require.NoError(t, once(meta.RunLight))
 }

@@ -95,7 +95,10 @@ func TestRunThatIsCancelledMeanwhileIsNoError(t *testing.T) {
 func TestRunThatIsGivenUpSaysWhyAndLetsTheNextHaveItsTurn(t *testing.T) {
 	b := reconciling(t, reconcile.Config{})
 	full := b.begin(t, meta.RunFull)
-	b.inTx(t, func(tx *meta.Tx) error { _, err := tx.Exec(`UPDATE reconcile_runs SET tenants = 'no list'`); return err })
+	b.inTx(t, func(tx *meta.Tx) error {
+		_, err := tx.Exec(`UPDATE reconcile_runs SET tenants = 'no list'`)
+		return err
+	})
 	task, run := b.work(t, full.ID)
 	require.Equal(t, storage.TaskDead, task.State)
 	require.Equal(t, meta.RunFailed, run.State)
