@@ -312,7 +312,7 @@ func (i *incident) everythingElseIsThere(lost []string) {
 	}
 	require.Equal(i.t, i.used, usage(i.t, i.c))
 	i.requireLedgers()
-	i.awaitAlert("damaged", "6 files")
+	i.awaitAlert("damaged", "6 stored files")
 }
 
 func (i *incident) damageOf(id string) string {
