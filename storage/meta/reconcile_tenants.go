@@ -17,17 +17,20 @@ type TenantAlone struct {
 }
 
 // ofTenants are the tables of which nothing outlives the row of its tenant: a purge, which empties them, leaves the row.
-var ofTenants = []string{"assets", "blobs", "variants", "api_keys"}
+// Rows of blobs are some of them only claims on orphans (Blob.OnlyClaim), which may be of a tenant that never was.
+var ofTenants = []struct{ table, where string }{
+	{"assets", ""}, {"blobs", " AND category <> ''"}, {"variants", ""}, {"api_keys", ""},
+}
 
 // TenantsAlone lists the tenants behind an id that have records and no row; nil asks for all. It is one statement.
 func (db *DB) TenantsAlone(ctx context.Context, tenants []string, after string) ([]TenantAlone, error) {
 	var parts []string
 	var args []any
-	for _, table := range ofTenants {
+	for _, of := range ofTenants {
 		scope, more := inTenants("", tenants)
 		parts = append(parts, fmt.Sprintf(`SELECT x.tenant_id, '%s' AS kind, x.n FROM
-			(SELECT tenant_id, COUNT(*) AS n FROM %s WHERE tenant_id > ?%s GROUP BY tenant_id) x
-			WHERE NOT EXISTS (SELECT 1 FROM tenants t WHERE t.id = x.tenant_id)`, table, table, scope))
+			(SELECT tenant_id, COUNT(*) AS n FROM %s WHERE tenant_id > ?%s%s GROUP BY tenant_id) x
+			WHERE NOT EXISTS (SELECT 1 FROM tenants t WHERE t.id = x.tenant_id)`, of.table, of.table, of.where, scope))
 		args = append(append(args, after), more...)
 	}
 	var rows []struct {

@@ -211,6 +211,16 @@ func TestRecordsWithoutTheirTenantAndTenantsWithoutTheirPlan(t *testing.T) {
 	})
 }
 
+// A worker died while it moved an object of a tenant that never was: its claim is no record of a tenant.
+func TestClaimOnAStrangersObjectIsNoRecordOfATenant(t *testing.T) {
+	onEach(t, func(t *testing.T, y *yard) {
+		y.tenant = meta.NewID()
+		f := y.orphan(t, storage.ZoneClean, "nobody's")
+		require.NoError(t, (&mending{y.Reconciler, nil, f}).claimDigest(ctx))
+		require.NotContains(t, y.found(t, y.dry(t)), "records_without_tenant -> ")
+	})
+}
+
 // The rows of many tenants are lost, more than a batch.
 func TestManyTenantsThatAreLostComeInPages(t *testing.T) {
 	onEach(t, func(t *testing.T, y *yard) {
