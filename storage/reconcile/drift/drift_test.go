@@ -274,9 +274,12 @@ func (w *world) requireNamed(before state, run meta.ReconcileRun) {
 	said := map[id]bool{}
 	for _, f := range list {
 		what := fmt.Sprintf("%s %s: %s/%s %s %s", f.Kind, f.Repair, f.TenantID, f.SHA256, f.Detail, f.Problem)
-		if f.Repair == storage.RepairNone {
+		switch {
+		case f.Repair == storage.RepairNone:
 			require.Equal(w.t, meta.FindingOpen, f.State, what)
-		} else {
+		case f.State == meta.FindingOpen: // nothing could be done now, and it says why
+			require.NotEmpty(w.t, f.Problem, what)
+		default:
 			require.Contains(w.t, []string{meta.FindingRepaired, meta.FindingMarked, meta.FindingGone}, f.State, what)
 		}
 		if named[f.Kind] && f.Preset == "" {
@@ -299,7 +302,7 @@ func (w *world) requireNamed(before state, run meta.ReconcileRun) {
 // tried reports whether a run found the same and left it, because a task about the blob was open by then.
 func (w *world) tried(first meta.ReconcileRun, f meta.ReconcileFinding) bool {
 	return slices.ContainsFunc(w.findings(first), func(g meta.ReconcileFinding) bool {
-		return g.Kind == f.Kind && g.Zone == f.Zone && g.ObjectKey == f.ObjectKey && g.State == meta.FindingGone && strings.Contains(g.Problem, "task")
+		return g.Kind == f.Kind && g.Zone == f.Zone && g.ObjectKey == f.ObjectKey && (g.State == meta.FindingOpen || g.State == meta.FindingGone) && strings.Contains(g.Problem, "task")
 	})
 }
 
