@@ -52,35 +52,6 @@ func insertNew(g *gorm.DB, d Dialect, row any) (bool, error) {
 	return r.RowsAffected == 1, r.Error
 }
 
-// LinkBlob adds one reference to a blob that is there and is not being swept; it reports false when there is
-// no such blob, ErrSweeping when the sweeper has it.
-func (t Tenant) LinkBlob(sha256 string) (bool, error) {
-	r := t.rows(&Blob{}).Where("sha256 = ? AND sweeping = ?", sha256, false).Updates(map[string]any{
-		"refs": gorm.Expr("refs + 1"), "unreferenced_at": 0, "revision": revisionUp, "updated_at": Now(),
-	})
-	if r.Error != nil || r.RowsAffected == 1 {
-		return r.RowsAffected == 1, r.Error
-	}
-	var n int64
-	// A row that came after the update is not swept: the caller meets it when it inserts.
-	if err := t.rows(&Blob{}).Where("sha256 = ? AND sweeping = ?", sha256, true).Count(&n).Error; err != nil {
-		return false, err
-	}
-	if n > 0 {
-		return false, ErrSweeping
-	}
-	return false, nil
-}
-
-func (t Tenant) dropReference(sha256 string, now Stamp) error {
-	r := t.rows(&Blob{}).Where("sha256 = ? AND refs > 0", sha256).Updates(map[string]any{
-		"refs":            gorm.Expr("refs - 1"),
-		"unreferenced_at": now, // meaningful only while refs is zero; LinkBlob clears it
-		"revision":        revisionUp, "updated_at": now,
-	})
-	return r.Error
-}
-
 // SetVerdict writes a verdict, and the zone and media status it leads to, by compare-and-set on the revision. One about
 // the blob's very bytes ends its damage.
 func (t Tenant) SetVerdict(sha256 string, revision int64, v storage.Verdict, zone storage.Zone, media storage.MediaStatus) error {

@@ -25,16 +25,6 @@ func (t Tenant) Requarantine(sha256 string, revision int64) error {
 	})
 }
 
-// SetReferences writes how many assets a blob has.
-func (t Tenant) SetReferences(sha256 string, revision, refs int64) error {
-	now := Now()
-	set := map[string]any{"refs": refs, "unreferenced_at": Stamp(0), "updated_at": now}
-	if refs == 0 {
-		set["unreferenced_at"] = now
-	}
-	return t.touchBlob(sha256, revision, set)
-}
-
 // touchBlob is a compare-and-set of a blob's row that leaves the media status alone.
 func (t Tenant) touchBlob(sha256 string, revision int64, set map[string]any) error {
 	set["revision"] = revisionUp

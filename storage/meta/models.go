@@ -81,7 +81,7 @@ type Blob struct {
 	Height int64
 	Frames int64
 	// Refs counts the assets on this blob that are not deleted; at zero UnreferencedAt is set and the sweeper
-	// may take the blob after its grace time.
+	// may take the blob after its grace time. Both are written in references.go only.
 	Refs           int64
 	UnreferencedAt Stamp
 	// Sweeping is set while the sweeper removes the blob's objects: nothing may link to it any more.

@@ -31,7 +31,7 @@ func (r *restore) fill(ctx context.Context) error {
 	// Only of tenants that got rows are the sums computed anew.
 	r.tenants = f.touched
 	for id := range f.touched {
-		if err := r.recount(id); err != nil {
+		if err := r.tx.Tenant(id).CountReferences(); err != nil {
 			return fmt.Errorf("references of tenant %s: %w", id, err)
 		}
 	}
@@ -77,8 +77,7 @@ func (f *filler) add(t meta.Table, rows []any) (int64, error) {
 
 // meet looks at a tenant that is there: nothing comes back to one that is over, or whose purge has begun.
 func (f *filler) meet(t meta.TenantRow) {
-	purging := t.State == storage.TenantPendingDelete && t.RestoreState == ""
-	if t.State.Over() || purging {
+	if t.State.Over() || t.Purging() {
 		f.out.Tenants = append(f.out.Tenants, fmt.Sprintf("%s (%s): it was deleted after the snapshot", t.ID, t.Name))
 		return
 	}
@@ -201,19 +200,4 @@ func (f *filler) blobsWanted(tenantID string, digests []string, rows []any) ([]a
 		}
 	}
 	return out, nil
-}
-
-// recount sets the references of a tenant's blobs to what its assets are.
-func (r *restore) recount(tenantID string) error {
-	const assets = "(SELECT COUNT(*) FROM assets WHERE assets.tenant_id = blobs.tenant_id AND assets.sha256 = blobs.sha256 AND assets.state <> 'deleted')"
-	now := meta.Now()
-	_, err := r.tx.Exec("UPDATE blobs SET refs = "+assets+", revision = revision + 1, updated_at = ? WHERE tenant_id = ? AND refs <> "+assets, now, tenantID)
-	if err != nil {
-		return err
-	}
-	if _, err := r.tx.Exec("UPDATE blobs SET unreferenced_at = 0 WHERE tenant_id = ? AND refs > 0 AND unreferenced_at <> 0", tenantID); err != nil {
-		return err
-	}
-	_, err = r.tx.Exec("UPDATE blobs SET unreferenced_at = ? WHERE tenant_id = ? AND refs = 0 AND unreferenced_at = 0", now, tenantID)
-	return err
 }

@@ -236,3 +236,40 @@ func TestFillVariants(t *testing.T) {
 		requireExact(t, db)
 	})
 }
+
+// TestFillGivesGraceTime: a blob whose last asset's row was lost waits for its removal from the fill on, whatever its
+// owner deleted before.
+func TestFillGivesGraceTime(t *testing.T) {
+	metatest.Each(t, func(t *testing.T, db *meta.DB) {
+		s := storeOf(t, db, zonesOf(t).Snapshots)
+		tenantWith(t, db, "t", 1)
+		m, err := s.Create(t.Context(), ReasonDaily)
+		require.NoError(t, err)
+		// Newer than the snapshot: a blob with two assets, one of them deleted by its owner, the other one's row lost.
+		two := cleanBlob("t", 7)
+		two.Refs = 2
+		require.NoError(t, db.InTx(t.Context(), func(tx *meta.Tx) error {
+			other := cleanAsset("t", 7)
+			other.ID = "other"
+			for _, row := range []any{two, cleanAsset("t", 7), other} {
+				if err := tx.Create(row); err != nil {
+					return err
+				}
+			}
+			_, err := tx.Tenant("t").DeleteAsset("t-007")
+			return err
+		}))
+		long := meta.Now()
+		exec(t, db, "DELETE FROM assets WHERE id IN ('other', 't-000')")
+		_, err = s.Restore(t.Context(), m.ID, Options{Mode: Fill, Actor: audit.CLI})
+		require.NoError(t, err)
+		requireRefs(t, db)
+		b, err := db.Tenant(t.Context(), "t").Blob(two.SHA256)
+		require.NoError(t, err)
+		require.Zero(t, b.Refs)
+		require.Greater(t, b.UnreferencedAt, long)
+		deleted, err := db.Tenant(t.Context(), "t").LeftByDeletion(b)
+		require.NoError(t, err)
+		require.False(t, deleted)
+	})
+}
