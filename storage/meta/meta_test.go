@@ -193,9 +193,13 @@ func TestDeletedAssetDropsItsReferenceAndTheSweepIsExclusive(t *testing.T) {
 		})
 		_, err := db.Tenant(ctx, tenant).Asset(a.ID)
 		require.ErrorIs(t, err, storage.ErrNotFound)
-		list, err := db.Sweepable(ctx, meta.Now(), 0, 10)
-		require.NoError(t, err)
-		require.Len(t, list, 1)
+		pages := 0
+		for list, err := range db.Sweepable(ctx, meta.Now(), 0, 1) {
+			require.NoError(t, err)
+			require.Len(t, list, 1)
+			pages++
+		}
+		require.Equal(t, 1, pages)
 
 		inTx(t, db, func(tx *meta.Tx) error {
 			won, err := tx.BeginSweep(tenant, digest, meta.Now(), 0)

@@ -3,28 +3,40 @@ package meta
 import (
 	"context"
 	"fmt"
+	"iter"
 
 	"gorm.io/gorm"
 
 	"gatehouse/storage"
 )
 
-// Sweepable lists blobs that nobody references since before the cutoff, and those whose sweep was begun before
-// the other cutoff and never ended: its sweeper died.
-func (db *DB) Sweepable(ctx context.Context, unreferenced, abandoned Stamp, limit int) ([]Blob, error) {
-	var out []Blob
-	g := db.g.WithContext(ctx)
-	// Two probes on one index instead of one OR that no database plans well.
-	for _, where := range []*gorm.DB{unreferencedSince(g, unreferenced), abandonedSince(g, abandoned)} {
-		var some []Blob
-		if err := where.Limit(limit - len(out)).Find(&some).Error; err != nil {
-			return nil, err
-		}
-		if out = append(out, some...); len(out) == limit {
-			break
+// Sweepable hands over, page by page, the blobs that nobody references since before the cutoff, and then those whose sweep
+// was begun before the other cutoff and never ended: its sweeper died. Each comes once, whatever becomes of it. Those of a
+// tenant whose purge has begun are the purge's.
+func (db *DB) Sweepable(ctx context.Context, unreferenced, abandoned Stamp, limit int) iter.Seq2[[]Blob, error] {
+	return func(yield func([]Blob, error) bool) {
+		g := db.g.WithContext(ctx)
+		// Two probes on one index instead of one OR that no database plans well.
+		for _, where := range []*gorm.DB{unreferencedSince(g, unreferenced), abandonedSince(g, abandoned)} {
+			where = where.Where("NOT EXISTS (SELECT 1 FROM tenants WHERE tenants.id = blobs.tenant_id AND tenants.state = ? AND tenants.restore_state = '')",
+				storage.TenantPendingDelete).Order("tenant_id, sha256").Limit(limit).Session(&gorm.Session{})
+			for last := (Blob{}); ; {
+				behind, args := beyond(db.dialect, []string{"tenant_id", "sha256"}, []any{last.TenantID, last.SHA256})
+				var page []Blob
+				if err := where.Where("("+behind+")", args...).Find(&page).Error; err != nil {
+					yield(nil, err)
+					return
+				}
+				if len(page) > 0 && !yield(page, nil) {
+					return
+				}
+				if len(page) < limit {
+					break
+				}
+				last = page[len(page)-1]
+			}
 		}
 	}
-	return out, nil
 }
 
 // unreferencedSince asks the assets too: should the count of references have drifted, they keep their blob.

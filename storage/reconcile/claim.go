@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,26 +22,27 @@ const (
 
 // removeUnreferenced takes the blobs that nobody has referenced for the grace time: claim, delete the objects,
 // end the claim together with the row and its share of the ledger. Of blobs that no deletion left the trash keeps a copy.
+// Each blob has its turn once: one that cannot be removed neither holds up the others nor comes again before the next sweep.
 func (r *Reconciler) removeUnreferenced(ctx context.Context, rep *Report) error {
-	for {
-		now := meta.Now()
-		unreferenced, abandoned := now.Add(-r.cfg.DeletedGrace), now.Add(-r.cfg.Takeover)
-		list, err := r.db.Sweepable(ctx, unreferenced, abandoned, claimBatch)
-		if err != nil || len(list) == 0 {
-			return err
-		}
-		due, err := r.saveUnexplained(ctx, rep, list)
+	now := meta.Now()
+	unreferenced, abandoned := now.Add(-r.cfg.DeletedGrace), now.Add(-r.cfg.Takeover)
+	for page, err := range r.db.Sweepable(ctx, unreferenced, abandoned, r.batch(sweepPage)) {
 		if err != nil {
 			return err
 		}
-		swept, err := r.claimAndDelete(ctx, rep, due, unreferenced, abandoned)
-		if err := errors.Join(err, r.endSweeps(ctx, rep, swept)); err != nil {
-			return err
-		}
-		if len(list) < claimBatch {
-			return nil
+		for list := range slices.Chunk(page, r.batch(claimBatch)) {
+			left, err := r.saveUnexplained(ctx, rep, list)
+			for err == nil && len(left) > 0 {
+				var swept []meta.Blob
+				swept, left, err = r.claimAndDelete(ctx, rep, left, unreferenced, abandoned)
+				err = errors.Join(err, r.endSweeps(ctx, rep, swept))
+			}
+			if err != nil {
+				return err
+			}
 		}
 	}
+	return nil
 }
 
 // leaving is a blob to be removed. Of one that is saved, the trash has all objects.
@@ -117,20 +119,19 @@ func (r *Reconciler) eachObject(ctx context.Context, b meta.Blob, do func(storag
 	return eachVariant(ctx, r.zones.Clean, key, func(info blob.Info) error { return do(storage.ZoneClean, info) })
 }
 
-// claimAndDelete returns the blobs that were claimed and whose objects are gone. Of the others that were claimed
-// the claim stays, for a later run to take over.
-func (r *Reconciler) claimAndDelete(ctx context.Context, rep *Report, list []leaving, unreferenced, abandoned meta.Stamp) ([]meta.Blob, error) {
+// claimAndDelete returns the blobs that were claimed and whose objects are gone, and those that there was no time for. Of
+// the others that were claimed the claim stays, for a later run to take over.
+func (r *Reconciler) claimAndDelete(ctx context.Context, rep *Report, list []leaving, unreferenced, abandoned meta.Stamp) (swept []meta.Blob, left []leaving, err error) {
 	ctx, cancel := context.WithTimeout(ctx, batchTime)
 	defer cancel()
 	began := time.Now()
-	var swept []meta.Blob
-	for _, b := range list {
-		if time.Since(began) > batchTime/2 {
-			break
+	for i, b := range list {
+		if i > 0 && time.Since(began) > batchTime/2 {
+			return swept, list[i:], nil
 		}
 		claimed, err := r.claim(ctx, b.Blob, unreferenced, abandoned)
 		if err != nil {
-			return swept, err
+			return swept, nil, err
 		}
 		if !claimed {
 			continue
@@ -141,13 +142,13 @@ func (r *Reconciler) claimAndDelete(ctx context.Context, rep *Report, list []lea
 		}
 		if err := r.deleteObjects(ctx, b); err != nil {
 			if err := r.failed(ctx, rep, "remove a blob's objects", err, "tenant", b.TenantID, "sha256", b.SHA256); err != nil {
-				return swept, err
+				return swept, nil, err
 			}
 			continue
 		}
 		swept = append(swept, b.Blob)
 	}
-	return swept, nil
+	return swept, nil, nil
 }
 
 func (r *Reconciler) claim(ctx context.Context, b meta.Blob, unreferenced, abandoned meta.Stamp) (bool, error) {

@@ -133,3 +133,27 @@ func TestSweepThatCannotDeleteLeavesTheOthersAlone(t *testing.T) {
 		require.True(t, row.Sweeping, "the claim stays until it is taken over")
 	})
 }
+
+// What cannot be saved stays at the head of every list. It holds up nobody, and a sweep comes to its end.
+func TestBlobsThatCannotBeSavedHoldUpNoOthers(t *testing.T) {
+	onEach(t, func(t *testing.T, y *yard) {
+		y.cfg.batch = 2
+		for n := range 5 {
+			digest := digestOf(fmt.Sprint("unexplained ", n))
+			y.upload(t, fmt.Sprint("unexplained ", n))
+			y.exec(t, `DELETE FROM assets WHERE sha256 = ?`, digest)
+			y.exec(t, `UPDATE blobs SET refs = 0, unreferenced_at = 1 WHERE sha256 = ?`, digest)
+			y.put(t, storage.ZoneQuarantine, trashKey(storage.ZoneQuarantine, storage.BlobKey(y.tenant, digest)), "other bytes")
+		}
+		for n := range 3 {
+			y.delete(t, y.upload(t, fmt.Sprint("deleted ", n)))
+		}
+		rep, err := y.Sweep(ctx)
+		require.NoError(t, err)
+		require.Equal(t, 3, rep.Blobs)
+		require.Equal(t, 5, rep.Failed)
+
+		y.live(t, storage.TenantPendingDelete, "", meta.Now(), meta.Now())
+		require.Equal(t, Report{}, y.sweep(t), "they are the purge's")
+	})
+}

@@ -54,6 +54,8 @@ type Config struct {
 const (
 	claimBatch = 100
 	listBatch  = 500
+	// sweepPage is how many blobs are listed at once: where the rows of a million assets were lost, each page looks through all.
+	sweepPage = 10000
 )
 
 // batchTime cuts the deletions of one batch off, and nothing more is claimed once half of it is over: a slow store

@@ -217,6 +217,16 @@ func TestUnreferencedBlobGoesWithItsVariantsAndItsShareOfTheLedger(t *testing.T)
 	})
 }
 
+// sweepable is what a sweep would look at.
+func (y *yard) sweepable(t testing.TB, unreferenced meta.Stamp) (list []meta.Blob) {
+	t.Helper()
+	for page, err := range y.db.Sweepable(ctx, unreferenced, 0, 10) {
+		require.NoError(t, err)
+		list = append(list, page...)
+	}
+	return list
+}
+
 // due is what a sweep goes on with; nothing is left out.
 func (y *yard) due(t testing.TB, list []meta.Blob) []leaving {
 	t.Helper()
@@ -320,9 +330,8 @@ func TestInterruptedSweepIsTakenOverOnlyWhenItsClaimIsOld(t *testing.T) {
 	onEach(t, func(t *testing.T, y *yard) {
 		y.delete(t, y.upload(t, "half swept"))
 		now := meta.Now()
-		list, err := y.db.Sweepable(ctx, now, 0, 10)
-		require.NoError(t, err)
-		swept, err := y.claimAndDelete(ctx, &Report{}, y.due(t, list), now, 0) // and here the sweeper dies
+		list := y.sweepable(t, now)
+		swept, _, err := y.claimAndDelete(ctx, &Report{}, y.due(t, list), now, 0) // and here the sweeper dies
 		require.NoError(t, err)
 		require.Len(t, swept, 1)
 
@@ -338,9 +347,8 @@ func TestUploadOfBytesThatAreBeingSweptWaitsAndStoresThemAnew(t *testing.T) {
 		const content = "uploaded, deleted, uploaded again"
 		y.delete(t, y.upload(t, content))
 		now := meta.Now()
-		list, err := y.db.Sweepable(ctx, now, 0, 10)
-		require.NoError(t, err)
-		swept, err := y.claimAndDelete(ctx, &Report{}, y.due(t, list), now, 0)
+		list := y.sweepable(t, now)
+		swept, _, err := y.claimAndDelete(ctx, &Report{}, y.due(t, list), now, 0)
 		require.NoError(t, err)
 
 		err = y.db.InTx(ctx, func(tx *meta.Tx) error { _, err := tx.Tenant(y.tenant).LinkBlob(digestOf(content)); return err })
@@ -367,15 +375,14 @@ func TestLinkBeforeTheClaimSavesTheBlob(t *testing.T) {
 	onEach(t, func(t *testing.T, y *yard) {
 		y.delete(t, y.upload(t, "wanted again"))
 		now := meta.Now()
-		list, err := y.db.Sweepable(ctx, now, 0, 10)
-		require.NoError(t, err)
+		list := y.sweepable(t, now)
 		require.Len(t, list, 1)
 		y.inTx(t, func(tx *meta.Tx) error {
 			linked, err := tx.Tenant(y.tenant).LinkBlob(digestOf("wanted again"))
 			require.True(t, linked)
 			return err
 		})
-		swept, err := y.claimAndDelete(ctx, &Report{}, y.due(t, list), now, 0)
+		swept, _, err := y.claimAndDelete(ctx, &Report{}, y.due(t, list), now, 0)
 		require.NoError(t, err)
 		require.Empty(t, swept)
 		require.True(t, y.has(t, storage.ZoneQuarantine, storage.BlobKey(y.tenant, digestOf("wanted again"))))

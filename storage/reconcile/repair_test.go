@@ -217,9 +217,8 @@ func TestDeletionAndSweepWhileABlobIsMarked(t *testing.T) {
 		y.meanwhile(storage.ZoneQuarantine, func() {
 			y.delete(t, asset)
 			now := meta.Now()
-			list, err := y.db.Sweepable(ctx, now, 0, 10)
-			require.NoError(t, err)
-			_, err = y.claimAndDelete(ctx, &Report{}, y.due(t, list), now, 0)
+			list := y.sweepable(t, now)
+			_, _, err := y.claimAndDelete(ctx, &Report{}, y.due(t, list), now, 0)
 			require.NoError(t, err)
 		})
 		y.mend(t, f, meta.FindingGone)
