@@ -20,7 +20,8 @@ type ReconcileRun struct {
 	// Phase and CursorAt say where a run that was interrupted goes on.
 	Phase    string
 	CursorAt string
-	// Tenants is a JSON list of the tenants a run is confined to; "[]" means all.
+	// Tenants is a JSON list of the tenants a run is confined to; "[]" means all. A light run chooses its own: "[]" until
+	// it has, and for ever when nobody's records changed.
 	Tenants string
 	// Objects and RowCount are how many were compared; Planned is how many findings a repair is planned for.
 	Objects  int64

@@ -172,10 +172,12 @@ func CountIn(counts []FindingCount, state string) (n int64) {
 	return n
 }
 
-// DriftedTenants lists the tenants of which a run has findings that something is to be done about.
+// DriftedTenants lists the tenants of which a run has findings other than damage that is known: what is planned to be
+// repaired, and what only people can mend.
 func (db *DB) DriftedTenants(ctx context.Context, runID string) ([]string, error) {
 	var out []string
-	err := db.g.WithContext(ctx).Model(&ReconcileFinding{}).Where("run_id = ? AND repair <> ''", runID).
+	err := db.g.WithContext(ctx).Model(&ReconcileFinding{}).Where("run_id = ? AND (repair <> '' OR kind NOT IN ?)", runID,
+		[]storage.DriftKind{storage.DriftMissing, storage.DriftSize, storage.DriftDigest}).
 		Distinct("tenant_id").Pluck("tenant_id", &out).Error
 	return out, err
 }

@@ -131,14 +131,27 @@ func (db *DB) LastFullRun(ctx context.Context, states ...string) (ReconcileRun, 
 }
 
 // PartialRunsSince lists the latest runs that began at or after `since`, are done and looked at some tenants, oldest
-// first: light passes, and full runs that were confined. A tenant with differences is looked at by every light pass, so
-// the latest ones tell all there is.
+// first, with what tells them apart and their tenants: light passes that chose some, and full runs that were confined. A
+// tenant with differences, other than damage that is known, is looked at by every light pass, so the latest ones tell all
+// there is.
 func (db *DB) PartialRunsSince(ctx context.Context, since Stamp, limit int) ([]ReconcileRun, error) {
 	var out []ReconcileRun
-	err := db.g.WithContext(ctx).Where("state = ? AND (kind = ? OR tenants <> '[]') AND started_at >= ?", RunDone, RunLight, since).
-		Order("started_at DESC, id DESC").Limit(limit).Find(&out).Error
+	err := db.partialRuns(ctx, since, limit).Select("id", "kind", "tenants", "started_at").Find(&out).Error
 	slices.Reverse(out)
 	return out, err
+}
+
+// PartialRunIDs is PartialRunsSince without the lists of tenants, which are long.
+func (db *DB) PartialRunIDs(ctx context.Context, since Stamp, limit int) ([]string, error) {
+	var out []string
+	err := db.partialRuns(ctx, since, limit).Pluck("id", &out).Error
+	slices.Reverse(out)
+	return out, err
+}
+
+func (db *DB) partialRuns(ctx context.Context, since Stamp, limit int) *gorm.DB {
+	return db.g.WithContext(ctx).Model(&ReconcileRun{}).Where("state = ? AND tenants <> '[]' AND started_at >= ?", RunDone, since).
+		Order("started_at DESC, id DESC").Limit(limit)
 }
 
 // RunFindings is how many findings of a run, a tenant and a kind are in a state.

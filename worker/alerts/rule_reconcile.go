@@ -72,23 +72,26 @@ const partialReads = 5
 // partialRunsSince reads the runs over some tenants with their findings. A light pass that ends between the two takes over
 // what earlier ones have found, so both are read until none has.
 func partialRunsSince(ctx context.Context, look *Look, since meta.Stamp) ([]meta.ReconcileRun, []meta.RunFindings, error) {
-	runs, err := look.DB.PartialRunsSince(ctx, since, partialRuns)
 	for range partialReads {
+		runs, err := look.DB.PartialRunsSince(ctx, since, partialRuns)
 		if err != nil {
 			return nil, nil, err
 		}
-		counts, err := look.DB.FindingsOfRuns(ctx, runIDs(runs))
+		ids := make([]string, len(runs))
+		for i, r := range runs {
+			ids[i] = r.ID
+		}
+		counts, err := look.DB.FindingsOfRuns(ctx, ids)
 		if err != nil {
 			return nil, nil, err
 		}
-		now, err := look.DB.PartialRunsSince(ctx, since, partialRuns)
+		now, err := look.DB.PartialRunIDs(ctx, since, partialRuns)
 		if err != nil {
 			return nil, nil, err
 		}
-		if slices.Equal(runIDs(runs), runIDs(now)) {
+		if slices.Equal(ids, now) {
 			return runs, counts, nil
 		}
-		runs = now
 	}
 	return nil, nil, errors.New("runs end faster than they can be read")
 }
@@ -110,11 +113,8 @@ func partialFinding(ctx context.Context, look *Look, byTenant map[string]drift, 
 		who = tenantName(names, tenants[0])
 	}
 	by := "the light pass of %s over tenants that changed"
-	switch {
-	case last.Kind == meta.RunFull:
+	if last.Kind == meta.RunFull {
 		by = "the reconciliation of %s, which was confined to some tenants"
-	case last.Tenants == allTenants:
-		by = "the light pass of %s over all tenants"
 	}
 	n := found.total()
 	return Finding{
@@ -124,9 +124,6 @@ func partialFinding(ctx context.Context, look *Look, byTenant map[string]drift, 
 		Facts: map[string]any{"run": last.ID, "findings": n, "by_kind": found, "by_tenant": most(counts, 20)},
 	}, nil
 }
-
-// allTenants is what a run that is confined to none has as its tenants.
-const allTenants = "[]"
 
 func (d drift) add(more drift) {
 	for kind, n := range more {
@@ -196,9 +193,6 @@ func partialDrift(runs []meta.ReconcileRun, counts []meta.RunFindings) (map[stri
 		if err := json.Unmarshal([]byte(r.Tenants), &looked); err != nil {
 			return nil, last, fmt.Errorf("tenants of run %s: %w", r.ID, err)
 		}
-		if len(looked) == 0 { // all of them
-			clear(tenants)
-		}
 		for _, t := range looked {
 			delete(tenants, t)
 		}
@@ -208,14 +202,6 @@ func partialDrift(runs []meta.ReconcileRun, counts []meta.RunFindings) (map[stri
 		maps.Copy(tenants, byRun[r.ID])
 	}
 	return tenants, last, nil
-}
-
-func runIDs(runs []meta.ReconcileRun) []string {
-	ids := make([]string, len(runs))
-	for i, r := range runs {
-		ids[i] = r.ID
-	}
-	return ids
 }
 
 // reconcileHeld tells of runs that the brake holds: they wait for a person.

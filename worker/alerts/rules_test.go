@@ -325,6 +325,8 @@ func TestFindingsOfReconciliations(t *testing.T) {
 		b.run(t, meta.RunLight, 3*time.Minute, `["b"]`, meta.FindingOpen, nil)
 		require.Contains(t, b.one(t).Message, "2 differences were found between records and store of tenant a:")
 		b.run(t, meta.RunLight, 4*time.Minute, `[]`, meta.FindingOpen, nil)
+		require.Contains(t, b.one(t).Message, "2 differences", "a pass that chose nobody says nothing")
+		b.run(t, meta.RunLight, 4*time.Minute+time.Second, `["a"]`, meta.FindingOpen, nil)
 		require.Empty(t, b.openNow(t))
 		b.run(t, meta.RunLight, 5*time.Minute, `["a"]`, meta.FindingOpen, map[string]int{"a": 3})
 		require.Equal(t, "light", b.one(t).Subject)
