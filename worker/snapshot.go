@@ -281,6 +281,10 @@ func tellRestored(r snapshot.Restored) error {
 	for _, t := range r.Tenants {
 		_, _ = fmt.Fprintf(table, "left out: tenant %s\n", t)
 	}
+	if r.Removing > 0 {
+		_, _ = fmt.Fprintf(table, "left out: %s whose bytes were being removed. To bring them back, let that end (worker reconcile --once), then restore with --fill again\n",
+			count(r.Removing, "asset"))
+	}
 	for _, s := range r.Stricter {
 		_, _ = fmt.Fprintf(table, "shut again, as it was after the snapshot: %s\n", s)
 	}

@@ -7,6 +7,11 @@ func (tx *Tx) EndClaim(tenantID, sha256 string) error {
 	return tx.g.Where("tenant_id = ? AND sha256 = ? AND sweeping = ? AND category = ''", tenantID, sha256, true).Delete(&Blob{}).Error
 }
 
+// EndClaims removes all rows that were made to claim orphans. Nobody may be at work who made one.
+func (tx *Tx) EndClaims() error {
+	return tx.g.Where("sweeping = ? AND category = ''", true).Delete(&Blob{}).Error
+}
+
 // TakeOverClaim makes a claim on an orphan the caller's when its owner has died: it is older than the stamp.
 func (tx *Tx) TakeOverClaim(tenantID, sha256 string, abandoned Stamp) (bool, error) {
 	r := tx.g.Model(&Blob{}).Where("tenant_id = ? AND sha256 = ? AND sweeping = ? AND category = '' AND updated_at <= ?", tenantID, sha256, true, abandoned).

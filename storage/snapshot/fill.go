@@ -20,6 +20,11 @@ func (r *restore) fill(ctx context.Context) error {
 	for _, t := range r.m.Tables {
 		byName[t.Name] = t
 	}
+	if r.alone { // whoever claimed an orphan has died, and its claim would keep the records of these bytes away
+		if err := r.tx.EndClaims(); err != nil {
+			return fmt.Errorf("end claims on orphans: %w", err)
+		}
+	}
 	f := &filler{restore: r, present: map[string]bool{}}
 	for _, name := range filled() {
 		if t, ok := byName[name]; ok {
@@ -156,6 +161,7 @@ func (f *filler) ofTenant(id string, t meta.Table, rows []any) ([]any, error) {
 			}
 		case *meta.Asset:
 			if there && blob.Sweeping { // its bytes are on their way out
+				f.out.Removing++
 				continue
 			}
 			if there && r.State != storage.AssetDeleted { // the blob may have been scanned since the snapshot

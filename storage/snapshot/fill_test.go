@@ -3,6 +3,7 @@ package snapshot
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -188,6 +189,7 @@ func TestFillChooses(t *testing.T) {
 	infected, err := db.Tenant(t.Context(), "kept").Asset("kept-000")
 	require.NoError(t, err)
 	require.Equal(t, storage.AssetRejected, infected.State, "its blob was found infected since")
+	require.Zero(t, res.Removing, "what is being removed was deleted by its owner")
 	for _, tenant := range []string{"purged", "purging", "renamed"} {
 		require.NotContains(t, lines(rows["blobs"]), `"tenant_id":"`+tenant+`"`)
 		require.NotContains(t, lines(rows["variants"]), `"tenant_id":"`+tenant+`"`)
@@ -271,5 +273,49 @@ func TestFillGivesGraceTime(t *testing.T) {
 		deleted, err := db.Tenant(t.Context(), "t").LeftByDeletion(b)
 		require.NoError(t, err)
 		require.False(t, deleted)
+	})
+}
+
+// TestFillAndClaims: a claim on an orphan, left by a program that died, keeps nothing away; what a living one claims, or
+// is being removed as a blob, is left out and counted.
+func TestFillAndClaims(t *testing.T) {
+	metatest.Each(t, func(t *testing.T, db *meta.DB) {
+		s := storeOf(t, db, zonesOf(t).Snapshots)
+		tenantWith(t, db, "t", 4)
+		m, err := s.Create(t.Context(), ReasonDaily)
+		require.NoError(t, err)
+		lose := func() {
+			exec(t, db, "DELETE FROM assets WHERE id <> 't-003'", "DELETE FROM blobs WHERE sha256 <> '"+digestNo(3)+"'",
+				"DELETE FROM variants WHERE sha256 <> '"+digestNo(3)+"'")
+			require.NoError(t, db.InTx(t.Context(), func(tx *meta.Tx) error {
+				claimed, err := tx.ClaimOrphan("t", digestNo(0))
+				require.True(t, claimed)
+				if err != nil {
+					return err
+				}
+				swept := cleanBlob("t", 1)
+				swept.Category, swept.Refs, swept.Sweeping = "image", 0, true
+				return tx.Create(swept)
+			}))
+		}
+		fill := func(o Options, removing int64, tables ...RestoredTable) {
+			o.Mode, o.Actor = Fill, audit.CLI
+			res, err := s.Restore(t.Context(), m.ID, o)
+			require.NoError(t, err)
+			require.Equal(t, removing, res.Removing)
+			require.Equal(t, tables, res.Tables[3:])
+			requireRefs(t, db)
+			requireExact(t, db)
+		}
+		lose()
+		stop, err := db.KeepAlive(t.Context(), "worker", slog.New(slog.DiscardHandler))
+		require.NoError(t, err)
+		fill(Options{WhileRunning: true}, 2, RestoredTable{"assets", 1, 3}, RestoredTable{"blobs", 1, 3}, RestoredTable{"variants", 1, 3})
+		stop()
+		lose()
+		fill(Options{}, 1, RestoredTable{"assets", 2, 2}, RestoredTable{"blobs", 2, 2}, RestoredTable{"variants", 2, 2})
+		b, err := db.Tenant(t.Context(), "t").Blob(digestNo(0))
+		require.NoError(t, err)
+		require.False(t, b.Sweeping)
 	})
 }

@@ -44,6 +44,8 @@ type Restored struct {
 	Repaired int64 `json:"repaired,omitempty"`
 	// Tenants lists those that were left out, with the reason.
 	Tenants []string `json:"tenants_left_out,omitempty"`
+	// Removing counts assets that were left out because their bytes were being removed.
+	Removing int64 `json:"assets_being_removed,omitempty"`
 	// Stricter lists what was shut since the snapshot, as the audit log knows, and was shut again.
 	Stricter []string `json:"shut_again,omitempty"`
 	// Warnings are those of Verified.
@@ -91,9 +93,11 @@ func (s *Store) Restore(ctx context.Context, id string, o Options) (Restored, er
 	err = s.DB.Exclusive(ctx, func(tx *meta.Tx) error {
 		r.tx = tx
 		// Some may have been started since; from here on they wait with their first sign of life.
-		if err := o.alone(tx.Alive()); err != nil {
+		alive, err := tx.Alive()
+		if err := o.alone(alive, err); err != nil {
 			return err
 		}
+		r.alone = len(alive) == 0
 		return r.run(ctx, o.Actor)
 	})
 	return r.out, err
@@ -129,10 +133,12 @@ func (s *Store) migrate(ctx context.Context, m Manifest, mode Mode) error {
 
 // restore is one restore under way.
 type restore struct {
-	s      *Store
-	m      Manifest
-	mode   Mode
-	tx     *meta.Tx
+	s    *Store
+	m    Manifest
+	mode Mode
+	tx   *meta.Tx
+	// alone: no program works on the database.
+	alone  bool
 	tables map[string]meta.Table
 	// settling is how rows are changed on their way.
 	settling settling
