@@ -28,7 +28,7 @@ func (w *work) askAhead(ctx context.Context) {
 	a := &asked{stop: stop, healthy: map[string]bool{}}
 	a.done.Go(func() {
 		for _, c := range checks() {
-			found, _, err := c.page(w.Reconciler, ctx, nil, meta.RowDrift{})
+			found, err := c.page(w.Reconciler, ctx, nil, meta.RowDrift{}, 1)
 			a.healthy[c.name] = err == nil && len(found) == 0 // an error comes again in its turn, if it is one that lasts
 		}
 	})

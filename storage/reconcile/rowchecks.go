@@ -19,28 +19,33 @@ const reservationGrace = 5 * time.Minute
 // tenantsAtOnce is how many tenants one statement is confined to.
 const tenantsAtOnce = 500
 
+// pageGrowth is how many times as long as the first page of answers the others are. Where everything is in order the first
+// is the only one; where a table was lost each page looks through all that is left (seconds for a million rows).
+const pageGrowth = 125
+
 // check is a question about rows alone. Each page is the answer of one statement, which sees one instant of the
 // database, so nothing need be looked at twice: whoever changes rows changes counts and sums in the same transaction.
-// It returns the findings behind the cursor, and the cursor behind them; no findings mean that there are no more.
+// It returns the findings behind the cursor, as many as the limit; of a check that is whole, all that there are.
 type check struct {
-	name string
-	page func(r *Reconciler, ctx context.Context, tenants []string, after meta.RowDrift) ([]meta.ReconcileFinding, meta.RowDrift, error)
+	name  string
+	whole bool
+	page  func(r *Reconciler, ctx context.Context, tenants []string, after meta.RowDrift, limit int) ([]meta.ReconcileFinding, error)
 }
 
 // checks is THE list of what is asked of the rows alone.
 func checks() []check {
 	list := []check{
-		{"tenants", (*Reconciler).tenantsAlone},
-		{"plans", (*Reconciler).plansAlone},
-		{"assets", (*Reconciler).assetsAlone},
-		{"references", (*Reconciler).references},
-		{"reservations", (*Reconciler).reservations},
-		{"ledgers", (*Reconciler).ledgers},
-		{"scans", stuck(storage.TaskScan)},
+		{"tenants", true, (*Reconciler).tenantsAlone},
+		{"plans", false, (*Reconciler).plansAlone},
+		{"assets", false, (*Reconciler).assetsAlone},
+		{"references", false, (*Reconciler).references},
+		{"reservations", false, (*Reconciler).reservations},
+		{"ledgers", true, (*Reconciler).ledgers},
+		{"scans", false, stuck(storage.TaskScan)},
 	}
 	for _, category := range storage.MediaCategories() {
 		kind, _ := storage.MediaTask(category)
-		list = append(list, check{string(kind) + "s", stuck(kind)})
+		list = append(list, check{string(kind) + "s", false, stuck(kind)})
 	}
 	return list
 }
@@ -85,22 +90,43 @@ func (w *work) rowsCursor() (at, group int, after meta.RowDrift, err error) {
 	return at, group, meta.RowDrift{TenantID: part[2], SHA256: part[3]}, nil
 }
 
-// ask pages through the answers of one check about one group of tenants.
+// ask pages through the answers of one check about one group of tenants. They are saved in batches, each with the cursor
+// behind it.
 func (w *work) ask(ctx context.Context, c check, at, group int, tenants []string, after meta.RowDrift) error {
 	for {
-		found, last, err := c.page(w.Reconciler, ctx, tenants, after)
+		limit := w.batch(suspectBatch)
+		if after != (meta.RowDrift{}) {
+			limit *= pageGrowth
+		}
+		found, err := c.page(w.Reconciler, ctx, tenants, after, limit)
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
-		next := w.run
-		if after = last; len(found) == 0 {
-			group, after = group+1, meta.RowDrift{}
+		for part := range slices.Chunk(found, w.batch(suspectBatch)) {
+			after = behind(part[len(part)-1])
+			if err := w.saveRows(ctx, at, group, after, part); err != nil {
+				return err
+			}
 		}
-		next.CursorAt = fmt.Sprintf("%d %d %s %s", at, group, after.TenantID, after.SHA256)
-		if err := w.save(ctx, next, found); err != nil || len(found) == 0 {
-			return err
+		if c.whole || len(found) < limit {
+			return w.saveRows(ctx, at, group+1, meta.RowDrift{}, nil)
 		}
 	}
+}
+
+// saveRows writes findings about rows, and where the run goes on.
+func (w *work) saveRows(ctx context.Context, at, group int, after meta.RowDrift, found []meta.ReconcileFinding) error {
+	next := w.run
+	next.CursorAt = fmt.Sprintf("%d %d %s %s", at, group, after.TenantID, after.SHA256)
+	return w.save(ctx, next, found)
+}
+
+// behind is the cursor behind a finding about rows.
+func behind(f meta.ReconcileFinding) meta.RowDrift {
+	if f.Kind == storage.DriftReservation {
+		return meta.RowDrift{SHA256: f.ObjectKey}
+	}
+	return meta.RowDrift{TenantID: f.TenantID, SHA256: f.SHA256}
 }
 
 // rowFinding is a finding about rows.
@@ -108,84 +134,71 @@ func rowFinding(kind storage.DriftKind, tenantID, sha256 string, detail facts) m
 	return meta.ReconcileFinding{TenantID: tenantID, SHA256: sha256, Kind: kind, Detail: detail.json(), Repair: plans[kind]}
 }
 
-// drifts turns rows into findings; the last one is the cursor.
-func drifts(kind storage.DriftKind, rows []meta.RowDrift, err error, detail func(meta.RowDrift) facts) ([]meta.ReconcileFinding, meta.RowDrift, error) {
+// drifts turns rows into findings.
+func drifts(kind storage.DriftKind, rows []meta.RowDrift, err error, detail func(meta.RowDrift) facts) ([]meta.ReconcileFinding, error) {
 	var out []meta.ReconcileFinding
-	var last meta.RowDrift
 	for _, d := range rows {
-		out, last = append(out, rowFinding(kind, d.TenantID, d.SHA256, detail(d))), d
+		out = append(out, rowFinding(kind, d.TenantID, d.SHA256, detail(d)))
 	}
-	return out, last, err
+	return out, err
 }
 
-// tenantsAlone and plansAlone come at once, as ledgers do: few are lost, or all of a table is.
-func (r *Reconciler) tenantsAlone(ctx context.Context, tenants []string, after meta.RowDrift) ([]meta.ReconcileFinding, meta.RowDrift, error) {
+// tenantsAlone comes at once, as ledgers do: one statement for a group of tenants.
+func (r *Reconciler) tenantsAlone(ctx context.Context, tenants []string, after meta.RowDrift, _ int) ([]meta.ReconcileFinding, error) {
 	list, err := r.db.TenantsAlone(ctx, tenants, after.TenantID)
 	var out []meta.ReconcileFinding
 	for _, l := range list {
 		out = append(out, rowFinding(storage.DriftTenant, l.TenantID, "", facts{"records": l.Records}))
-		after = meta.RowDrift{TenantID: l.TenantID}
-		if len(out) == r.batch(suspectBatch) {
-			break
-		}
 	}
-	return out, after, err
+	return out, err
 }
 
-func (r *Reconciler) plansAlone(ctx context.Context, tenants []string, after meta.RowDrift) ([]meta.ReconcileFinding, meta.RowDrift, error) {
-	list, err := r.db.PlansAlone(ctx, tenants, after.TenantID, r.batch(suspectBatch))
+func (r *Reconciler) plansAlone(ctx context.Context, tenants []string, after meta.RowDrift, limit int) ([]meta.ReconcileFinding, error) {
+	list, err := r.db.PlansAlone(ctx, tenants, after.TenantID, limit)
 	var out []meta.ReconcileFinding
 	for _, t := range list {
 		out = append(out, rowFinding(storage.DriftPlan, t.ID, "", facts{"tenant": t.Name, "plan": t.Plan}))
-		after = meta.RowDrift{TenantID: t.ID}
 	}
-	return out, after, err
+	return out, err
 }
 
-func (r *Reconciler) assetsAlone(ctx context.Context, tenants []string, after meta.RowDrift) ([]meta.ReconcileFinding, meta.RowDrift, error) {
-	rows, err := r.db.AssetsAlone(ctx, tenants, after, r.batch(suspectBatch))
+func (r *Reconciler) assetsAlone(ctx context.Context, tenants []string, after meta.RowDrift, limit int) ([]meta.ReconcileFinding, error) {
+	rows, err := r.db.AssetsAlone(ctx, tenants, after, limit)
 	return drifts(storage.DriftAssetAlone, rows, err, func(d meta.RowDrift) facts { return facts{"asset": d.Subject, "assets": d.Truth} })
 }
 
-func (r *Reconciler) references(ctx context.Context, tenants []string, after meta.RowDrift) ([]meta.ReconcileFinding, meta.RowDrift, error) {
-	rows, err := r.db.WrongReferences(ctx, tenants, after, r.batch(suspectBatch))
+func (r *Reconciler) references(ctx context.Context, tenants []string, after meta.RowDrift, limit int) ([]meta.ReconcileFinding, error) {
+	rows, err := r.db.WrongReferences(ctx, tenants, after, limit)
 	return drifts(storage.DriftReferences, rows, err, func(d meta.RowDrift) facts { return facts{"written": d.Have, "truth": d.Truth} })
 }
 
-func stuck(kind storage.TaskKind) func(*Reconciler, context.Context, []string, meta.RowDrift) ([]meta.ReconcileFinding, meta.RowDrift, error) {
-	return func(r *Reconciler, ctx context.Context, tenants []string, after meta.RowDrift) ([]meta.ReconcileFinding, meta.RowDrift, error) {
-		rows, err := r.db.StrandedAfter(ctx, kind, tenants, after, r.batch(suspectBatch))
+func stuck(kind storage.TaskKind) func(*Reconciler, context.Context, []string, meta.RowDrift, int) ([]meta.ReconcileFinding, error) {
+	return func(r *Reconciler, ctx context.Context, tenants []string, after meta.RowDrift, limit int) ([]meta.ReconcileFinding, error) {
+		rows, err := r.db.StrandedAfter(ctx, kind, tenants, after, limit)
 		return drifts(storage.DriftStuck, rows, err, func(meta.RowDrift) facts { return facts{"task": kind} })
 	}
 }
 
-func (r *Reconciler) reservations(ctx context.Context, tenants []string, after meta.RowDrift) ([]meta.ReconcileFinding, meta.RowDrift, error) {
-	list, err := r.db.DeadReservations(ctx, tenants, meta.Now().Add(-reservationGrace), after.SHA256, r.batch(suspectBatch))
+func (r *Reconciler) reservations(ctx context.Context, tenants []string, after meta.RowDrift, limit int) ([]meta.ReconcileFinding, error) {
+	list, err := r.db.DeadReservations(ctx, tenants, meta.Now().Add(-reservationGrace), after.SHA256, limit)
 	var out []meta.ReconcileFinding
 	for _, v := range list {
 		f := rowFinding(storage.DriftReservation, v.TenantID, "", facts{"bytes": v.Bytes, "ended": v.ExpiresAt.Time()})
 		f.ObjectKey = v.ID // dropReservation goes by it
 		out = append(out, f)
-		after = meta.RowDrift{SHA256: v.ID}
 	}
-	return out, after, err
+	return out, err
 }
 
-// ledgers come at once, one statement for a group of tenants; the cursor only ends them.
-func (r *Reconciler) ledgers(ctx context.Context, tenants []string, after meta.RowDrift) ([]meta.ReconcileFinding, meta.RowDrift, error) {
+func (r *Reconciler) ledgers(ctx context.Context, tenants []string, after meta.RowDrift, _ int) ([]meta.ReconcileFinding, error) {
 	list, err := r.db.LedgerDrift(ctx, tenants)
 	var out []meta.ReconcileFinding
 	for _, l := range list {
-		if l.TenantID <= after.TenantID {
-			continue
-		}
-		out = append(out, rowFinding(storage.DriftLedger, l.TenantID, "", facts{"tenant": l.Tenant, "written": sums(l.Written), "truth": sums(l.Truth)}))
-		after = meta.RowDrift{TenantID: l.TenantID}
-		if len(out) == r.batch(suspectBatch) {
-			break
+		if l.TenantID > after.TenantID {
+			out = append(out, rowFinding(storage.DriftLedger, l.TenantID, "", facts{"tenant": l.Tenant, "written": sums(l.Written), "truth": sums(l.Truth)}))
 		}
 	}
-	return out, after, err
+	return out, err
 }
 
 func sums(s meta.LedgerSums) facts {
