@@ -71,6 +71,9 @@ func (c *cross) of(tenant string) *sums {
 
 // see takes a row; tables come in the order of THE list, so what a row speaks of was seen before it.
 func (c *cross) see(table string, row any) {
+	if b, ok := row.(*meta.Blob); ok && b.OnlyClaim() { // on an orphan, perhaps of a tenant that never was; it is not restored
+		return
+	}
 	if id := tenantOf(row); id != "" && table != "tenants" && c.tenants[id] == nil {
 		c.lose(table, "tenant", id)
 	}
@@ -78,7 +81,7 @@ func (c *cross) see(table string, row any) {
 	case *meta.Plan:
 		c.plans[r.Name] = true
 	case *meta.TenantRow:
-		if !c.plans[r.Plan] {
+		if !r.State.Over() && !c.plans[r.Plan] { // what is over needs none
 			c.lose(table, "plan", r.Plan)
 		}
 		c.tenants[r.ID] = &sums{r.UsedBytes, r.UsedFiles, r.ReservedBytes, r.ReservedFiles}

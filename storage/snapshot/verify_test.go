@@ -127,7 +127,13 @@ func TestLostTenant(t *testing.T) {
 	for _, id := range []string{"a", "b", "c", "d", "e"} {
 		tenantWith(t, db, id, 2)
 	}
-	exec(t, db, "DELETE FROM tenants WHERE id < 'e'", "DELETE FROM plans WHERE name = 'plan-e'")
+	exec(t, db, "DELETE FROM tenants WHERE id < 'e'", "DELETE FROM plans WHERE name = 'plan-e'",
+		// Nothing lost: a plan that was removed since its last tenant is over, and claims on orphans.
+		"INSERT INTO tenants (id, name, plan, state, created_at, updated_at) VALUES ('f', 'f', 'removed', 'deleted', 1, 1), ('g', 'g', 'removed', 'failed', 1, 1)")
+	require.NoError(t, db.InTx(t.Context(), func(tx *meta.Tx) error {
+		_, err := tx.ClaimOrphan("never was", digestNo(0))
+		return err
+	}))
 	s := storeOf(t, db, zonesOf(t).Snapshots)
 	m, err := s.Create(t.Context(), ReasonManual)
 	require.NoError(t, err)
