@@ -52,7 +52,7 @@ func (o cleanObject) look(ctx context.Context) error {
 }
 
 // damaged refuses what nobody has marked so far, and tells the operator. It marks nothing: a store that is mounted wrongly
-// would have every file marked that somebody reads. The reconciliation looks twice, and has its brake.
+// would have every file marked that somebody reads. The reconciliation looks twice, and has its brake; an upload has witnesses.
 func (o cleanObject) damaged(damage storage.Damage) error {
 	if o.api.lost.first(o.key) {
 		o.api.Log.Error("the object of an asset is lost", "tenant", o.asset.TenantID, "asset", o.asset.ID, "key", o.key,

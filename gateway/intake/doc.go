@@ -15,7 +15,8 @@
 //	text.go       text files are text, all of them
 //
 // Around the rules, receive.go walks an upload through the stages, spool.go holds its bytes meanwhile,
-// digest.go checks what the client claims about them, and store.go makes the file durable.
+// digest.go checks what the client claims about them, and store.go makes the file durable. Bytes that are known but not in the
+// store (known.go) are put there again (heal.go), unless the whole store is in doubt (witness.go).
 //
 // A refusal is a *storage.Error whose Reason is declared beside the rule that gives it. Every rule runs in
 // constant memory, whatever the size of the file, and fails closed: what it cannot read it does not pass.

@@ -18,6 +18,16 @@ var errDamaged = errors.New("the blob is damaged: its bytes are wanted")
 // heal puts the bytes of a damaged blob into quarantine once more and joins the upload to it. A scan decides about them as
 // about any upload, and ends the damage for all assets on the blob. It reports false when the blob is no longer damaged.
 func (in *Intake) heal(ctx context.Context, up Upload, c *Candidate, digest string, body *Spooled, h *hold) (Receipt, bool, error) {
+	b, err := in.DB.Tenant(ctx, up.TenantID).Blob(digest)
+	if errors.Is(err, storage.ErrNotFound) {
+		return Receipt{}, false, nil
+	}
+	if err != nil {
+		return Receipt{}, false, err
+	}
+	if err := in.trustStore(ctx, b); err != nil { // nobody would find the bytes when the right one is back
+		return Receipt{}, false, err
+	}
 	if err := in.put(ctx, up, c, digest, body); err != nil {
 		return Receipt{}, false, err
 	}

@@ -12,8 +12,8 @@ import (
 )
 
 // known reports whether link may find something. A row alone makes no duplicate: the upload is acknowledged on the
-// strength of an object, so that is looked for. A blob without it is marked as damaged here, and link sends the upload to heal
-// it. Whoever comes without an Idempotency-Key, and most do with new bytes, is spared the transaction of link.
+// strength of an object, so that is looked for. A blob without it is marked as damaged here, unless the whole store is in doubt,
+// and link sends the upload to heal it. Whoever comes without an Idempotency-Key, and most do with new bytes, is spared the transaction of link.
 func (in *Intake) known(ctx context.Context, up Upload, digest string) (bool, error) {
 	for {
 		b, err := in.DB.Tenant(ctx, up.TenantID).Blob(digest)
@@ -26,6 +26,9 @@ func (in *Intake) known(ctx context.Context, up Upload, digest string) (bool, er
 		damage, err := in.damageOf(ctx, b)
 		if err != nil || damage == "" {
 			return true, err
+		}
+		if err := in.trustStore(ctx, b); err != nil {
+			return false, err
 		}
 		marked, err := in.markDamaged(ctx, up, b, damage)
 		if err != nil || marked {
