@@ -180,18 +180,16 @@ func (s snapshotVerifyCmd) Run(ctx context.Context, c *cli) error {
 		if err != nil {
 			return err
 		}
-		if err := auditVerify(ctx, store.DB, v); err != nil {
-			return err
-		}
+		// What was found is told even when it cannot be recorded.
 		if s.JSON {
 			err = json.NewEncoder(os.Stdout).Encode(v)
 		} else {
 			err = tellVerified(v)
 		}
 		if err == nil && !v.Whole() {
-			return fmt.Errorf("the snapshot %s is damaged and cannot be restored", v.ID)
+			err = fmt.Errorf("the snapshot %s is damaged and cannot be restored", v.ID)
 		}
-		return err
+		return errors.Join(err, auditVerify(ctx, store.DB, v))
 	})
 }
 
@@ -214,14 +212,24 @@ func tellVerified(v snapshot.Verified) error {
 	return err
 }
 
-// auditVerify records the look, in a database that can hold records.
+// auditVerify records the look, unless there is no database, or only one that cannot hold records yet.
 func auditVerify(ctx context.Context, db *meta.DB, v snapshot.Verified) error {
-	if db == nil || db.SchemaCurrent(ctx) != nil {
+	if db == nil {
 		return nil
+	}
+	switch err := db.SchemaCurrent(ctx); {
+	case errors.Is(err, meta.ErrSchema):
+		return nil
+	case err != nil:
+		return fmt.Errorf("record the look at the snapshot: %w", err)
+	}
+	result := audit.OK
+	if !v.Whole() {
+		result = audit.Failed
 	}
 	return db.InTx(ctx, func(tx *meta.Tx) error {
 		return audit.Write(tx, audit.Entry{
-			Actor: operator(), Action: "snapshot.verify", Target: v.ID, Result: audit.OK,
+			Actor: operator(), Action: "snapshot.verify", Target: v.ID, Result: result,
 			Data: map[string]any{"damage": len(v.Damage), "drift": v.Drift, "warnings": len(v.Warnings)},
 		})
 	})

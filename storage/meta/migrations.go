@@ -60,18 +60,21 @@ func (db *DB) RollbackLast(ctx context.Context) error {
 	})
 }
 
-// SchemaCurrent reports an error when a migration of this program has not been applied.
+// ErrSchema says that the database lacks tables or columns that this program needs.
+var ErrSchema = errors.New("run `gateway migrate`")
+
+// SchemaCurrent reports an error, ErrSchema, when a migration of this program has not been applied.
 func (db *DB) SchemaCurrent(ctx context.Context) error {
 	last := SchemaVersion()
 	var n int64
 	if err := db.g.WithContext(ctx).Table("migrations").Where("id = ?", last).Count(&n).Error; err != nil {
 		if name, empty := db.withoutSchema(ctx); empty {
-			return fmt.Errorf("the database %s has no tables yet: run `gateway migrate`", name)
+			return fmt.Errorf("the database %s has no tables yet: %w", name, ErrSchema)
 		}
 		return fmt.Errorf("read schema version: %w", err)
 	}
 	if n == 0 {
-		return fmt.Errorf("the database schema is older than this program (%s is missing): run `gateway migrate`", last)
+		return fmt.Errorf("the database schema is older than this program (%s is missing): %w", last, ErrSchema)
 	}
 	return nil
 }
