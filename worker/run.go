@@ -99,7 +99,7 @@ func (runCmd) Run(ctx context.Context, c *cli) error {
 // opener opens the store: boot.Zones for the program, which makes what is missing, boot.ExistingZones for commands.
 type opener func(context.Context, *configs.Config) (*blob.Zones, error)
 
-// openStore opens the two places where everything durable is for a command, which makes neither.
+// openStore opens the two places where everything durable is for a command, which makes neither. The function closes both.
 func openStore(ctx context.Context, cfg *configs.Config, log *slog.Logger) (*meta.DB, *blob.Zones, func(), error) {
 	return openBoth(ctx, cfg, boot.ExistingZones, log)
 }
@@ -120,7 +120,10 @@ func openBoth(ctx context.Context, cfg *configs.Config, zonesOf opener, log *slo
 		closeDB()
 		return nil, nil, nil, err
 	}
-	return db, zones, closeDB, nil
+	return db, zones, func() {
+		logged(log, "close the store", zones.Close)
+		closeDB()
+	}, nil
 }
 
 // openScanner connects to the configured clamd, or starts one of the worker's own.

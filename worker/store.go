@@ -68,7 +68,7 @@ func (s storeCopyCmd) Run(ctx context.Context, c *cli) error {
 	if err == nil && !done.Complete() {
 		err = fmt.Errorf("the new store is not complete: %s of the old one could not be copied", count(done.Failed, "object"))
 	}
-	return errors.Join(s.tell(done), recordCopy(context.WithoutCancel(ctx), db, target, done, err), to.Close(), from.Close(), err)
+	return errors.Join(s.tell(done), recordCopy(context.WithoutCancel(ctx), db, target, done, err), to.Close(), err)
 }
 
 // environmentOfTarget keeps the new store's variables apart from this one's.
