@@ -70,13 +70,15 @@ func (s *Store) export(ctx context.Context, r *meta.Reader, reason Reason) (m Ma
 	if err != nil {
 		return m, err
 	}
+	count := tally{cross: newCross()}
 	for _, t := range tables {
-		done, err := s.exportTable(ctx, r, m.ID, t)
+		done, err := s.exportTable(ctx, r, m.ID, t, &count)
 		if err != nil {
 			return m, err
 		}
 		m.Tables = append(m.Tables, done)
 	}
+	m.Counts = count.counts()
 	file, err := seal(m)
 	if err != nil {
 		return m, err
@@ -84,7 +86,7 @@ func (s *Store) export(ctx context.Context, r *meta.Reader, reason Reason) (m Ma
 	return m, s.Zone.Put(ctx, m.ID+"/"+manifestName, bytes.NewReader(file), int64(len(file)), blob.PutOptions{ContentType: "application/json"})
 }
 
-func (s *Store) exportTable(ctx context.Context, r *meta.Reader, id string, t meta.Table) (Table, error) {
+func (s *Store) exportTable(ctx context.Context, r *meta.Reader, id string, t meta.Table, count *tally) (Table, error) {
 	out := Table{Name: t.Name, Parts: []Part{}}
 	limit := s.PartBytes
 	if limit <= 0 {
@@ -119,6 +121,7 @@ func (s *Store) exportTable(ctx context.Context, r *meta.Reader, id string, t me
 			out.MaxSerial = max(out.MaxSerial, n)
 		}
 		out.Rows++
+		count.see(t.Name, row)
 		if err := p.write(line); err != nil {
 			return err
 		}

@@ -5,6 +5,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -124,8 +127,12 @@ func TestCreateFails(t *testing.T) {
 // TestCreateKilled: what a killed process leaves is no snapshot, and goes after a day.
 func TestCreateKilled(t *testing.T) {
 	db := open(t, kinds[0].url(t), true)
-	s := storeOf(t, db, zonesOf(t).Snapshots)
-	_, err := s.Manifest(t.Context(), Latest)
+	root := filepath.Join(t.TempDir(), "store")
+	zones, err := blob.Open(t.Context(), blob.Config{Driver: blob.DriverDisk, Root: root})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, zones.Close()) })
+	s := storeOf(t, db, zones.Snapshots)
+	_, err = s.Manifest(t.Context(), Latest)
 	require.ErrorIs(t, err, ErrNotFound)
 	m, err := s.Create(t.Context(), ReasonManual)
 	require.NoError(t, err)
@@ -141,15 +148,43 @@ func TestCreateKilled(t *testing.T) {
 		_, err = s.Manifest(t.Context(), id)
 		require.ErrorIs(t, err, ErrNotFound, id)
 	}
-	now := time.Now()
-	removed, err := s.Prune(t.Context(), now)
+	removed, err := s.Prune(t.Context(), time.Now().Add(25*time.Hour))
 	require.NoError(t, err)
-	require.Empty(t, removed, "it may be under way")
-	removed, err = s.Prune(t.Context(), now.Add(25*time.Hour))
+	require.Empty(t, removed, "it may be under way, and our clock be ahead")
+	require.NoError(t, filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
+		if err == nil && !e.IsDir() && strings.Contains(path, killed) {
+			err = os.Chtimes(path, time.Time{}, time.Now().Add(-25*time.Hour))
+		}
+		return err
+	}))
+	removed, err = s.Prune(t.Context(), time.Now())
 	require.NoError(t, err)
 	require.Equal(t, []string{killed}, removed)
 	for _, key := range keysIn(t, s.Zone) {
 		require.True(t, strings.HasPrefix(key, m.ID+"/"))
+	}
+}
+
+// TestLatestIsNotOfTheFuture: what was taken while a clock was ahead is there by its id, and is not the latest for years.
+func TestLatestIsNotOfTheFuture(t *testing.T) {
+	db := open(t, kinds[0].url(t), true)
+	s := storeOf(t, db, zonesOf(t).Snapshots)
+	put := func(at time.Time) Manifest {
+		m := Manifest{Format: Format, ID: newID(at), CreatedAt: at, Reason: ReasonDaily}
+		file, err := seal(m)
+		require.NoError(t, err)
+		require.NoError(t, s.Zone.Put(t.Context(), m.ID+"/"+manifestName, bytes.NewReader(file), int64(len(file)), blob.PutOptions{}))
+		return m
+	}
+	ahead := put(time.Now().Add(24 * time.Hour))
+	_, err := s.Manifest(t.Context(), Latest)
+	require.ErrorIs(t, err, ErrNotFound)
+	require.ErrorContains(t, err, "of the future")
+	m := put(time.Now().Add(-time.Hour))
+	for id, want := range map[string]string{Latest: m.ID, ahead.ID: ahead.ID} {
+		got, err := s.Manifest(t.Context(), id)
+		require.NoError(t, err)
+		require.Equal(t, want, got.ID)
 	}
 }
 

@@ -39,6 +39,7 @@ type Manifest struct {
 	Program   string       `json:"program"`
 	CreatedAt time.Time    `json:"created_at"`
 	Reason    Reason       `json:"reason"`
+	Counts    *Counts      `json:"counts,omitempty"`
 	Tables    []Table      `json:"tables"`
 }
 
@@ -77,6 +78,12 @@ func (m Manifest) Bytes() (n int64) {
 	}
 	return n
 }
+
+// skew is how far clocks that are right may be apart.
+const skew = time.Hour
+
+// OfTheFuture reports whether the clock of whoever took it was ahead, by more than clocks may be: how old it is nobody knows.
+func (m Manifest) OfTheFuture(now time.Time) bool { return m.CreatedAt.After(now.Add(skew)) }
 
 const (
 	manifestName = "manifest.json"
@@ -136,8 +143,8 @@ func unseal(id string, file []byte) (Manifest, error) {
 // ErrNotFound says that there is no such snapshot.
 var ErrNotFound = errors.New("there is no such snapshot")
 
-// Latest as an id means the newest snapshot that can be read and was not taken before a restore: such a one holds the
-// state that somebody wanted to leave, and is restored by its id only.
+// Latest as an id means the newest snapshot that can be read, is not of the future and was not taken before a restore: such
+// a one holds the state that somebody wanted to leave, and is restored by its id only.
 const Latest = "latest"
 
 // Manifest reads the manifest of a snapshot; a *Damage when it cannot be believed.
@@ -172,6 +179,8 @@ func (s *Store) latest(ctx context.Context) (Manifest, error) {
 		switch {
 		case e.Problem != "":
 			why = "those that there are are damaged: worker snapshot list"
+		case e.OfTheFuture(time.Now()):
+			why = "those that there are are of the future, so a clock was or is wrong: name one by its id (worker snapshot list)"
 		case e.Reason == ReasonBeforeRestore:
 			why = "those that there are were taken before a restore, and hold what it was to mend: name one by its id (worker snapshot list)"
 		default:
