@@ -2,6 +2,7 @@ package meta
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"os"
@@ -35,6 +36,15 @@ func (db *DB) beat(ctx context.Context, name string) error {
 	})
 }
 
+// ownName is a name of this call alone: containers are all process 1, and hosts may have long names or the same. Of a long
+// one the end is kept, in which pods differ. Facts have names of 64 characters.
+func ownName(host string) string {
+	end := []rune(host)
+	suffix := make([]byte, 4)
+	_, _ = rand.Read(suffix) // never fails
+	return fmt.Sprintf("%s/%d-%x", string(end[max(0, len(end)-26):]), os.Getpid(), suffix)
+}
+
 // KeepAlive tells the other programs that this one works on the database, until stop is called. Program is "gateway",
 // "worker", or the command at work; 10 characters at most.
 func (db *DB) KeepAlive(ctx context.Context, program string, log *slog.Logger) (stop func(), err error) {
@@ -42,7 +52,7 @@ func (db *DB) KeepAlive(ctx context.Context, program string, log *slog.Logger) (
 	if err != nil {
 		host = "unknown"
 	}
-	name := fmt.Sprintf("%s%s.%.35s/%d", alivePrefix, program, host, os.Getpid())
+	name := alivePrefix + program + "." + ownName(host)
 	if err := db.beat(ctx, name); err != nil {
 		return nil, fmt.Errorf("sign of life: %w", err)
 	}
@@ -75,7 +85,7 @@ func (db *DB) KeepAlive(ctx context.Context, program string, log *slog.Logger) (
 	}, nil
 }
 
-// Alive lists the programs that work on the database now, as <program>.<host>/<process id>. A database without tables
+// Alive lists the programs that work on the database now, as <program>.<host>/<process id>-<a random number>. A database without tables
 // has none.
 func (db *DB) Alive(ctx context.Context) ([]string, error) {
 	out, err := alive(db.g.WithContext(ctx), db.dialect)

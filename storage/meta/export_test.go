@@ -204,6 +204,15 @@ func TestKeepAlive(t *testing.T) {
 		require.Len(t, alive, 1)
 		name := alive[0]
 		require.True(t, strings.HasPrefix(name, "worker."))
+		stopOther, err := db.KeepAlive(t.Context(), "worker", log)
+		require.NoError(t, err)
+		alive, err = db.Alive(t.Context())
+		require.NoError(t, err)
+		require.Len(t, alive, 2, "one of the same host and process id has a sign of its own")
+		stopOther()
+		alive, err = db.Alive(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, []string{name}, alive)
 		sign, err := db.FactByName(t.Context(), "alive."+name)
 		require.NoError(t, err)
 		var epoch int64
