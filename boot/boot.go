@@ -72,7 +72,7 @@ func store(cfg *configs.Config) blob.Config {
 
 // Ledger is the quota ledger over the database.
 func Ledger(cfg *configs.Config, db *meta.DB) quota.Ledger {
-	return quota.Ledger{DB: db, TTL: cfg.Quota.ReservationTTL}
+	return quota.Ledger{DB: db, TTL: cfg.Quota.ReservationTTL, Grace: cfg.Retention.DeletedGrace}
 }
 
 // Policy is what a tenant may upload before its plan refines it.

@@ -15,6 +15,8 @@ type Ledger struct {
 	DB *meta.DB
 	// TTL is how long a reservation lives without being renewed.
 	TTL time.Duration
+	// Grace is how long deleted bytes stay; it is told with refusals.
+	Grace time.Duration
 }
 
 // take adds bytes to one of the two columns if the quota has room for them and no purge of the tenant has begun: what
@@ -59,7 +61,7 @@ func (l Ledger) Reserve(ctx context.Context, tenantID string, bytes int64, limit
 			return r, fmt.Errorf("read why there is no room: %w", err)
 		}
 		if err := limits.Refuse(q, bytes); err != nil {
-			return r, err
+			return r, l.Explain(l.DB.Tenant(ctx, tenantID), err)
 		}
 		// Somebody gave something back in between.
 	}
@@ -268,7 +270,7 @@ func (l Ledger) add(tx *meta.Tx, column, tenantID string, bytes int64) error {
 	if q.Used+q.Reserved+bytes <= q.Quota {
 		return meta.ErrChanged // somebody gave something back in between
 	}
-	return tooFewBytes(q, bytes)
+	return l.Explain(tx.Tenant(tenantID), tooFewBytes(q, bytes))
 }
 
 // Correct sets a tenant's ledger to what its rows add up to, this transaction's included, and returns what it was and is.

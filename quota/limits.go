@@ -77,8 +77,8 @@ func (l Limits) room(minute string, bytes int64) (where string, args []any) {
 // The reasons of the codes that have more than one.
 var (
 	reasonBytes = storage.Reason{Slug: "quota_bytes",
-		English: "Delete files that are no longer needed, or get a plan with more storage.",
-		Chinese: "请删除不再需要的文件，或升级到存储空间更大的套餐。"}
+		English: "Delete files that are no longer needed (their bytes become free after a delay), or get a plan with more storage.",
+		Chinese: "请删除不再需要的文件（其空间会在一段延迟后释放），或升级到存储空间更大的套餐。"}
 	reasonFiles = storage.Reason{Slug: "quota_files",
 		English: "The plan's number of files is reached. Delete files that are no longer needed, or get a plan with more files.",
 		Chinese: "文件数量已达到套餐上限。请删除不再需要的文件，或升级到文件数量更多的套餐。"}

@@ -217,7 +217,7 @@ func TestExpiryGivesBackBytesFilesAndPlaces(t *testing.T) {
 func TestLoweringAPlanLosesNothing(t *testing.T) {
 	metatest.Each(t, func(t *testing.T, db *meta.DB) {
 		ctx := context.Background()
-		s := shop{quota.Ledger{DB: db, TTL: time.Minute}, metatest.Tenant(t, db, 1000)}
+		s := shop{quota.Ledger{DB: db, TTL: time.Minute, Grace: time.Hour}, metatest.Tenant(t, db, 1000)}
 		var kept []*meta.Asset
 		for range 3 {
 			r, err := s.Reserve(ctx, s.tenant, 200, quota.Limits{MaxFiles: 9})
@@ -229,11 +229,13 @@ func TestLoweringAPlanLosesNothing(t *testing.T) {
 		running, err := s.Reserve(ctx, s.tenant, 200, quota.Limits{MaxFiles: 9})
 		require.NoError(t, err)
 
+		require.NoError(t, s.variant(ctx, kept[0].SHA256, 50))
+
 		set(t, db, `UPDATE plans SET storage_bytes = 300 WHERE name = ?`, "plan-"+s.tenant)
 		_, err = s.Reserve(ctx, s.tenant, 1, quota.Limits{MaxFiles: 9})
 		e := requireCode(t, err, storage.CodeQuotaExceeded, "quota_bytes")
 		require.Equal(t, storage.Details{
-			"limit": "bytes", "quota": int64(300), "used": int64(600), "reserved": int64(200), "needed": int64(1), "reason": "quota_bytes",
+			"limit": "bytes", "quota": int64(300), "used": int64(650), "reserved": int64(200), "needed": int64(1), "reason": "quota_bytes",
 		}, e.Details)
 		_, err = s.Reserve(ctx, s.tenant, 0, quota.Limits{MaxFiles: 2})
 		requireCode(t, err, storage.CodeQuotaExceeded, "quota_files")
@@ -243,8 +245,21 @@ func TestLoweringAPlanLosesNothing(t *testing.T) {
 			_, err := db.Tenant(ctx, s.tenant).Asset(a.ID)
 			require.NoError(t, err)
 			require.NoError(t, s.remove(ctx, a.ID))
+		}
+		held, err := s.Releasing(db.Tenant(ctx, s.tenant))
+		require.NoError(t, err)
+		require.EqualValues(t, 650, held.Bytes)
+		require.WithinRange(t, *held.ReleasedAt, time.Now().Add(s.Grace-10*time.Minute), time.Now().Add(s.Grace))
+		_, err = s.Reserve(ctx, s.tenant, 1, quota.Limits{MaxFiles: 9})
+		e = requireCode(t, err, storage.CodeQuotaExceeded, "quota_bytes")
+		require.Equal(t, held.Bytes, e.Details["releasing_bytes"], "whoever has deleted is told when that helps")
+		require.Equal(t, held.ReleasedAt.Format(time.RFC3339), e.Details["released_at"])
+		for _, a := range kept {
 			require.NoError(t, s.sweep(ctx, a.SHA256))
 		}
+		held, err = s.Releasing(db.Tenant(ctx, s.tenant))
+		require.NoError(t, err)
+		require.Equal(t, quota.Releasing{}, held)
 		_, err = s.Reserve(ctx, s.tenant, 100, quota.Limits{MaxFiles: 2})
 		require.NoError(t, err)
 		drift, err := db.LedgerDrift(ctx, nil)

@@ -67,6 +67,10 @@ func (a *API) Usage(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	held, err := a.Intake.Ledger.Releasing(tenant)
+	if err != nil {
+		return err
+	}
 	rows, err := tenant.Usage()
 	if err != nil {
 		return err
@@ -80,6 +84,7 @@ func (a *API) Usage(c *fiber.Ctx) error {
 	}
 	return c.JSON(fiber.Map{
 		"quota": q.Quota, "used": q.Used, "reserved": q.Reserved, "remaining": max(0, q.Quota-q.Used-q.Reserved),
+		"releasing_bytes": held.Bytes, "released_at": held.ReleasedAt,
 		"max_files": auth.From(c).Spec.MaxFiles, "used_files": q.UsedFiles, "reserved_files": q.ReservedFiles,
 		"assets": fiber.Map{"total": total, "by_state": byState, "by_category": byCategory},
 	})

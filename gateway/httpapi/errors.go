@@ -128,8 +128,8 @@ var answers = map[storage.Code]answer{
 	},
 	storage.CodeQuotaExceeded: {
 		http.StatusInsufficientStorage,
-		"The storage quota is used up[: {needed:bytes} are needed][; {used:bytes} of {quota:bytes} are in use][ and {reserved:bytes} are reserved for running uploads][: {used:files} of {quota:files} files in use][, {reserved:files} on the way].[ {reason}][ More room: {upgrade_url}]",
-		"存储配额不足[：需要 {needed:bytes}][，已使用 {used:bytes}/{quota:bytes}][，另有 {reserved:bytes} 已为进行中的上传预留][：已使用 {used:files}/{quota:files} 个文件][，另有 {reserved:files} 个正在上传]。[{reason}][升级：{upgrade_url}]",
+		"The storage quota is used up[: {needed:bytes} are needed][; {used:bytes} of {quota:bytes} are in use][ and {reserved:bytes} are reserved for running uploads][: {used:files} of {quota:files} files in use][, {reserved:files} on the way].[ {releasing_bytes:bytes} of deleted files become free by {released_at}.][ {reason}][ More room: {upgrade_url}]",
+		"存储配额不足[：需要 {needed:bytes}][，已使用 {used:bytes}/{quota:bytes}][，另有 {reserved:bytes} 已为进行中的上传预留][：已使用 {used:files}/{quota:files} 个文件][，另有 {reserved:files} 个正在上传]。[已删除文件的 {releasing_bytes:bytes} 将于 {released_at} 前释放。][{reason}][升级：{upgrade_url}]",
 	},
 	storage.CodeUnavailable: {
 		http.StatusServiceUnavailable,

@@ -140,6 +140,11 @@ func TestSentences(t *testing.T) {
 			"存储配额不足：需要 2 B，已使用 1024 MiB (1,073,741,823 B)/1 GiB，另有 0 B 已为进行中的上传预留。升级：https://example.org/plans",
 		},
 		{
+			storage.Refuse(storage.CodeQuotaExceeded, storage.Details{"limit": "bytes", "quota": int64(100), "used": int64(90), "reserved": int64(0), "needed": int64(20), "releasing_bytes": int64(80), "released_at": "2026-11-02T10:00:00Z"}),
+			"The storage quota is used up: 20 B are needed; 90 B of 100 B are in use and 0 B are reserved for running uploads. 80 B of deleted files become free by 2026-11-02T10:00:00Z.",
+			"存储配额不足：需要 20 B，已使用 90 B/100 B，另有 0 B 已为进行中的上传预留。已删除文件的 80 B 将于 2026-11-02T10:00:00Z 前释放。",
+		},
+		{
 			storage.Refuse(storage.CodeQuotaExceeded, storage.Details{"limit": "files", "quota": int64(5000), "used": int64(4999), "reserved": int64(1), "needed": int64(1)}),
 			"The storage quota is used up: 4999 of 5000 files in use, 1 on the way.",
 			"存储配额不足：已使用 4999/5000 个文件，另有 1 个正在上传。",

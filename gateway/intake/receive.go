@@ -97,12 +97,14 @@ func (in *Intake) Preflight(ctx context.Context, tenantID string, policy storage
 	if _, err := run(preflightRules, c); err != nil {
 		return c, err
 	}
-	q, err := in.DB.Tenant(ctx, tenantID).Quota()
+	tenant := in.DB.Tenant(ctx, tenantID)
+	q, err := tenant.Quota()
 	if err != nil {
 		return c, err
 	}
 	// What time brings back is not asked: the upload comes later.
-	return c, withUpgrade(quota.Limits{MaxFiles: limits.MaxFiles}.Refuse(q, max(size, 0)), policy)
+	refusal := quota.Limits{MaxFiles: limits.MaxFiles}.Refuse(q, max(size, 0))
+	return c, withUpgrade(in.Ledger.Explain(tenant, refusal), policy)
 }
 
 // receive is the life of an upload, from top to bottom; step names where it ended.
