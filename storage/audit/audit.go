@@ -51,22 +51,31 @@ type Entry struct {
 
 // Write appends the record in tx. Fields that come from outside are cut to what their columns hold: a long user
 // agent must not fail an upload.
-func Write(tx *meta.Tx, e Entry) error {
-	data := []byte("{}")
-	if len(e.Data) > 0 {
-		var err error
-		if data, err = json.Marshal(e.Data); err != nil {
-			return fmt.Errorf("audit %s: %w", e.Action, err)
+func Write(tx *meta.Tx, e Entry) error { return WriteAll(tx, []Entry{e}) }
+
+// WriteAll is Write for some hundreds of records in one statement.
+func WriteAll(tx *meta.Tx, list []Entry) error {
+	records := make([]meta.AuditRecord, 0, len(list))
+	for _, e := range list {
+		data := []byte("{}")
+		if len(e.Data) > 0 {
+			var err error
+			if data, err = json.Marshal(e.Data); err != nil {
+				return fmt.Errorf("audit %s: %w", e.Action, err)
+			}
 		}
+		records = append(records, meta.AuditRecord{
+			At: meta.Now(), ActorKind: e.Actor.Kind, ActorID: clip(e.Actor.ID, 190), TenantID: e.TenantID,
+			Action: e.Action, Target: clip(e.Target, 190), Result: e.Result, Code: e.Code,
+			RequestID: clip(e.Actor.RequestID, 64), Address: clip(e.Actor.Address, 64),
+			UserAgent: clip(e.Actor.UserAgent, 255), Data: string(data),
+		})
 	}
-	err := tx.Create(&meta.AuditRecord{
-		At: meta.Now(), ActorKind: e.Actor.Kind, ActorID: clip(e.Actor.ID, 190), TenantID: e.TenantID,
-		Action: e.Action, Target: clip(e.Target, 190), Result: e.Result, Code: e.Code,
-		RequestID: clip(e.Actor.RequestID, 64), Address: clip(e.Actor.Address, 64),
-		UserAgent: clip(e.Actor.UserAgent, 255), Data: string(data),
-	})
-	if err != nil {
-		return fmt.Errorf("audit %s: %w", e.Action, err)
+	if len(records) == 0 {
+		return nil
+	}
+	if err := tx.Create(&records); err != nil {
+		return fmt.Errorf("audit %s: %w", list[0].Action, err)
 	}
 	return nil
 }

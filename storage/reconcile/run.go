@@ -177,19 +177,17 @@ func (w *work) writeFound(tx *meta.Tx, runID string, found []meta.ReconcileFindi
 	if err := tx.AddFindings(found); err != nil {
 		return err
 	}
+	var fresh []audit.Entry
 	for i, f := range found {
 		if known[i] {
 			continue
 		}
-		err := audit.Write(tx, audit.Entry{
+		fresh = append(fresh, audit.Entry{
 			Actor: audit.Worker, TenantID: f.TenantID, Action: "reconcile.finding", Target: runID, Result: audit.OK,
 			Data: map[string]any{"kind": f.Kind, "zone": f.Zone, "sha256": f.SHA256, "object": f.ObjectKey, "planned": f.Repair},
 		})
-		if err != nil {
-			return err
-		}
 	}
-	return nil
+	return audit.WriteAll(tx, fresh)
 }
 
 // clockSkew is how far the clocks of two workers may be apart.
