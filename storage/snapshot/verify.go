@@ -42,30 +42,11 @@ func (s *Store) Verify(ctx context.Context, id string) (Verified, error) {
 	}
 	c := newCross()
 	for _, t := range m.Tables {
-		var rows int64
-		seen := keys{seed: c.seed, table: tables[t.Name]}
-		for _, p := range t.Parts {
-			rows += p.Rows
-			err := s.readPart(ctx, m.ID, tables[t.Name], p, m.current(), func(row any, _ int) error {
-				seen.add(row)
-				c.see(t.Name, row)
-				return nil
-			})
-			if d, ok := errors.AsType[*Damage](err); ok {
-				v.Damage = append(v.Damage, fmt.Sprintf("%s: %s", d.Part, d.Problem))
-				err = nil
-			}
-			if err != nil {
-				return v, err
-			}
+		if err := s.verifyTable(ctx, &v, t, tables[t.Name], c); err != nil {
+			return v, err
 		}
-		if rows != t.Rows {
-			v.Damage = append(v.Damage, fmt.Sprintf("table %s: its parts have %d rows instead of %d", t.Name, rows, t.Rows))
-		}
-		if n := seen.twice(); n > 0 {
-			v.Damage = append(v.Damage, fmt.Sprintf("table %s: rows with the key of another one: %d", t.Name, n))
-		}
-		if len(v.Damage) > maxDamage {
+		if len(v.Damage) >= maxDamage {
+			v.Damage = append(v.Damage, "and perhaps more: nothing behind that was looked at")
 			break
 		}
 	}
@@ -73,6 +54,34 @@ func (s *Store) Verify(ctx context.Context, id string) (Verified, error) {
 		v.Drift, v.Warnings = c.drift(), c.warnings()
 	}
 	return v, nil
+}
+
+// verifyTable reads the parts of one table, until the list of damage is full.
+func (s *Store) verifyTable(ctx context.Context, v *Verified, t Table, table meta.Table, c *cross) error {
+	var rows int64
+	seen := keys{seed: c.seed, table: table}
+	for _, p := range t.Parts {
+		rows += p.Rows
+		err := s.readPart(ctx, v.ID, table, p, v.current(), func(row any, _ int) error {
+			seen.add(row)
+			c.see(t.Name, row)
+			return nil
+		})
+		if d, ok := errors.AsType[*Damage](err); ok {
+			v.Damage = append(v.Damage, fmt.Sprintf("%s: %s", d.Part, d.Problem))
+			err = nil
+		}
+		if err != nil || len(v.Damage) >= maxDamage {
+			return err
+		}
+	}
+	if rows != t.Rows {
+		v.Damage = append(v.Damage, fmt.Sprintf("table %s: its parts have %d rows instead of %d", t.Name, rows, t.Rows))
+	}
+	if n := seen.twice(); n > 0 {
+		v.Damage = append(v.Damage, fmt.Sprintf("table %s: rows with the key of another one: %d", t.Name, n))
+	}
+	return nil
 }
 
 // ErrNewer says that the snapshot is of a newer program than this one.

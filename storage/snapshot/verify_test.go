@@ -80,6 +80,25 @@ func TestDamageIsFound(t *testing.T) {
 	require.Len(t, list, 1, "no snapshot of its own was taken by a refused restore")
 }
 
+// TestDamageIsBounded: of a snapshot whose parts are all gone the first are listed, also when they are of one table.
+func TestDamageIsBounded(t *testing.T) {
+	db := open(t, kinds[0].url(t), true)
+	tenantWith(t, db, "t", 3*maxDamage)
+	s := storeOf(t, db, zonesOf(t).Snapshots)
+	s.PartBytes = 1 // a row each
+	m, err := s.Create(t.Context(), ReasonManual)
+	require.NoError(t, err)
+	for _, key := range keysIn(t, s.Zone) {
+		if !strings.HasSuffix(key, manifestName) {
+			require.NoError(t, s.Zone.Delete(t.Context(), key))
+		}
+	}
+	v, err := s.Verify(t.Context(), m.ID)
+	require.NoError(t, err)
+	require.Len(t, v.Damage, maxDamage+1)
+	require.Contains(t, v.Damage[maxDamage], "perhaps more")
+}
+
 // TestDamagedManifestIsListed: a folder whose manifest cannot be believed is told, and stands in nobody's way.
 func TestDamagedManifestIsListed(t *testing.T) {
 	db := open(t, kinds[0].url(t), true)
