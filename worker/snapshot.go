@@ -144,6 +144,9 @@ func (s snapshotListCmd) Run(ctx context.Context, c *cli) error {
 			if !e.CreatedAt.IsZero() {
 				taken = e.CreatedAt.Local().Format(time.DateTime)
 			}
+			if e.Problem == "" && e.OfTheFuture(time.Now()) {
+				e.Problem = ofTheFuture
+			}
 			_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n", e.ID, taken, e.Reason, e.Dialect, e.Schema, e.Rows(),
 				humanize.IBytes(uint64(e.Bytes())), e.Problem)
 		}
@@ -151,7 +154,11 @@ func (s snapshotListCmd) Run(ctx context.Context, c *cli) error {
 	})
 }
 
-// named finds the snapshot that a command is about, and says which one latest is.
+// ofTheFuture is what is wrong with a snapshot whose clock was ahead.
+const ofTheFuture = "it is of the future: the clock of the worker that took it was ahead, or that of this machine is behind"
+
+// named finds the snapshot that a command is about, and says which one latest is, and which ones were passed over because
+// nobody knows how old they are.
 func named(ctx context.Context, store *snapshot.Store, id string) (string, error) {
 	if id != snapshot.Latest {
 		return id, nil
@@ -160,12 +167,21 @@ func named(ctx context.Context, store *snapshot.Store, id string) (string, error
 	if err != nil {
 		return "", err
 	}
+	list, err := store.List(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, e := range list {
+		if e.OfTheFuture(time.Now()) {
+			_, _ = fmt.Fprintf(os.Stderr, "worker: the snapshot %s is passed over: %s\n", e.ID, ofTheFuture)
+		}
+	}
 	_, _ = fmt.Fprintf(os.Stderr, "worker: the latest snapshot is %s, taken %s (%s)\n", m.ID, m.CreatedAt.Local().Format(time.DateTime), m.Reason)
 	return m.ID, nil
 }
 
 type snapshotVerifyCmd struct {
-	ID   string `arg:"" help:"Id of the snapshot, or latest: the newest that was not taken before a restore."`
+	ID   string `arg:"" help:"Id of the snapshot, or latest: the newest that is not of the future and was not taken before a restore."`
 	JSON bool   `help:"Print what was found as JSON."`
 }
 
@@ -202,6 +218,9 @@ func tellVerified(v snapshot.Verified) error {
 	if v.Whole() {
 		_, _ = fmt.Fprintln(&b, "Every part is whole and every row can be read.")
 	}
+	if v.OfTheFuture(time.Now()) {
+		_, _ = fmt.Fprintf(&b, "warning: %s\n", ofTheFuture)
+	}
 	for _, w := range v.Warnings {
 		_, _ = fmt.Fprintf(&b, "warning: %s; the database had lost that before\n", w)
 	}
@@ -236,7 +255,7 @@ func auditVerify(ctx context.Context, db *meta.DB, v snapshot.Verified) error {
 }
 
 type snapshotRestoreCmd struct {
-	ID           string `arg:"" help:"Id of the snapshot, or latest: the newest that was not taken before a restore."`
+	ID           string `arg:"" help:"Id of the snapshot, or latest: the newest that is not of the future and was not taken before a restore."`
 	Replace      bool   `xor:"mode" help:"Into a database with content: replace all of it but the audit log. What came after the snapshot goes. A snapshot of what is there is taken first."`
 	Fill         bool   `xor:"mode" help:"Into a database with content: add the rows that are missing and change nothing that is there. The way out when rows were deleted by mistake. A snapshot of what is there is taken first."`
 	WhileRunning bool   `help:"Restore although gateways or workers work on the database. Uploads wait meanwhile or fail."`
