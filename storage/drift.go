@@ -26,6 +26,8 @@ const (
 	DriftLedger DriftKind = "ledger_drift"
 	// DriftReferences: a blob's count of references is not the number of its assets.
 	DriftReferences DriftKind = "reference_count_wrong"
+	// DriftAsset: an asset whose state or size is not the one that its blob gives it.
+	DriftAsset DriftKind = "asset_differs"
 	// DriftStuck: a blob that waits for a scan or for variants while no task will ever do it.
 	DriftStuck DriftKind = "stuck_without_task"
 	// DriftReservation: quota held for an upload that has ended.
@@ -60,6 +62,8 @@ const (
 	// RepairLedger and RepairReferences write down what the rows say.
 	RepairLedger     Repair = "set_ledger"
 	RepairReferences Repair = "set_references"
+	// RepairAssets writes what the blob's row says into those of its assets.
+	RepairAssets Repair = "set_assets"
 	// RepairTask queues the task that was lost.
 	RepairTask Repair = "queue_task"
 	// RepairReservation drops the reservation.

@@ -24,6 +24,7 @@ var plans = map[storage.DriftKind]storage.Repair{
 	storage.DriftZone:           storage.RepairRescan, // trash when the right zone has the object too
 	storage.DriftLedger:         storage.RepairLedger,
 	storage.DriftReferences:     storage.RepairReferences,
+	storage.DriftAsset:          storage.RepairAssets,
 	storage.DriftStuck:          storage.RepairTask,
 	storage.DriftReservation:    storage.RepairReservation,
 	storage.DriftTenant:         storage.RepairNone, // what a tenant was called, and what it may do, only a snapshot knows

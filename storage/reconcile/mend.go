@@ -15,7 +15,7 @@ import (
 var repairOrder = []storage.Repair{
 	storage.RepairReferences, storage.RepairHeal, storage.RepairRow, storage.RepairRescan, storage.RepairTrash,
 	storage.RepairDropVariant, storage.RepairVariants, storage.RepairDamaged,
-	storage.RepairTask, storage.RepairReservation, storage.RepairLedger,
+	storage.RepairAssets, storage.RepairTask, storage.RepairReservation, storage.RepairLedger,
 }
 
 // repairsAtOnce is how many digests are repaired at a time: a claim of an orphan waits seconds for its settling, and

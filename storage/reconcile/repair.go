@@ -24,6 +24,7 @@ var repairs = map[storage.Repair]func(context.Context, *mending) (string, error)
 	storage.RepairDropVariant: dropVariantRow,
 	storage.RepairLedger:      setLedger,
 	storage.RepairReferences:  setReferences,
+	storage.RepairAssets:      setAssets,
 	storage.RepairTask:        queueTask,
 	storage.RepairReservation: dropReservation,
 }

@@ -47,7 +47,7 @@ func checks() []check {
 		kind, _ := storage.MediaTask(category)
 		list = append(list, check{string(kind) + "s", false, stuck(kind)})
 	}
-	return list
+	return append(list, check{"states", false, (*Reconciler).assetsDiffering})
 }
 
 // rows asks the checks, one after another, in pages; the cursor says which and from where on.

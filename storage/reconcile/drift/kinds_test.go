@@ -93,6 +93,10 @@ var drifts = []drift{
 	{"references zero", func(w *world, f *family) bool {
 		return w.gone(`UPDATE blobs SET refs = 0 WHERE tenant_id = ? AND sha256 = ? AND refs > 0`, f)
 	}},
+	{"asset's state", func(w *world, f *family) bool {
+		states := []storage.AssetState{storage.AssetQuarantined, storage.AssetAvailable, storage.AssetRejected}
+		return w.try(`UPDATE assets SET state = ? WHERE tenant_id = ? AND sha256 = ? AND state <> 'deleted'`, states[w.rng.IntN(3)], f.tenant, f.sha256)
+	}},
 	{"task lost", func(w *world, f *family) bool {
 		return w.gone(`DELETE FROM tasks WHERE tenant_id = ? AND subject = ?`, f)
 	}},
