@@ -105,6 +105,8 @@ var spans = map[string]span{
 	"reconcile.light_every":                {sec, century},
 	"reconcile.brake_min":                  {1, 1 << 40},
 	"reconcile.brake_share":                {1, 10_000},
+	"reconcile.brake_tenant_min":           {1, 1 << 40},
+	"reconcile.brake_tenant_share":         {1, 10_000},
 	"reconcile.trash":                      {ms, century},
 	"reconcile.history":                    {day, century},
 	"reconcile.digest_days":                {1, 3650},

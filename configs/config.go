@@ -248,8 +248,12 @@ type Reconcile struct {
 	LightEvery time.Duration `yaml:"light_every"`
 	BrakeMin   int           `yaml:"brake_min"`
 	BrakeShare Share         `yaml:"brake_share"`
-	Trash      time.Duration `yaml:"trash"`
-	History    time.Duration `yaml:"history"`
+
+	BrakeTenantMin   int   `yaml:"brake_tenant_min"`
+	BrakeTenantShare Share `yaml:"brake_tenant_share"`
+
+	Trash   time.Duration `yaml:"trash"`
+	History time.Duration `yaml:"history"`
 
 	DigestDays          int   `yaml:"digest_days"`
 	DigestBytesPerNight Bytes `yaml:"digest_bytes_per_night"`

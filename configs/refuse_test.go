@@ -85,6 +85,8 @@ func TestRefusedFiles(t *testing.T) {
 		"time of day":            {"reconcile: {at: '25:00'}", `reconcile.at = "25:00"`},
 		"share without percent":  {"reconcile: {brake_share: 0.01}", "reconcile.brake_share"},
 		"share above all":        {"reconcile: {brake_share: 101%}", `reconcile.brake_share = "101%"`},
+		"share of a tenant":      {"reconcile: {brake_tenant_share: 0%}", `reconcile.brake_tenant_share = "0%"`},
+		"brake of a tenant":      {"reconcile: {brake_tenant_min: 0}", `reconcile.brake_tenant_min = "0"`},
 		"quality":                {"images: {quality: 101}", `images.quality = "101"`},
 		"preset name":            {"images: {presets: [{name: W 1, long_edge: 100}]}", "images.presets = "},
 		"preset twice":           {"images: {presets: [{name: a, long_edge: 100}, {name: a, long_edge: 200}]}", "images.presets = "},

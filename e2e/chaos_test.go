@@ -34,7 +34,8 @@ func TestNothingAcknowledgedIsLost(t *testing.T) {
 		"GATEHOUSE_RETENTION_ORPHAN_GRACE":  "1s",
 		"GATEHOUSE_RETENTION_DELETED_GRACE": "1s",
 		"GATEHOUSE_QUOTA_RESERVATION_TTL":   "10s",
-		"GATEHOUSE_RECONCILE_BRAKE_MIN":     "100000", // what was killed leaves much, and the runs are to go through
+		// What was killed leaves much, and the runs are to go through.
+		"GATEHOUSE_RECONCILE_BRAKE_MIN": "100000", "GATEHOUSE_RECONCILE_BRAKE_TENANT_MIN": "100000",
 	}})
 	restart := func(name string) func(*testing.T) {
 		return func(t *testing.T) { services.Control(t, "restart", name) }
@@ -231,6 +232,7 @@ func objects(t *testing.T, r *rig.Rig, zone, tenantID string) []string {
 func TestGatewayKilledMidUploadLeavesNothing(t *testing.T) {
 	r := rig.Distributed(t, rig.Options{Env: map[string]string{
 		"GATEHOUSE_RETENTION_ORPHAN_GRACE": "1s", "GATEHOUSE_QUOTA_RESERVATION_TTL": "10s", "GATEHOUSE_RECONCILE_BRAKE_MIN": "100000",
+		"GATEHOUSE_RECONCILE_BRAKE_TENANT_MIN": "100000",
 	}})
 	c := r.Tenant("acme", "pro")
 	const size = 4 << 20

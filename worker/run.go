@@ -187,6 +187,7 @@ func reconciler(cfg *configs.Config, db *meta.DB, zones *blob.Zones, log *slog.L
 			Days: cfg.Reconcile.DigestDays, BytesPerNight: int64(cfg.Reconcile.DigestBytesPerNight), Rate: int64(cfg.Reconcile.DigestRate),
 		},
 		Trash: cfg.Reconcile.Trash, PurgeEvery: purgeEvery, BrakeMin: cfg.Reconcile.BrakeMin, BrakeShare: cfg.Reconcile.BrakeShare.Of(), History: cfg.Reconcile.History,
+		BrakeTenantMin: cfg.Reconcile.BrakeTenantMin, BrakeTenantShare: cfg.Reconcile.BrakeTenantShare.Of(),
 	}, db, zones, boot.Ledger(cfg, db), log)
 }
 

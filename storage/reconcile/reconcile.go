@@ -41,6 +41,10 @@ type Config struct {
 	// (0.01), is held.
 	BrakeMin   int
 	BrakeShare float64
+	// So is one that would write off more than BrakeTenantMin files (2) of one tenant, and more than BrakeTenantShare (0.1)
+	// of its files.
+	BrakeTenantMin   int
+	BrakeTenantShare float64
 	// Digests is how much is read again.
 	Digests Digests
 	// History is how long runs and their findings stay (90 days).
@@ -79,6 +83,8 @@ func New(cfg Config, db *meta.DB, zones *blob.Zones, ledger quota.Ledger, log *s
 	cfg.Takeover = cmp.Or(cfg.Takeover, time.Minute)
 	cfg.BrakeMin = cmp.Or(cfg.BrakeMin, 20)
 	cfg.BrakeShare = cmp.Or(cfg.BrakeShare, 0.01)
+	cfg.BrakeTenantMin = cmp.Or(cfg.BrakeTenantMin, 2)
+	cfg.BrakeTenantShare = cmp.Or(cfg.BrakeTenantShare, 0.1)
 	cfg.History = cmp.Or(cfg.History, 90*24*time.Hour)
 	return &Reconciler{cfg: cfg, db: db, zones: zones, ledger: ledger, log: log}
 }

@@ -195,10 +195,22 @@ func (r *Reconciler) ledgers(ctx context.Context, tenants []string, after meta.R
 	var out []meta.ReconcileFinding
 	for _, l := range list {
 		if l.TenantID > after.TenantID {
-			out = append(out, rowFinding(storage.DriftLedger, l.TenantID, "", facts{"tenant": l.Tenant, "written": sums(l.Written), "truth": sums(l.Truth)}))
+			out = append(out, rowFinding(storage.DriftLedger, l.TenantID, "", ledgerFacts(l)))
 		}
 	}
 	return out, err
+}
+
+// ledgerFacts are both ledgers. Where the records add up to less than is written, records may be lost: meta.LedgerDrop reads that.
+func ledgerFacts(l meta.LedgerRow) facts {
+	out := facts{"tenant": l.Tenant, "written": sums(l.Written), "truth": sums(l.Truth)}
+	if n := l.Written.UsedFiles - l.Truth.UsedFiles; n > 0 {
+		out["lost_files"] = n
+	}
+	if n := l.Written.UsedBytes - l.Truth.UsedBytes; n > 0 {
+		out["lost_bytes"] = n
+	}
+	return out
 }
 
 func sums(s meta.LedgerSums) facts {

@@ -246,25 +246,40 @@ func (w *work) digests(ctx context.Context) error {
 }
 
 // brakeSays opens what a held run says of the brake, behind what it has said before; Confirm takes it back.
-const brakeSays = "The run would touch"
+const brakeSays = "The run would"
 
-// brake holds a run that would touch suspiciously much.
+// brake holds a run that would touch suspiciously much, of all or of one tenant.
 func (w *work) brake(ctx context.Context) error {
 	if w.run.State == meta.RunConfirmed {
 		return nil
 	}
+	lost, short, err := w.losses(ctx)
+	if err != nil {
+		return err
+	}
+	why, err := w.tenantBrake(ctx, lost)
+	if err != nil {
+		return err
+	}
 	limit := max(int64(w.cfg.BrakeMin), int64(w.cfg.BrakeShare*float64(w.run.Objects+w.run.RowCount)))
-	if w.run.Planned <= limit {
+	if w.run.Planned > limit {
+		why = strings.TrimSpace(fmt.Sprintf(brakeSays+" touch %d objects and rows, and the brake allows %d: the larger of %d and %.4g %% of the %d objects and %d rows that were compared. %s",
+			w.run.Planned, limit, w.cfg.BrakeMin, 100*w.cfg.BrakeShare, w.run.Objects, w.run.RowCount, why))
+	}
+	if why == "" {
 		return nil
+	}
+	means, err := w.likely(ctx, short)
+	if err != nil {
+		return err
 	}
 	next := w.run
 	next.State = meta.RunHeld
-	next.Problem = strings.TrimSpace(next.Problem + fmt.Sprintf(" "+brakeSays+" %d objects and rows, and the brake allows %d: the larger of %d and %.4g %% of the %d objects and %d rows that were compared. Nothing was changed.",
-		next.Planned, limit, w.cfg.BrakeMin, 100*w.cfg.BrakeShare, next.Objects, next.RowCount))
-	if err := w.save(ctx, next, nil, entry(audit.Worker, "reconcile.hold", next, map[string]any{"planned": next.Planned, "allowed": limit})); err != nil {
+	next.Problem = strings.TrimSpace(strings.TrimSpace(next.Problem+" "+why) + " Nothing was changed. " + means)
+	if err := w.save(ctx, next, nil, entry(audit.Worker, "reconcile.hold", next, map[string]any{"planned": next.Planned, "allowed": limit, "problem": next.Problem})); err != nil {
 		return err
 	}
-	w.log.Error("reconciliation is held: look at its findings, then confirm or cancel it", "run", next.ID, "planned", next.Planned, "allowed", limit)
+	w.log.Error("reconciliation is held: look at its findings, then confirm or cancel it", "run", next.ID, "planned", next.Planned, "problem", next.Problem)
 	return errEnough
 }
 

@@ -135,7 +135,7 @@ var errDies = errors.New("the worker dies here")
 // reconciler makes one whose grace times are over at once; by a small brake every run that plans something is held.
 func (w *world) reconciler(brake bool) *reconcile.Reconciler {
 	cfg := reconcile.Config{
-		Settle: time.Microsecond, Takeover: time.Nanosecond, BrakeMin: 1 << 30,
+		Settle: time.Microsecond, Takeover: time.Nanosecond, BrakeMin: 1 << 30, BrakeTenantMin: 1 << 30,
 		DeletedGrace: time.Hour, Infected: time.Hour, TaskHistory: time.Hour, EventHistory: time.Hour, IdempotencyTTL: time.Hour,
 		Digests: reconcile.Digests{Days: 1, BytesPerNight: 1 << 40, Rate: 1 << 40}, // all of them
 	}
