@@ -75,7 +75,7 @@ func (t tenantListCmd) Run(ctx context.Context, c *cli) error {
 		rows := [][]string{{"NAME", "PLAN", "STATE", "USED", "QUOTA", "FILES", "ID"}}
 		for _, x := range all {
 			rows = append(rows, []string{
-				x.Name, x.Plan, string(x.State), size(x.UsedBytes), size(x.QuotaBytes), strconv.FormatInt(x.Files, 10), x.ID,
+				x.Name, x.Plan, string(x.State), size(x.UsedBytes), quotaOf(x, size), strconv.FormatInt(x.Files, 10), x.ID,
 			})
 		}
 		return c.table(rows)
@@ -113,7 +113,14 @@ func (t tenantShowCmd) Run(ctx context.Context, c *cli) error {
 
 // tenantRows is everything about a tenant but its keys. What holds for it is named with where that is said.
 func tenantRows(x admin.Tenant) ([][]string, error) {
-	rows := [][]string{{"id", x.ID}, {"name", x.Name}, {"plan", x.Plan}, {"state", string(x.State)}, {"reason", x.Reason}}
+	plan, quotaFrom := []string{"plan", x.Plan}, from(x.OwnQuota)
+	if x.PlanMissing {
+		plan = append(plan, "has no record")
+		if !x.OwnQuota {
+			quotaFrom = ""
+		}
+	}
+	rows := [][]string{{"id", x.ID}, {"name", x.Name}, plan, {"state", string(x.State)}, {"reason", x.Reason}}
 	if x.StateSince != nil {
 		rows = append(rows, []string{"since", when(*x.StateSince)})
 	}
@@ -124,9 +131,9 @@ func tenantRows(x admin.Tenant) ([][]string, error) {
 		{"created", when(x.CreatedAt)},
 		{"storage_used_bytes", exact(x.UsedBytes)}, {"storage_reserved_bytes", exact(x.ReservedBytes)},
 		{"files", strconv.FormatInt(x.Files, 10)}, {"files on their way", strconv.FormatInt(x.ReservedFiles, 10)},
-		{"storage_quota_bytes", exact(x.QuotaBytes), from(x.OwnQuota)},
+		{"storage_quota_bytes", quotaOf(x, exact), quotaFrom},
 	}...)
-	if x.Limits == nil { // its plan is gone, and so is the tenant
+	if x.Limits == nil { // its plan has no record
 		return rows, nil
 	}
 	var holds, own map[string]json.RawMessage
@@ -141,6 +148,14 @@ func tenantRows(x admin.Tenant) ([][]string, error) {
 		rows = append(rows, []string{f.key, value(f.key, holds[f.key]), from(overridden)})
 	}
 	return rows, nil
+}
+
+// quotaOf is the tenant's quota in words; without its plan and without one of its own nobody knows it.
+func quotaOf(x admin.Tenant, words func(int64) string) string {
+	if x.PlanMissing && !x.OwnQuota {
+		return "-"
+	}
+	return words(x.QuotaBytes)
 }
 
 func from(own bool) string {

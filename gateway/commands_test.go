@@ -14,6 +14,8 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/stretchr/testify/require"
+
+	"gatehouse/gateway/admin"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -233,4 +235,20 @@ func TestCommandsPrintJSON(t *testing.T) {
 	require.Equal(t, "revoked", object("key", "revoke", keys[0]["id"].(string))["after"])
 	require.Len(t, list("tenant", "list", "--state", "pending_delete"), 1)
 	require.Empty(t, list("tenant", "list", "--state", "active"))
+}
+
+// Nobody knows a quota whose plan has no record: it is not shown as none.
+func TestLostPlanIsShownAsLost(t *testing.T) {
+	for _, x := range []struct {
+		tenant admin.Tenant
+		quota  []string
+	}{
+		{admin.Tenant{Plan: "gold", PlanMissing: true}, []string{"storage_quota_bytes", "-", ""}},
+		{admin.Tenant{Plan: "gold", PlanMissing: true, OwnQuota: true, QuotaBytes: 1024}, []string{"storage_quota_bytes", "1024 (1.0 KiB)", "its own"}},
+	} {
+		rows, err := tenantRows(x.tenant)
+		require.NoError(t, err)
+		require.Contains(t, rows, []string{"plan", "gold", "has no record"})
+		require.Contains(t, rows, x.quota)
+	}
 }

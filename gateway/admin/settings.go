@@ -65,6 +65,9 @@ func (a Admin) SetOverrides(ctx context.Context, tenant string, e Edit) (Change,
 			return Change{}, err
 		}
 		plan, err := tx.LockPlan(t.Plan) // nobody changes it until these overrides are written
+		if errors.Is(err, storage.ErrNotFound) {
+			return Change{}, planMissing(t)
+		}
 		if err != nil {
 			return Change{}, fmt.Errorf("read plan: %w", err)
 		}
@@ -102,10 +105,19 @@ func (a Admin) setting(ctx context.Context, tenant, what string, do func(*meta.T
 		}
 		c.What = what
 		q, err := tx.Tenant(t.ID).Quota()
+		if errors.Is(err, meta.ErrNoPlan) {
+			return Change{}, planMissing(t)
+		}
 		if err != nil {
 			return Change{}, fmt.Errorf("read quota: %w", err)
 		}
 		c.OverBytes = max(0, q.Used-q.Quota)
 		return c, a.write(tx, t.ID, "tenant."+what, t.ID, map[string]any{"before": c.Before, "after": c.After, "over_bytes": c.OverBytes})
 	})
+}
+
+func planMissing(t meta.TenantRow) error {
+	return refuse(storage.CodeConflict, "plan_missing",
+		fmt.Sprintf("The plan %q of the tenant %q has no record: it was lost. Bring it back from a snapshot or make it anew, or put the tenant on another plan.", t.Plan, t.Name),
+		fmt.Sprintf("租户 %[2]q 的套餐 %[1]q 没有记录：该记录已丢失。请从快照恢复或重新创建该套餐，或为租户更换套餐。", t.Plan, t.Name))
 }

@@ -155,6 +155,41 @@ func TestTenantThatIsOverCannotBeChanged(t *testing.T) {
 	}
 }
 
+// The record of a plan was lost: what is known is shown, what is not is not made up, and another plan mends it.
+func TestTenantWhosePlanIsLost(t *testing.T) {
+	onEach(t, func(t *testing.T, o office) {
+		id, own := o.tenant(t, "acme"), o.tenant(t, "bold")
+		_, err := o.SetTenantQuota(ctx, own, new(int64(5)))
+		require.NoError(t, err)
+		before, err := o.ShowTenant(ctx, id)
+		require.NoError(t, err)
+		require.False(t, before.PlanMissing)
+		_, err = o.DB.Exec(ctx, `DELETE FROM plans WHERE name = ?`, before.Plan)
+		require.NoError(t, err)
+
+		shown, err := o.ShowTenant(ctx, id)
+		require.NoError(t, err)
+		require.True(t, shown.PlanMissing)
+		require.Equal(t, before.Plan, shown.Plan)
+		require.Nil(t, shown.Limits)
+		list, err := o.Tenants(ctx, "", "", 10)
+		require.NoError(t, err)
+		require.Len(t, list, 2)
+		require.True(t, list[0].PlanMissing)
+		require.Zero(t, list[0].QuotaBytes)
+		require.EqualValues(t, 5, list[1].QuotaBytes)
+
+		_, err = o.SetTenantQuota(ctx, id, new(int64(1)))
+		requireRefused(t, err, storage.CodeConflict, "plan_missing")
+		_, err = o.SetOverrides(ctx, id, set("max_files", "5"))
+		requireRefused(t, err, storage.CodeConflict, "plan_missing")
+		_, err = o.SetTenantPlan(ctx, id, "pro")
+		require.NoError(t, err)
+		_, err = o.SetTenantQuota(ctx, id, new(int64(1)))
+		require.NoError(t, err)
+	})
+}
+
 func TestPlansAreChangedCopiedAndRemoved(t *testing.T) {
 	onEach(t, func(t *testing.T, o office) {
 		id := o.tenant(t, "acme")

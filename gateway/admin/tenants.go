@@ -91,10 +91,13 @@ type Tenant struct {
 	State  storage.TenantState `json:"state"`
 	Reason string              `json:"reason"`
 	// DeleteAfter is when it is purged, if it is pending deletion.
-	DeleteAfter   *time.Time `json:"delete_after"`
-	QuotaBytes    int64      `json:"storage_quota_bytes"`
-	UsedBytes     int64      `json:"storage_used_bytes"`
-	ReservedBytes int64      `json:"storage_reserved_bytes"`
+	DeleteAfter *time.Time `json:"delete_after"`
+	// PlanMissing: the plan has no record. A tenant that is over may outlive its plan; of any other it was lost, and with it
+	// the quota, unless that is its own.
+	PlanMissing   bool  `json:"plan_missing"`
+	QuotaBytes    int64 `json:"storage_quota_bytes"`
+	UsedBytes     int64 `json:"storage_used_bytes"`
+	ReservedBytes int64 `json:"storage_reserved_bytes"`
 	// OwnQuota says that the quota is the tenant's own and not its plan's.
 	OwnQuota bool  `json:"own_quota"`
 	Files    int64 `json:"files"`
@@ -120,13 +123,13 @@ func (a Admin) Tenants(ctx context.Context, state storage.TenantState, after str
 	if err != nil {
 		return nil, fmt.Errorf("list plans: %w", err)
 	}
-	bytes := map[string]int64{}
+	byName := map[string]*meta.Plan{}
 	for _, p := range plans {
-		bytes[p.Name] = p.StorageBytes
+		byName[p.Name] = &p
 	}
 	out := make([]Tenant, 0, len(rows))
 	for _, t := range rows {
-		out = append(out, tenantOf(t, bytes[t.Plan]))
+		out = append(out, tenantOf(t, byName[t.Plan]))
 	}
 	return out, nil
 }
@@ -141,12 +144,15 @@ func (a Admin) ShowTenant(ctx context.Context, nameOrID string) (Tenant, error) 
 	if err != nil {
 		return Tenant{}, fmt.Errorf("read tenant: %w", err)
 	}
-	plan, err := a.DB.PlanByName(ctx, row.Plan)
-	if err != nil && !errors.Is(err, storage.ErrNotFound) { // what is over may outlive its plan
+	var plan *meta.Plan
+	switch p, err := a.DB.PlanByName(ctx, row.Plan); {
+	case err == nil:
+		plan = &p
+	case !errors.Is(err, storage.ErrNotFound):
 		return Tenant{}, fmt.Errorf("read plan: %w", err)
 	}
-	t := tenantOf(row, plan.StorageBytes)
-	if plan.Spec != "" {
+	t := tenantOf(row, plan)
+	if plan != nil {
 		spec, err := quota.SpecOf(plan.Spec, row.Overrides)
 		if err != nil {
 			return Tenant{}, fmt.Errorf("plan %s: %w", row.Plan, err)
@@ -169,10 +175,14 @@ var moves = []string{
 	"tenant.create", "tenant.activate", "tenant.fail", "tenant.suspend", "tenant.resume", "tenant.delete", "tenant.restore", "tenant.purge",
 }
 
-func tenantOf(r meta.TenantRow, planBytes int64) Tenant {
+// tenantOf shows a tenant; plan is nil when it has no record.
+func tenantOf(r meta.TenantRow, plan *meta.Plan) Tenant {
 	t := Tenant{
-		ID: r.ID, Name: r.Name, Plan: r.Plan, State: r.State, Reason: r.StateReason, QuotaBytes: planBytes, UsedBytes: r.UsedBytes,
+		ID: r.ID, Name: r.Name, Plan: r.Plan, State: r.State, Reason: r.StateReason, PlanMissing: plan == nil, UsedBytes: r.UsedBytes,
 		ReservedBytes: r.ReservedBytes, Files: r.UsedFiles, ReservedFiles: r.ReservedFiles, Overrides: json.RawMessage("{}"), CreatedAt: r.CreatedAt.Time(),
+	}
+	if plan != nil {
+		t.QuotaBytes = plan.StorageBytes
 	}
 	if r.QuotaOverride != nil {
 		t.QuotaBytes, t.OwnQuota = *r.QuotaOverride, true

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,9 +33,11 @@ type Principal struct {
 	TenantName string
 	Plan       string
 	Suspended  bool
-	KeyID      string
-	Scopes     []string
-	Policy     storage.Policy
+	// NoPlan: the plan has no record. Spec is what the tenant has of its own, then, and nothing may be uploaded.
+	NoPlan bool
+	KeyID  string
+	Scopes []string
+	Policy storage.Policy
 	// Spec is the plan with the tenant's own overrides; Policy follows from it.
 	Spec quota.Spec
 }
@@ -47,10 +50,13 @@ func (p *Principal) May(s Scope) error {
 	return storage.Refuse(storage.CodeForbidden, storage.Details{"scope": string(s)})
 }
 
-// MayUpload refuses with TENANT_SUSPENDED while the tenant is suspended.
+// MayUpload refuses with TENANT_SUSPENDED while the tenant is suspended, and while its plan has no record.
 func (p *Principal) MayUpload() error {
 	if p.Suspended {
 		return storage.Refuse(storage.CodeTenantSuspended, nil)
+	}
+	if p.NoPlan {
+		return meta.ErrNoPlan
 	}
 	return nil
 }
@@ -108,12 +114,12 @@ func (k *Keys) Authenticate(ctx context.Context, authorization string) (*Princip
 	if err := answered(id.State); err != nil {
 		return nil, err
 	}
-	spec, err := quota.SpecOf(id.PlanSpec, id.Overrides)
+	spec, err := quota.SpecOf(cmp.Or(id.PlanSpec, "{}"), id.Overrides)
 	if err != nil {
 		return nil, fmt.Errorf("plan %s: %w", id.Plan, err)
 	}
 	return &Principal{
-		TenantID: id.TenantID, TenantName: id.Tenant, Plan: id.Plan, Suspended: id.State == storage.TenantSuspended,
+		TenantID: id.TenantID, TenantName: id.Tenant, Plan: id.Plan, Suspended: id.State == storage.TenantSuspended, NoPlan: id.PlanSpec == "",
 		KeyID: id.KeyID, Scopes: strings.Split(id.Scopes, ","), Policy: quota.PolicyFor(k.Base, spec), Spec: spec,
 	}, nil
 }

@@ -277,3 +277,32 @@ func TestStatesOfATenantAtEveryEndpoint(t *testing.T) {
 		}
 	}
 }
+
+// A tenant whose plan has no record any more reads its files; it is told why it may not upload, and what nobody can tell it.
+func TestTenantWhosePlanIsLostReads(t *testing.T) {
+	g := openGatehouse(t)
+	const content = "a file\n"
+	id, _ := g.asset("a.txt", content)
+	link := g.link(id)
+	asset := "/api/v1/assets/" + id
+	g.inTx(func(tx *meta.Tx) error {
+		_, err := tx.Exec(`DELETE FROM plans`)
+		return err
+	})
+	for _, path := range []string{"/api/v1/assets", asset, asset + "/content", link} {
+		r := g.ask("GET", path, nil)
+		require.Equal(t, http.StatusOK, r.status, "%s: %s", path, r.body)
+	}
+	require.Equal(t, content, g.ask("GET", link, nil).body)
+	for what, r := range map[string]reply{
+		"upload": g.upload("b.txt", "another file\n"),
+		"check":  g.ask("POST", "/api/v1/assets/check", []byte(`{"name":"c.txt","size":5}`), "Content-Type", "application/json"),
+		"policy": g.ask("GET", "/api/v1/policy", nil),
+		"usage":  g.ask("GET", "/api/v1/usage", nil),
+	} {
+		code, reason := r.refusal(t)
+		require.Equal(t, storage.CodeUnavailable, code, what)
+		require.Equal(t, "plan_missing", reason, what)
+	}
+	require.Less(t, g.ask("DELETE", asset, nil).status, 300)
+}

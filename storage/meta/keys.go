@@ -38,6 +38,7 @@ type Identity struct {
 	Tenant    string
 	State     storage.TenantState
 	Plan      string
+	// PlanSpec is JSON; empty when the plan has no record (ErrNoPlan).
 	PlanSpec  string
 	Overrides string
 }
@@ -46,8 +47,8 @@ type Identity struct {
 func (db *DB) KeyByHash(ctx context.Context, hash string) (Identity, error) {
 	var id Identity
 	r := db.g.WithContext(ctx).Raw(`SELECT k.id AS key_id, k.scopes, k.expires_at, k.revoked_at,
-			t.id AS tenant_id, t.name AS tenant, t.state, t.plan, p.spec AS plan_spec, t.overrides
-		FROM api_keys k JOIN tenants t ON t.id = k.tenant_id JOIN plans p ON p.name = t.plan
+			t.id AS tenant_id, t.name AS tenant, t.state, t.plan, COALESCE(p.spec, '') AS plan_spec, t.overrides
+		FROM api_keys k JOIN tenants t ON t.id = k.tenant_id LEFT JOIN plans p ON p.name = t.plan
 		WHERE k.hash = ?`, hash).Scan(&id)
 	if r.Error != nil {
 		return Identity{}, r.Error

@@ -53,6 +53,13 @@ func (t Tenant) Row() (TenantRow, error) {
 	return row, notFound(err)
 }
 
+// ErrNoPlan says that the plan of the tenant has no record: it was lost, and nobody knows what the tenant may do.
+var ErrNoPlan = storage.Refuse(storage.CodeUnavailable, nil).Because(storage.Reason{
+	Slug:    "plan_missing",
+	English: "The provider has lost the record of the plan that you are on and must bring it back first; your files can be read meanwhile.",
+	Chinese: "服务提供方丢失了您所用套餐的记录，需先恢复该记录；在此期间您的文件仍可读取。",
+})
+
 // Plan reads the plan that holds for the tenant now.
 func (t Tenant) Plan() (Plan, error) {
 	var p Plan
@@ -60,14 +67,24 @@ func (t Tenant) Plan() (Plan, error) {
 	return p, notFound(err)
 }
 
-// Specs reads what holds for the tenant now: the spec of its plan and its own overrides, both as JSON (quota.SpecOf).
+// Specs reads what holds for the tenant now: the spec of its plan and its own overrides, both as JSON (quota.SpecOf). It is
+// ErrNoPlan when the plan has no record.
 func (t Tenant) Specs() (plan, overrides string, err error) {
-	var row struct{ Spec, Overrides string }
-	r := t.g.Raw(`SELECT p.spec, t.overrides FROM tenants t JOIN plans p ON p.name = t.plan WHERE t.id = ?`, t.id).Scan(&row)
-	if r.Error == nil && r.RowsAffected == 0 {
-		return "", "", storage.ErrNotFound
+	var row struct {
+		Plan            *string
+		Spec, Overrides string
 	}
-	return row.Spec, row.Overrides, r.Error
+	r := t.g.Raw(`SELECT p.name AS plan, COALESCE(p.spec, '') AS spec, t.overrides
+		FROM tenants t LEFT JOIN plans p ON p.name = t.plan WHERE t.id = ?`, t.id).Scan(&row)
+	switch {
+	case r.Error != nil:
+		return "", "", r.Error
+	case r.RowsAffected == 0:
+		return "", "", storage.ErrNotFound
+	case row.Plan == nil:
+		return "", "", ErrNoPlan
+	}
+	return row.Spec, row.Overrides, nil
 }
 
 // LastDone is when one of the actions was last audited for the tenant with success; 0 for never.
@@ -77,16 +94,24 @@ func (t Tenant) LastDone(actions []string) (Stamp, error) {
 	return at, err
 }
 
-// Quota reads the quota that holds now: the tenant's own, else its plan's.
+// Quota reads the quota that holds now: the tenant's own, else its plan's. It is ErrNoPlan when the plan has no record.
 func (t Tenant) Quota() (Quota, error) {
-	var q Quota
-	r := t.g.Raw(`SELECT COALESCE(t.quota_override, p.storage_bytes) AS quota, t.used_bytes AS used,
-		t.reserved_bytes AS reserved, t.used_files, t.reserved_files, t.state, t.rate_minute, t.rate_count,
-		`+t.dialect.Epoch()+` AS at FROM tenants t JOIN plans p ON p.name = t.plan WHERE t.id = ?`, t.id).Scan(&q)
-	if r.Error == nil && r.RowsAffected == 0 {
-		return q, storage.ErrNotFound
+	var q struct {
+		Quota `gorm:"embedded"`
+		Plan  *string
 	}
-	return q, r.Error
+	r := t.g.Raw(`SELECT p.name AS plan, COALESCE(t.quota_override, p.storage_bytes, 0) AS quota, t.used_bytes AS used,
+		t.reserved_bytes AS reserved, t.used_files, t.reserved_files, t.state, t.rate_minute, t.rate_count,
+		`+t.dialect.Epoch()+` AS at FROM tenants t LEFT JOIN plans p ON p.name = t.plan WHERE t.id = ?`, t.id).Scan(&q)
+	switch {
+	case r.Error != nil:
+		return Quota{}, r.Error
+	case r.RowsAffected == 0:
+		return Quota{}, storage.ErrNotFound
+	case q.Plan == nil:
+		return Quota{}, ErrNoPlan
+	}
+	return q.Quota, nil
 }
 
 // Quota is a tenant's ledger at one instant, in bytes and in files.
