@@ -298,9 +298,9 @@ func (s snapshotRestoreCmd) Run(ctx context.Context, c *cli) error {
 
 func tellRestored(r snapshot.Restored) error {
 	table := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "TABLE\tADDED\tLEFT OUT")
+	_, _ = fmt.Fprintln(table, "TABLE\tADDED\tTHERE ALREADY\tLEFT OUT")
 	for _, t := range r.Tables {
-		_, _ = fmt.Fprintf(table, "%s\t%d\t%d\n", t.Name, t.Added, t.LeftOut)
+		_, _ = fmt.Fprintf(table, "%s\t%d\t%d\t%d\n", t.Name, t.Added, t.There, t.LeftOut)
 	}
 	for _, w := range r.Warnings {
 		_, _ = fmt.Fprintf(table, "warning: %s\n", w)
@@ -314,6 +314,9 @@ func tellRestored(r snapshot.Restored) error {
 	}
 	for _, s := range r.Stricter {
 		_, _ = fmt.Fprintf(table, "shut again, as it was after the snapshot: %s\n", s)
+	}
+	for _, run := range r.Cancelled {
+		_, _ = fmt.Fprintf(table, "cancelled, as what it found is of the time before: reconciliation %s\n", run)
 	}
 	for _, t := range r.Pending {
 		_, _ = fmt.Fprintf(table, "pending deletion: tenant %s\n", t)

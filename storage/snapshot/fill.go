@@ -5,7 +5,9 @@ import (
 	"fmt"
 
 	"gatehouse/storage"
+	"gatehouse/storage/audit"
 	"gatehouse/storage/meta"
+	"gatehouse/storage/reconcile"
 )
 
 // filled is THE list of the tables that Fill adds to, in an order in which the living assets are known before the
@@ -15,7 +17,7 @@ func filled() []string {
 }
 
 // fill adds the rows that are missing.
-func (r *restore) fill(ctx context.Context) error {
+func (r *restore) fill(ctx context.Context, actor audit.Actor) error {
 	byName := map[string]Table{}
 	for _, t := range r.m.Tables {
 		byName[t.Name] = t
@@ -40,6 +42,30 @@ func (r *restore) fill(ctx context.Context) error {
 			return fmt.Errorf("references of tenant %s: %w", id, err)
 		}
 	}
+	return r.cancelRuns(actor)
+}
+
+// cancelRuns ends the reconciliations that are not over when rows came back: what they found and planned is of the time
+// before, and one that is held keeps others from beginning.
+func (r *restore) cancelRuns(actor audit.Actor) error {
+	if r.out.Nothing() {
+		return nil
+	}
+	open, err := r.tx.Runs("", 100, meta.RunRunning, meta.RunHeld, meta.RunConfirmed)
+	if err != nil {
+		return fmt.Errorf("look for reconciliations: %w", err)
+	}
+	for _, run := range open {
+		cancelled, err := reconcile.Cancel(r.tx, run.ID, actor)
+		if err == nil {
+			cancelled.Problem = runEnded
+			err = r.tx.SaveRun(&cancelled, meta.RunCancelled)
+		}
+		if err != nil {
+			return fmt.Errorf("cancel run %s: %w", run.ID, err)
+		}
+		r.out.Cancelled = append(r.out.Cancelled, fmt.Sprintf("%s (%s, %s)", run.ID, run.Kind, run.State))
+	}
 	return nil
 }
 
@@ -52,37 +78,41 @@ type filler struct {
 }
 
 // add inserts those of the rows that are missing and wanted.
-func (f *filler) add(t meta.Table, rows []any) (int64, error) {
+func (f *filler) add(t meta.Table, rows []any) (added, there int64, err error) {
 	if f.touched == nil {
 		f.touched = map[string]bool{}
 	}
-	there, err := f.tx.Existing(t, rows)
+	existing, err := f.tx.Existing(t, rows)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	var missing []any
 	for _, row := range rows {
-		if have, ok := there[t.KeyText(row)]; !ok {
+		if have, ok := existing[t.KeyText(row)]; !ok {
 			missing = append(missing, row)
 		} else if tenant, ok := have.(*meta.TenantRow); ok {
-			f.meet(*tenant)
+			f.meet(*tenant, *row.(*meta.TenantRow))
 		}
 	}
 	wanted, err := f.wanted(t, missing)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	for _, row := range wanted {
 		if id := tenantOf(row); id != "" {
 			f.touched[id] = true
 		}
 	}
-	return int64(len(wanted)), f.insert(t, wanted)
+	return int64(len(wanted)), int64(len(rows) - len(missing)), f.insert(t, wanted)
 }
 
-// meet looks at a tenant that is there: nothing comes back to one that is over, or whose purge has begun.
-func (f *filler) meet(t meta.TenantRow) {
+// meet looks at a tenant that is there: nothing comes back to one that is over, or whose purge has begun. Of one that was
+// so in the snapshot already nothing is left out.
+func (f *filler) meet(t, was meta.TenantRow) {
 	if t.State.Over() || t.Purging() {
+		if was.State.Over() || was.Purging() {
+			return
+		}
 		f.out.Tenants = append(f.out.Tenants, fmt.Sprintf("%s (%s): it was deleted after the snapshot", t.ID, t.Name))
 		return
 	}

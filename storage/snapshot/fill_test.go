@@ -13,6 +13,7 @@ import (
 	"gatehouse/storage/audit"
 	"gatehouse/storage/meta"
 	"gatehouse/storage/meta/metatest"
+	"gatehouse/storage/reconcile"
 )
 
 // tenantWith creates a tenant with its plan and n assets, each on a blob with a variant, and an exact ledger.
@@ -93,7 +94,7 @@ func TestFillAfterTheIncident(t *testing.T) {
 			require.NotEmpty(t, res.Before)
 			require.Empty(t, res.Tenants)
 			require.Equal(t, []RestoredTable{
-				{"plans", 0, 1}, {"tenants", 0, 1}, {"api_keys", 0, 1}, {"assets", 32, 4}, {"blobs", 32, 4}, {"variants", 32, 4},
+				{"plans", 0, 1, 0}, {"tenants", 0, 1, 0}, {"api_keys", 0, 1, 0}, {"assets", 32, 4, 0}, {"blobs", 32, 4, 0}, {"variants", 32, 4, 0},
 			}, res.Tables)
 			requireExact(t, db)
 			requireRefs(t, db)
@@ -116,11 +117,10 @@ func TestFillAfterTheIncident(t *testing.T) {
 			require.Contains(t, lines(rows["assets"]), "renamed")
 
 			// A second one finds nothing to do.
+			require.False(t, res.Nothing())
 			res, err = s.Restore(t.Context(), m.ID, Options{Mode: Fill, Actor: audit.CLI})
 			require.NoError(t, err)
-			for _, table := range res.Tables {
-				require.Zero(t, table.Added, table.Name)
-			}
+			require.True(t, res.Nothing())
 		})
 	}
 }
@@ -142,9 +142,10 @@ func requireRefs(t testing.TB, db *meta.DB) {
 func TestFillChooses(t *testing.T) {
 	db := open(t, kinds[0].url(t), true)
 	s := storeOf(t, db, zonesOf(t).Snapshots)
-	for _, id := range []string{"purged", "purging", "renamed", "gone", "kept"} {
+	for _, id := range []string{"purged", "purging", "renamed", "gone", "kept", "before", "begun"} {
 		tenantWith(t, db, id, 2)
 	}
+	exec(t, db, "UPDATE tenants SET state = 'deleted' WHERE id = 'before'", "UPDATE tenants SET state = 'pending_delete' WHERE id = 'begun'")
 	exec(t, db, "UPDATE blobs SET scan_status = 'pending', zone = 'quarantine' WHERE tenant_id = 'kept'",
 		"UPDATE assets SET state = 'quarantined' WHERE tenant_id = 'kept'")
 	m, err := s.Create(t.Context(), ReasonDaily)
@@ -162,11 +163,10 @@ func TestFillChooses(t *testing.T) {
 		"INSERT INTO tenants (id, name, plan, state, created_at, updated_at) VALUES ('other', 'name-renamed', 'plan-kept', 'active', 1, 1)")
 	res, err := s.Restore(t.Context(), m.ID, Options{Mode: Fill, Actor: audit.CLI})
 	require.NoError(t, err)
-	require.Len(t, res.Tenants, 3)
 	require.ElementsMatch(t, []string{
 		"purged (over): it was deleted after the snapshot", "purging (name-purging): it was deleted after the snapshot",
 		"renamed (name-renamed): another tenant has its name now",
-	}, res.Tenants)
+	}, res.Tenants, "and none that was over in the snapshot already")
 	rows := dump(t, db, true)
 	for table, want := range map[string]map[string]int{
 		"tenants":  {"purged": 1, "purging": 1, "renamed": 0, "gone": 1, "kept": 1},
@@ -212,8 +212,8 @@ func TestFillLeavesOutTheUnwanted(t *testing.T) {
 		"DELETE FROM variants WHERE sha256 <> '"+digestNo(2)+"'")
 	res, err := s.Restore(t.Context(), m.ID, Options{Mode: Fill, Actor: audit.CLI})
 	require.NoError(t, err)
-	require.Equal(t, RestoredTable{"blobs", 1, 2}, res.Tables[4])
-	require.Equal(t, RestoredTable{"variants", 1, 2}, res.Tables[5])
+	require.Equal(t, RestoredTable{"blobs", 1, 1, 1}, res.Tables[4])
+	require.Equal(t, RestoredTable{"variants", 1, 1, 1}, res.Tables[5])
 	requireExact(t, db)
 	requireRefs(t, db)
 }
@@ -233,7 +233,7 @@ func TestFillVariants(t *testing.T) {
 		requireExact(t, db)
 		res, err := s.Restore(t.Context(), m.ID, Options{Mode: Fill, Actor: audit.CLI})
 		require.NoError(t, err)
-		require.Equal(t, RestoredTable{"variants", 3, 1}, res.Tables[5])
+		require.Equal(t, RestoredTable{"variants", 3, 0, 1}, res.Tables[5])
 		require.NotContains(t, lines(dump(t, db, true)["variants"]), digestNo(3))
 		requireExact(t, db)
 	})
@@ -276,6 +276,47 @@ func TestFillGivesGraceTime(t *testing.T) {
 	})
 }
 
+// TestFillCancelsRuns: what a reconciliation found before rows came back is of another time; it is ended as by hand. Where
+// nothing came back, nothing is ended.
+func TestFillCancelsRuns(t *testing.T) {
+	metatest.Each(t, func(t *testing.T, db *meta.DB) {
+		s := storeOf(t, db, zonesOf(t).Snapshots)
+		tenantWith(t, db, "t", 2)
+		m, err := s.Create(t.Context(), ReasonDaily)
+		require.NoError(t, err)
+		states := map[string]string{"held": meta.RunHeld, "running": meta.RunRunning, "done": meta.RunDone}
+		require.NoError(t, db.InTx(t.Context(), func(tx *meta.Tx) error {
+			for id, state := range states {
+				if err := tx.CreateRun(&meta.ReconcileRun{ID: id, Kind: meta.RunFull, State: state, Tenants: "[]"}); err != nil {
+					return err
+				}
+			}
+			_, err := tx.Enqueue(reconcile.Task("running"))
+			return err
+		}))
+		fill := func(cancelled ...string) {
+			res, err := s.Restore(t.Context(), m.ID, Options{Mode: Fill, Actor: audit.CLI})
+			require.NoError(t, err)
+			require.ElementsMatch(t, cancelled, res.Cancelled)
+			for id, state := range states {
+				run, err := db.RunBy(t.Context(), id)
+				require.NoError(t, err)
+				if len(cancelled) > 0 && id != "done" {
+					state = meta.RunCancelled
+					require.Equal(t, runEnded, run.Problem)
+				}
+				require.Equal(t, state, run.State, id)
+			}
+			rows := dump(t, db, false)
+			require.Equal(t, len(cancelled), strings.Count(lines(rows["audit_log"]), `"action":"reconcile.cancel"`))
+			require.Equal(t, len(cancelled) == 0, strings.Contains(lines(rows["tasks"]), `"state":"queued"`))
+		}
+		fill()
+		exec(t, db, "DELETE FROM assets WHERE id = 't-000'")
+		fill("held (full, held)", "running (full, running)")
+	})
+}
+
 // TestFillAndClaims: a claim on an orphan, left by a program that died, keeps nothing away; what a living one claims, or
 // is being removed as a blob, is left out and counted.
 func TestFillAndClaims(t *testing.T) {
@@ -310,10 +351,10 @@ func TestFillAndClaims(t *testing.T) {
 		lose()
 		stop, err := db.KeepAlive(t.Context(), "worker", slog.New(slog.DiscardHandler))
 		require.NoError(t, err)
-		fill(Options{WhileRunning: true}, 2, RestoredTable{"assets", 1, 3}, RestoredTable{"blobs", 1, 3}, RestoredTable{"variants", 1, 3})
+		fill(Options{WhileRunning: true}, 2, RestoredTable{"assets", 1, 1, 2}, RestoredTable{"blobs", 1, 3, 0}, RestoredTable{"variants", 1, 1, 2})
 		stop()
 		lose()
-		fill(Options{}, 1, RestoredTable{"assets", 2, 2}, RestoredTable{"blobs", 2, 2}, RestoredTable{"variants", 2, 2})
+		fill(Options{}, 1, RestoredTable{"assets", 2, 1, 1}, RestoredTable{"blobs", 2, 2, 0}, RestoredTable{"variants", 2, 1, 1})
 		b, err := db.Tenant(t.Context(), "t").Blob(digestNo(0))
 		require.NoError(t, err)
 		require.False(t, b.Sweeping)

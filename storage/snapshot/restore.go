@@ -3,6 +3,7 @@ package snapshot
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,15 +51,24 @@ type Restored struct {
 	Stricter []string `json:"shut_again,omitempty"`
 	// Warnings are those of Verified.
 	Warnings []string `json:"warnings,omitempty"`
+	// Cancelled lists reconciliation runs that Fill has cancelled; in the other modes they are rows like others.
+	Cancelled []string `json:"runs_cancelled,omitempty"`
 	// Pending lists tenants that came back as pending deletion, with the time of their purge.
 	Pending []string `json:"tenants_pending_delete,omitempty"`
+}
+
+// Nothing reports whether no row was added.
+func (r Restored) Nothing() bool {
+	return !slices.ContainsFunc(r.Tables, func(t RestoredTable) bool { return t.Added > 0 })
 }
 
 // RestoredTable counts the rows of one table.
 type RestoredTable struct {
 	Name string `json:"name"`
-	// Added were written, LeftOut not: what belongs to running programs, and what is there already or not wanted.
+	// Added were written. There are there already, and stay as they are. LeftOut were not written: what belongs to running
+	// programs, and what is not wanted.
 	Added   int64 `json:"added"`
+	There   int64 `json:"there_already"`
 	LeftOut int64 `json:"left_out"`
 }
 
@@ -166,7 +176,7 @@ func (r *restore) run(ctx context.Context, actor audit.Actor) error {
 		r.out.Before = last.ID
 	}
 	if r.mode == Fill {
-		err = r.fill(ctx)
+		err = r.fill(ctx, actor)
 	} else {
 		err = r.replace(ctx)
 	}

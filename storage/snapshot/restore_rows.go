@@ -22,7 +22,9 @@ func (r *restore) replace(ctx context.Context) error {
 		}
 	}
 	for _, t := range r.m.Tables {
-		insert := func(t meta.Table, rows []any) (int64, error) { return int64(len(rows)), r.insert(t, rows) }
+		insert := func(t meta.Table, rows []any) (added, there int64, err error) {
+			return int64(len(rows)), 0, r.insert(t, rows)
+		}
 		if t.Name == "audit_log" {
 			insert = r.appendAudit(t.MaxSerial)
 		}
@@ -53,8 +55,8 @@ const (
 	batchBytes = 1 << 20
 )
 
-// each gives the rows of a table to write, batch by batch; write returns how many of them it added.
-func (r *restore) each(ctx context.Context, t Table, write func(t meta.Table, rows []any) (int64, error)) error {
+// each gives the rows of a table to write, batch by batch; write returns how many of them it added, and how many it found.
+func (r *restore) each(ctx context.Context, t Table, write func(t meta.Table, rows []any) (added, there int64, err error)) error {
 	table := r.tables[t.Name]
 	count := RestoredTable{Name: t.Name}
 	var rows []any
@@ -63,8 +65,8 @@ func (r *restore) each(ctx context.Context, t Table, write func(t meta.Table, ro
 		if len(rows) == 0 {
 			return nil
 		}
-		added, err := write(table, rows)
-		count.Added += added
+		added, there, err := write(table, rows)
+		count.Added, count.There = count.Added+added, count.There+there
 		rows, bytes = nil, 0
 		return err
 	}
@@ -95,25 +97,25 @@ func (r *restore) each(ctx context.Context, t Table, write func(t meta.Table, ro
 	if err := flush(); err != nil {
 		return fmt.Errorf("restore table %s: %w", t.Name, err)
 	}
-	count.LeftOut = t.Rows - count.Added
+	count.LeftOut = t.Rows - count.Added - count.There
 	r.out.Tables = append(r.out.Tables, count)
 	return nil
 }
 
-// appendAudit adds the records that the log does not have, and returns how many. A record keeps its number unless
+// appendAudit adds the records that the log does not have. A record keeps its number unless
 // another one has it: then it is one of another database's log and gets a number after all others.
-func (r *restore) appendAudit(maxSerial int64) func(t meta.Table, rows []any) (int64, error) {
+func (r *restore) appendAudit(maxSerial int64) func(t meta.Table, rows []any) (added, there int64, err error) {
 	next := int64(0)
-	return func(t meta.Table, rows []any) (int64, error) {
+	return func(t meta.Table, rows []any) (int64, int64, error) {
 		if next == 0 {
 			if _, err := r.tx.Scan(&next, "SELECT COALESCE(MAX(id), 0) FROM audit_log"); err != nil {
-				return 0, err
+				return 0, 0, err
 			}
 			next = max(next, maxSerial) + 1
 		}
 		there, err := r.tx.Existing(t, rows)
 		if err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 		var missing []any
 		for _, row := range rows {
@@ -125,7 +127,7 @@ func (r *restore) appendAudit(maxSerial int64) func(t meta.Table, rows []any) (i
 			if taken {
 				known, err := r.knows(*record)
 				if err != nil {
-					return 0, err
+					return 0, 0, err
 				}
 				if known {
 					continue
@@ -135,7 +137,7 @@ func (r *restore) appendAudit(maxSerial int64) func(t meta.Table, rows []any) (i
 			}
 			missing = append(missing, row)
 		}
-		return int64(len(missing)), r.tx.InsertRows(t, missing)
+		return int64(len(missing)), int64(len(rows) - len(missing)), r.tx.InsertRows(t, missing)
 	}
 }
 
