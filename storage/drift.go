@@ -32,7 +32,7 @@ const (
 	DriftStuck DriftKind = "stuck_without_task"
 	// DriftReservation: quota held for an upload that has ended.
 	DriftReservation DriftKind = "reservation_without_upload"
-	// DriftTenant: records of a tenant that has no row itself: nobody can reach them.
+	// DriftTenant: records of a tenant that has no row itself, or one that says that it is over: nobody can reach them.
 	DriftTenant DriftKind = "records_without_tenant"
 	// DriftPlan: a tenant on a plan that has no row: its quota is unknown, so it is refused everything.
 	DriftPlan DriftKind = "tenant_without_plan"

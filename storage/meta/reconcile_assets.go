@@ -67,3 +67,23 @@ func (t Tenant) SetAssets(b Blob, size bool) (states, sizes int64, err error) {
 		Updates(map[string]any{"size": b.Size, "revision": revisionUp, "updated_at": now})
 	return states, r.RowsAffected, r.Error
 }
+
+// TenantsEnded lists the tenants behind an id whose row says that they are over although they have files. A purge writes
+// that last, when nothing is left, and a tenant that failed never had any.
+func (db *DB) TenantsEnded(ctx context.Context, tenants []string, after string, limit int) ([]TenantEnded, error) {
+	scope, more := inTenants("", tenants)
+	q := `SELECT * FROM (SELECT t.id AS tenant_id, t.state,
+			(SELECT COUNT(*) FROM assets a WHERE a.tenant_id = t.id AND a.state <> 'deleted') AS assets,
+			(SELECT COUNT(*) FROM blobs b WHERE b.tenant_id = t.id AND b.category <> '') AS blobs
+		FROM tenants t WHERE t.state IN ? AND t.id > ?) x WHERE (assets > 0 OR blobs > 0)` + scope + ` ORDER BY tenant_id LIMIT ?`
+	args := append([]any{[]storage.TenantState{storage.TenantDeleted, storage.TenantFailed}, after}, more...)
+	var out []TenantEnded
+	return out, db.g.WithContext(ctx).Raw(q, append(args, limit)...).Scan(&out).Error
+}
+
+// TenantEnded is a tenant that is over and has files.
+type TenantEnded struct {
+	TenantID      string
+	State         storage.TenantState
+	Assets, Blobs int64
+}

@@ -47,7 +47,7 @@ func checks() []check {
 		kind, _ := storage.MediaTask(category)
 		list = append(list, check{string(kind) + "s", false, stuck(kind)})
 	}
-	return append(list, check{"states", false, (*Reconciler).assetsDiffering})
+	return append(list, check{"states", false, (*Reconciler).assetsDiffering}, check{"ended", false, (*Reconciler).tenantsEnded})
 }
 
 // rows asks the checks, one after another, in pages; the cursor says which and from where on.

@@ -53,3 +53,14 @@ func setAssets(ctx context.Context, m *mending) (string, error) {
 		return nil
 	})
 }
+
+// tenantsEnded asks for tenants whose row says that they are over although they have files: nobody can reach these, and
+// nobody deleted them.
+func (r *Reconciler) tenantsEnded(ctx context.Context, tenants []string, after meta.RowDrift, limit int) ([]meta.ReconcileFinding, error) {
+	list, err := r.db.TenantsEnded(ctx, tenants, after.TenantID, limit)
+	var out []meta.ReconcileFinding
+	for _, t := range list {
+		out = append(out, rowFinding(storage.DriftTenant, t.TenantID, "", facts{"state": t.State, "records": map[string]int64{"assets": t.Assets, "blobs": t.Blobs}}))
+	}
+	return out, err
+}

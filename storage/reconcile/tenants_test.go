@@ -209,7 +209,7 @@ func TestRecordsWithoutTheirTenantAndTenantsWithoutTheirPlan(t *testing.T) {
 		require.True(t, y.has(t, storage.ZoneClean, key), "it stays for the day on which the row comes back")
 
 		y.exec(t, `UPDATE tenants SET state = ? WHERE id = ?`, storage.TenantFailed, planless.tenant)
-		require.Equal(t, want[:1], y.found(t, y.reconcile(t, meta.RunFull)), "a tenant that is over needs no plan")
+		require.Equal(t, []string{want[0], want[0]}, y.found(t, y.reconcile(t, meta.RunFull)), "a tenant that is over needs no plan, but has no files")
 	})
 }
 
@@ -237,5 +237,21 @@ func TestManyTenantsThatAreLostComeInPages(t *testing.T) {
 		require.Len(t, y.found(t, y.reconcile(t, meta.RunFull)), 6+5, "plans, and scans that nobody queued")
 		y.exec(t, `DELETE FROM tenants`)
 		require.Len(t, y.found(t, y.reconcile(t, meta.RunFull)), 5)
+	})
+}
+
+// Somebody wrote into a tenant's row that it is over: its files are there, and only people can say what is true.
+func TestTenantThatIsOverAndHasFilesIsFound(t *testing.T) {
+	onEach(t, func(t *testing.T, y *yard) {
+		y.whole(t, "still here")
+		y.fitLedger(t)
+		for _, state := range []storage.TenantState{storage.TenantDeleted, storage.TenantFailed} {
+			y.live(t, state, "", 0, meta.Now().Add(-time.Hour))
+			run := y.reconcile(t, meta.RunFull)
+			require.Equal(t, []string{"records_without_tenant -> "}, y.found(t, run), state)
+			list, err := y.db.Findings(ctx, run.ID, meta.FindingFilter{}, "", 10)
+			require.NoError(t, err)
+			require.JSONEq(t, `{"state": "`+string(state)+`", "records": {"assets": 1, "blobs": 1}}`, list[0].Detail)
+		}
 	})
 }
