@@ -128,10 +128,7 @@ func (in *Intake) discard(ctx context.Context, tenantID, digest string) {
 			err = sleep(ctx, discardSettles)
 		}
 		if err == nil {
-			err = in.DB.InTx(ctx, func(tx *meta.Tx) error {
-				_, err := tx.EndSweep(tenantID, digest)
-				return err
-			})
+			err = in.DB.InTx(ctx, func(tx *meta.Tx) error { return tx.EndClaim(tenantID, digest) })
 		}
 	}
 	if err != nil {
