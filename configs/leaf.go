@@ -95,6 +95,9 @@ func parseShare(s string) (Share, error) {
 	return Share(math.Round(n * 100)), nil
 }
 
+// ParseDuration reads a duration as the configuration writes it.
+func ParseDuration(s string) (time.Duration, error) { return parseDuration(s) }
+
 // parseDuration knows Go's form and days in front of it: 90s, 1h30m, 30d, 1d12h.
 func parseDuration(s string) (time.Duration, error) {
 	errShape := errors.New("a duration is expected: 500ms, 90s, 1h30m or 30d")

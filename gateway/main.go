@@ -33,6 +33,10 @@ type cli struct {
 		List   keyListCmd   `cmd:"" help:"List the API keys of a tenant; not the keys themselves, which are stored nowhere."`
 		Revoke keyRevokeCmd `cmd:"" help:"Revoke an API key. It is refused from the next request on."`
 	} `cmd:"" help:"API keys."`
+	Asset struct {
+		List assetListCmd `cmd:"" help:"List the files of a tenant, newest first: names, states, verdicts. Those that are deleted are not listed."`
+	} `cmd:"" help:"The files of tenants."`
+	Audit   auditCmd   `cmd:"" help:"Read the audit log, newest first: who changed, uploaded, deleted or was refused what, and why."`
 	Openapi openapiCmd `cmd:"" help:"Print the OpenAPI document that /openapi.yaml serves."`
 	Conf    struct {
 		Print configPrintCmd `cmd:"" help:"Print the configuration in force, secrets masked."`
