@@ -42,6 +42,9 @@ func newID(now time.Time) string {
 	return now.UTC().Format(idTime) + "-" + hex.EncodeToString(tail)
 }
 
+// timeOf reads the time in an id.
+func timeOf(id string) (time.Time, error) { return time.Parse(idTime, id[:min(len(id), len(idTime))]) }
+
 // Create takes a snapshot of the database as it is now. What is left of a failed attempt is removed, or else by Prune
 // after a day. The caller records it (Record).
 func (s *Store) Create(ctx context.Context, reason Reason) (Manifest, error) {

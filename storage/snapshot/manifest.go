@@ -137,6 +137,10 @@ func unseal(id string, file []byte) (Manifest, error) {
 	if m.ID != id {
 		return bad("it is of the snapshot " + m.ID)
 	}
+	at, err := timeOf(id)
+	if apart := m.CreatedAt.Sub(at); err != nil || apart > time.Second || apart < -time.Second {
+		return bad("its time is not that of its id")
+	}
 	return m, nil
 }
 

@@ -37,10 +37,13 @@ func exportAsIs(t testing.TB, s *Store) Manifest {
 			if _, err := tx.Scan(&rows, "SELECT * FROM "+table.Name); err != nil {
 				return err
 			}
-			out := Table{Name: table.Name, Rows: int64(len(rows)), MaxSerial: 3000}
+			out := Table{Name: table.Name, Rows: int64(len(rows))}
 			p, err := newPartWriter(s.SpoolDir)
 			require.NoError(t, err)
 			for _, row := range rows {
+				if n, ok := row["id"].(int64); ok {
+					out.MaxSerial = max(out.MaxSerial, n)
+				}
 				if n, ok := row["sweeping"].(int64); ok {
 					row["sweeping"] = n != 0
 				}

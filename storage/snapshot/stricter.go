@@ -17,11 +17,16 @@ import (
 const lookBack = time.Hour
 
 // stricter applies again what the audit log knows of since the snapshot and what shuts somebody out: a key that was
-// revoked must not open again, nor a tenant that was suspended or deleted. What opens is not applied.
+// revoked must not open again, nor a tenant that was suspended or deleted. What opens is not applied. All of the log is
+// looked at for a snapshot of the future: nobody knows what came after it.
 func (r *restore) stricter() error {
+	since := r.m.CreatedAt.Add(-lookBack)
+	if r.m.OfTheFuture(r.settling.now.Time()) {
+		since = time.Time{}
+	}
 	var log []meta.AuditRecord
 	_, err := r.tx.Scan(&log, "SELECT * FROM audit_log WHERE at > ? AND result = ? AND (action = 'key.revoke' OR action IN ?) ORDER BY at, id",
-		meta.StampOf(r.m.CreatedAt.Add(-lookBack)), audit.OK,
+		meta.StampOf(since), audit.OK,
 		[]string{"tenant.suspend", "tenant.resume", "tenant.delete", "tenant.restore", "tenant.purge_now", "tenant.purge_begin", "tenant.purge"})
 	if err != nil {
 		return fmt.Errorf("read the audit log: %w", err)

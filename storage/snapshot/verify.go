@@ -58,13 +58,16 @@ func (s *Store) Verify(ctx context.Context, id string) (Verified, error) {
 
 // verifyTable reads the parts of one table, until the list of damage is full.
 func (s *Store) verifyTable(ctx context.Context, v *Verified, t Table, table meta.Table, c *cross) error {
-	var rows int64
+	var rows, maxSerial int64
 	seen := keys{seed: c.seed, table: table}
 	for _, p := range t.Parts {
 		rows += p.Rows
 		err := s.readPart(ctx, v.ID, table, p, v.current(), func(row any, _ int) error {
 			seen.add(row)
 			c.see(t.Name, row)
+			if n, ok := table.Serial(row); ok {
+				maxSerial = max(maxSerial, n)
+			}
 			return nil
 		})
 		if d, ok := errors.AsType[*Damage](err); ok {
@@ -77,6 +80,9 @@ func (s *Store) verifyTable(ctx context.Context, v *Verified, t Table, table met
 	}
 	if rows != t.Rows {
 		v.Damage = append(v.Damage, fmt.Sprintf("table %s: its parts have %d rows instead of %d", t.Name, rows, t.Rows))
+	}
+	if v.Whole() && maxSerial != t.MaxSerial { // with rows missing it says nothing
+		v.Damage = append(v.Damage, fmt.Sprintf("table %s: the largest number of its rows is %d instead of %d", t.Name, maxSerial, t.MaxSerial))
 	}
 	if n := seen.twice(); n > 0 {
 		v.Damage = append(v.Damage, fmt.Sprintf("table %s: rows with the key of another one: %d", t.Name, n))
