@@ -48,6 +48,7 @@ func reconcileUp(d Dialect) []string {
 			repair varchar(32) NOT NULL DEFAULT '',
 			state varchar(16) NOT NULL,
 			problem {text} NOT NULL,
+			found_again {id} NOT NULL DEFAULT '',
 			found_at bigint NOT NULL,
 			ended_at bigint NOT NULL DEFAULT 0
 		){table}`,

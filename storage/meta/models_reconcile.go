@@ -75,8 +75,10 @@ type ReconcileFinding struct {
 	State  string
 	// Problem says why a repair failed.
 	Problem string
-	FoundAt Stamp
-	EndedAt Stamp
+	// FoundAgain is the later light run that has found the same; it counts when that is done.
+	FoundAgain string
+	FoundAt    Stamp
+	EndedAt    Stamp
 }
 
 // The states of a finding. One that is marked is of a file whose bytes are lost: nothing is repaired, its tenant sees that

@@ -9,12 +9,8 @@ import (
 // its counts are whole; those of the pass before it that it has found again are removed when it is done, and the others are
 // over. So there is one row for each open difference, however long it stays.
 
-// The problems of findings of earlier light passes: of one that a later pass has found again, until that is done, and of
-// one that it has not.
-const (
-	foundAgain    = "found again by run "
-	notFoundAgain = "a later light pass has not found it any more"
-)
+// notFoundAgain is the problem of a finding of an earlier light pass that a later one has not found.
+const notFoundAgain = "a later light pass has not found it any more"
 
 // subjectOf is what two findings about the same share.
 type subjectOf struct{ tenant, kind, zone, sha256, preset, key string }
@@ -74,14 +70,14 @@ func (tx *Tx) FoundBefore(runID string, found []ReconcileFinding) (map[int]bool,
 		return known, nil
 	}
 	return known, tx.g.Model(&ReconcileFinding{}).Where("id IN ? AND state = ?", again, FindingOpen).
-		UpdateColumn("problem", foundAgain+runID).Error
+		UpdateColumn("found_again", runID).Error
 }
 
 // SupersedeLight belongs into the transaction in which a light run is done: what earlier ones have found of the tenants that
 // it looked at is removed where it has found it again, and gone where it has not.
 func (tx *Tx) SupersedeLight(runID string, tenants []string) error {
 	earlier := tx.g.Model(&ReconcileRun{}).Select("id").Where("kind = ? AND state = ? AND id <> ?", RunLight, RunDone, runID)
-	err := tx.g.Where("tenant_id IN ? AND state = ? AND problem = ?", tenants, FindingOpen, foundAgain+runID).
+	err := tx.g.Where("tenant_id IN ? AND state = ? AND found_again = ?", tenants, FindingOpen, runID).
 		Delete(&ReconcileFinding{}).Error
 	if err != nil {
 		return fmt.Errorf("remove what is found again: %w", err)

@@ -226,11 +226,25 @@ func TestLightRunsTellAgainWithoutWritingAgain(t *testing.T) {
 		require.Len(t, over, 2, "what the last one found and this one did not")
 
 		require.NoError(t, y.zones.Clean.Delete(ctx, storage.BlobKey(y.tenant, digestOf("lost 1"))))
-		require.Len(t, y.found(t, y.reconcile(t, meta.RunLight)), 3)
+		last := y.reconcile(t, meta.RunLight)
+		require.Len(t, y.found(t, last), 3)
 		require.EqualValues(t, 5, y.audited(t, "reconcile.finding"), "it is lost once more")
 
 		cancelled := y.begin(t, meta.RunLight)
+		y.inTx(t, func(tx *meta.Tx) error { // it has found some again before
+			list, err := y.db.Findings(ctx, last.ID, meta.FindingFilter{}, "", 2)
+			require.NoError(t, err)
+			known, err := tx.FoundBefore(cancelled.ID, list)
+			require.Len(t, known, 2)
+			return err
+		})
 		y.inTx(t, func(tx *meta.Tx) error { _, err := Cancel(tx, cancelled.ID, audit.CLI); return err })
+		open, err := y.db.Findings(ctx, last.ID, meta.FindingFilter{State: meta.FindingOpen}, "", 10)
+		require.NoError(t, err)
+		require.Len(t, open, 3)
+		for _, f := range open {
+			require.Empty(t, f.Problem, "a run that never ended says nothing about them")
+		}
 		require.Len(t, y.found(t, y.reconcile(t, meta.RunLight)), 3)
 		require.EqualValues(t, 5, rows())
 		require.EqualValues(t, 5, y.audited(t, "reconcile.finding"))
