@@ -31,14 +31,20 @@ func (tx *Tx) LockRuns() error {
 	return ErrChanged // somebody made the row and took it away: the transaction is tried again
 }
 
-// SaveRun writes a run as it is now, if its state is still `from`; ErrRunMoved otherwise: somebody cancelled it.
+// SaveRun writes a run as it is now, without its tenants, if its state is still `from`; ErrRunMoved otherwise: somebody
+// cancelled it.
 func (tx *Tx) SaveRun(r *ReconcileRun, from string) error {
 	r.UpdatedAt = Now()
-	u := tx.g.Model(&ReconcileRun{}).Where("id = ? AND state = ?", r.ID, from).Select("*").Updates(r)
+	u := tx.g.Model(&ReconcileRun{}).Where("id = ? AND state = ?", r.ID, from).Select("*").Omit("tenants").Updates(r)
 	if u.Error == nil && u.RowsAffected == 0 {
 		return ErrRunMoved
 	}
 	return u.Error
+}
+
+// ChooseTenants writes the tenants that a light run has chosen: a long list, which stays as it is.
+func (tx *Tx) ChooseTenants(runID, tenants string) error {
+	return tx.g.Model(&ReconcileRun{}).Where("id = ?", runID).UpdateColumn("tenants", tenants).Error
 }
 
 // Run reads a run inside a transaction.
@@ -182,14 +188,17 @@ func (db *DB) DriftedTenants(ctx context.Context, runID string) ([]string, error
 	return out, err
 }
 
-// ForgetRuns removes runs that ended before the stamp, with their findings.
+// ForgetRuns removes runs that ended before the stamp, with their findings, and older findings of no run.
 func (db *DB) ForgetRuns(ctx context.Context, before Stamp) error {
 	for {
 		var ids []string
 		err := db.g.WithContext(ctx).Model(&ReconcileRun{}).Where("finished_at > 0 AND finished_at < ?", before).
 			Order("id").Limit(10).Pluck("id", &ids).Error
-		if err != nil || len(ids) == 0 {
+		if err != nil {
 			return err
+		}
+		if len(ids) == 0 {
+			return db.forgetFoundAlone(ctx, before)
 		}
 		for _, id := range ids {
 			if err := forget[string](ctx, db, &ReconcileFinding{}, "id", "run_id = ?", id); err != nil {

@@ -56,12 +56,11 @@ func (w *work) choose(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	next := w.run
-	next.Tenants = string(list)
-	if err := w.save(ctx, next, nil); err != nil {
-		return err
+	err = w.inTx(ctx, w.guard, func(tx *meta.Tx) error { return tx.ChooseTenants(w.run.ID, string(list)) })
+	if err != nil {
+		return fmt.Errorf("write down the tenants: %w", err)
 	}
-	w.tenants = tenants
+	w.run.Tenants, w.tenants = string(list), tenants
 	return nil
 }
 
