@@ -85,7 +85,7 @@ func (r *Reconciler) turnedUp(ctx context.Context, b meta.Blob) (bool, error) {
 			return false, fmt.Errorf("look for the blob's bytes: %w", err)
 		}
 		// Of wrong bytes with the right size it is known in which zone they lie, unless they were replaced.
-		known := b.Damage == storage.DamageDigest && p.name == string(b.Zone) && meta.StampOf(info.ModTime) < b.DamagedAt
+		known := b.Damage == storage.DamageDigest && p.zone == b.Zone && p.key == storage.BlobKey(b.TenantID, b.SHA256) && meta.StampOf(info.ModTime) < b.DamagedAt
 		if info.Size == b.Size && !known {
 			return true, nil
 		}
