@@ -255,14 +255,25 @@ type AssetName struct {
 	ID, Name string
 }
 
-// AssetNames names the assets of blobs that are not deleted, by digest.
-func (t Tenant) AssetNames(digests []string) (map[string][]AssetName, error) {
-	var list []Asset
-	err := t.rows(&Asset{}).Select("id", "name", "sha256").Where("sha256 IN ? AND state <> ?", digests, storage.AssetDeleted).
-		Order("id").Find(&list).Error
-	out := map[string][]AssetName{}
+// NamedAssets are the first assets of a blob by id, and how many there are.
+type NamedAssets struct {
+	First []AssetName
+	Count int64
+}
+
+// AssetNames names the assets of blobs that are not deleted, by digest, at most so many of each.
+func (t Tenant) AssetNames(digests []string, most int) (map[string]NamedAssets, error) {
+	var list []struct {
+		AssetName
+		SHA256 string `gorm:"column:sha256"`
+		Count  int64  `gorm:"column:n"`
+	}
+	numbered := t.rows(&Asset{}).Where("sha256 IN ? AND state <> ?", digests, storage.AssetDeleted).
+		Select("id, name, sha256, ROW_NUMBER() OVER (PARTITION BY sha256 ORDER BY id) AS nth, COUNT(*) OVER (PARTITION BY sha256) AS n")
+	err := t.g.Table("(?) AS numbered", numbered).Where("nth <= ?", most).Order("sha256, id").Scan(&list).Error
+	out := map[string]NamedAssets{}
 	for _, a := range list {
-		out[a.SHA256] = append(out[a.SHA256], AssetName{a.ID, a.Name})
+		out[a.SHA256] = NamedAssets{append(out[a.SHA256].First, a.AssetName), a.Count}
 	}
 	return out, err
 }

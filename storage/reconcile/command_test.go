@@ -173,6 +173,29 @@ func TestExportIsHarmlessInASpreadsheet(t *testing.T) {
 	})
 }
 
+func TestAssetsOfABlobAreNamedUpToABound(t *testing.T) {
+	onEach(t, func(t *testing.T, y *yard) {
+		for _, content := range []string{"of many", "of one"} {
+			y.upload(t, content)
+		}
+		first, err := y.db.Tenant(ctx, y.tenant).LiveAsset(digestOf("of many"))
+		require.NoError(t, err)
+		for range 4 {
+			another := first
+			another.ID = meta.NewID()
+			y.inTx(t, func(tx *meta.Tx) error { return tx.Tenant(y.tenant).CreateAsset(&another) })
+		}
+		names, err := y.db.Tenant(ctx, y.tenant).AssetNames([]string{digestOf("of many"), digestOf("of one"), digestOf("of none")}, 2)
+		require.NoError(t, err)
+		require.Len(t, names, 2)
+		require.EqualValues(t, 5, names[digestOf("of many")].Count)
+		require.Len(t, names[digestOf("of many")].First, 2)
+		require.Equal(t, meta.AssetName{ID: first.ID, Name: "n"}, names[digestOf("of many")].First[0])
+		require.EqualValues(t, 1, names[digestOf("of one")].Count)
+		require.Len(t, names[digestOf("of one")].First, 1)
+	})
+}
+
 func TestExportNamesTheFilesOfABlob(t *testing.T) {
 	y := newYard(t, metatest.SQLite(t), diskZones(t))
 	asset := y.upload(t, "lost")
@@ -188,7 +211,7 @@ func TestExportNamesTheFilesOfABlob(t *testing.T) {
 	}
 	require.Contains(t, out[FormatTable], asset+` "=annual \t report.pdf"`)
 	require.Contains(t, out[FormatTable], "marked")
-	require.Contains(t, out[FormatJSONL], `"assets":[{"id":"`+asset+`","name":"=annual \t report.pdf"}]`)
+	require.Contains(t, out[FormatJSONL], `"assets":[{"id":"`+asset+`","name":"=annual \t report.pdf"}],"asset_count":1`)
 	require.Contains(t, out[FormatCSV], asset+",'=annual")
 
 	var w strings.Builder
@@ -196,5 +219,5 @@ func TestExportNamesTheFilesOfABlob(t *testing.T) {
 	require.ErrorContains(t, y.Export(ctx, &w, run.ID, FormatTable, meta.FindingFilter{State: "fixed"}), "open, repaired, marked, failed, gone")
 	require.Empty(t, w.String())
 
-	require.Equal(t, `1 "a", 2 "b", 3 "c", and 2 more`, told([]exportedAsset{{"1", "a"}, {"2", "b"}, {"3", "c"}, {"4", "d"}, {"5", "e"}}))
+	require.Equal(t, `1 "a", 2 "b", 3 "c", and 2 more`, told([]exportedAsset{{"1", "a"}, {"2", "b"}, {"3", "c"}, {"4", "d"}}, 5))
 }

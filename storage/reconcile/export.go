@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -21,8 +22,11 @@ const (
 	FormatCSV   = "csv"
 )
 
-// exportPage is how many findings are in memory at once.
-const exportPage = 500
+// exportPage is how many findings are in memory at once, namedAssets how many assets of each: a blob may have a million.
+const (
+	exportPage  = 500
+	namedAssets = 1000
+)
 
 // exported is a finding as it leaves the house; the tags are the names of JSON and the header of CSV.
 type exported struct {
@@ -34,8 +38,9 @@ type exported struct {
 	SHA256 string `json:"sha256"`
 	Preset string `json:"preset"`
 	Object string `json:"object"`
-	// Assets are the files that have the blob.
-	Assets []exportedAsset `json:"assets"`
+	// Assets are the files that have the blob, the first of AssetCount.
+	Assets     []exportedAsset `json:"assets"`
+	AssetCount int64           `json:"asset_count"`
 
 	Repair  string          `json:"repair"`
 	State   string          `json:"state"`
@@ -51,20 +56,20 @@ type exportedAsset struct {
 }
 
 var csvHeader = []string{
-	"id", "run", "tenant", "kind", "zone", "sha256", "preset", "object", "assets", "names", "repair", "state", "problem", "detail", "found_at", "ended_at",
+	"id", "run", "tenant", "kind", "zone", "sha256", "preset", "object", "asset_count", "assets", "names", "repair", "state", "problem", "detail", "found_at", "ended_at",
 }
 
-func export(f meta.ReconcileFinding, assets []meta.AssetName) exported {
+func export(f meta.ReconcileFinding, assets meta.NamedAssets) exported {
 	e := exported{
-		Assets: []exportedAsset{},
-		ID:     f.ID, Run: f.RunID, Tenant: f.TenantID, Kind: string(f.Kind), Zone: string(f.Zone), SHA256: f.SHA256, Preset: f.Preset,
+		Assets: []exportedAsset{}, AssetCount: assets.Count,
+		ID: f.ID, Run: f.RunID, Tenant: f.TenantID, Kind: string(f.Kind), Zone: string(f.Zone), SHA256: f.SHA256, Preset: f.Preset,
 		Object: f.ObjectKey, Repair: string(f.Repair), State: f.State, Problem: f.Problem, Detail: json.RawMessage(f.Detail), FoundAt: f.FoundAt.Time(),
 	}
 	if f.EndedAt != 0 {
 		at := f.EndedAt.Time()
 		e.EndedAt = &at
 	}
-	for _, a := range assets {
+	for _, a := range assets.First {
 		e.Assets = append(e.Assets, exportedAsset{a.ID, a.Name})
 	}
 	return e
@@ -80,7 +85,7 @@ func (e exported) fields() []string {
 		ids, names = append(ids, a.ID), append(names, a.Name)
 	}
 	list := []string{
-		e.ID, e.Run, e.Tenant, e.Kind, e.Zone, e.SHA256, e.Preset, e.Object, strings.Join(ids, " "), strings.Join(names, " | "), e.Repair, e.State, e.Problem, string(e.Detail),
+		e.ID, e.Run, e.Tenant, e.Kind, e.Zone, e.SHA256, e.Preset, e.Object, strconv.FormatInt(e.AssetCount, 10), strings.Join(ids, " "), strings.Join(names, " | "), e.Repair, e.State, e.Problem, string(e.Detail),
 		e.FoundAt.Format(time.RFC3339Nano), ended,
 	}
 	for i, s := range list {
@@ -121,29 +126,28 @@ func listOf[S ~string](list []S) string {
 const tableAssets = 3
 
 // told lists some assets for a line of the table. Names come from strangers, so they are quoted.
-func told(assets []exportedAsset) string {
+func told(assets []exportedAsset, count int64) string {
 	var words []string
-	for i, a := range assets {
-		if i == tableAssets {
-			words = append(words, fmt.Sprintf("and %d more", len(assets)-i))
-			break
-		}
+	for _, a := range assets[:min(len(assets), tableAssets)] {
 		words = append(words, fmt.Sprintf("%s %q", a.ID, a.Name))
+	}
+	if more := count - int64(len(words)); more > 0 {
+		words = append(words, fmt.Sprintf("and %d more", more))
 	}
 	return orDash(strings.Join(words, ", "))
 }
 
-// assetsOf reads which files have the blobs of findings, by finding.
-func (r *Reconciler) assetsOf(ctx context.Context, page []meta.ReconcileFinding) (map[string][]meta.AssetName, error) {
+// assetsOf reads which files have the blobs of findings, at most so many of each, by finding.
+func (r *Reconciler) assetsOf(ctx context.Context, page []meta.ReconcileFinding, most int) (map[string]meta.NamedAssets, error) {
 	digests := map[string][]string{}
 	for _, f := range page {
 		if f.SHA256 != "" {
 			digests[f.TenantID] = append(digests[f.TenantID], f.SHA256)
 		}
 	}
-	out := map[string][]meta.AssetName{}
+	out := map[string]meta.NamedAssets{}
 	for tenant, list := range digests {
-		names, err := r.db.Tenant(ctx, tenant).AssetNames(list)
+		names, err := r.db.Tenant(ctx, tenant).AssetNames(list, most)
 		if err != nil {
 			return nil, fmt.Errorf("read the assets of what was found: %w", err)
 		}
@@ -165,12 +169,16 @@ func (r *Reconciler) Export(ctx context.Context, w io.Writer, runID, format stri
 	if err != nil {
 		return err
 	}
+	most := namedAssets
+	if format == FormatTable {
+		most = tableAssets
+	}
 	for after := ""; ; {
 		page, err := r.db.Findings(ctx, runID, filter, after, exportPage)
 		if err != nil {
 			return err
 		}
-		assets, err := r.assetsOf(ctx, page)
+		assets, err := r.assetsOf(ctx, page, most)
 		if err != nil {
 			return err
 		}
@@ -208,7 +216,7 @@ func (e exported) line(w io.Writer) error {
 	if what == "" {
 		what = strings.TrimSpace(e.SHA256 + " " + string(e.Detail))
 	}
-	_, err := fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", e.Kind, orDash(e.Repair), e.State, e.Tenant, what, told(e.Assets))
+	_, err := fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", e.Kind, orDash(e.Repair), e.State, e.Tenant, what, told(e.Assets, e.AssetCount))
 	return err
 }
 
