@@ -192,8 +192,17 @@ func (r reconcileNow) Run(ctx context.Context, c *cli) error {
 			sweep, problem = &report, err // what was done is told even when a step failed
 		}
 		run, err := k.Once(ctx, request, waiting, goesFirst)
-		return errors.Join(problem, err, k.tell(ctx, run, sweep))
+		return outcome(errors.Join(problem, err), k.tell(ctx, run, sweep))
 	})
+}
+
+// outcome is how a run ends the program. That files are lost is said in any case, and has a code of its own only where
+// everything else was done.
+func outcome(problem, told error) error {
+	if problem != nil && errors.Is(told, errLost) {
+		told = errors.New(told.Error())
+	}
+	return errors.Join(problem, told)
 }
 
 // tenants finds tenants by id or name.

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -84,4 +86,15 @@ func TestRunThatKnowsOfLostFilesSaysHowManyAndWhatHealsThem(t *testing.T) {
 	lose(strings.Repeat("b", 64))
 	require.ErrorContains(t, once(meta.RunFull), "2 files are lost", "those of earlier runs too")
 	require.NoError(t, once(meta.RunLight))
+}
+
+func TestErrorWinsOverLostFiles(t *testing.T) {
+	problem, lost := errors.New("the sweep failed"), fmt.Errorf("%w, and 2 files are lost", errLost)
+	require.ErrorIs(t, outcome(nil, lost), errLost)
+	require.NoError(t, outcome(nil, nil))
+	both := outcome(problem, lost)
+	require.ErrorIs(t, both, problem)
+	require.NotErrorIs(t, both, errLost)
+	require.ErrorContains(t, both, "2 files are lost")
+	require.ErrorIs(t, outcome(problem, errHeld), errHeld, "somebody has to decide")
 }
