@@ -35,7 +35,7 @@ func (in *Intake) store(ctx context.Context, up Upload, c *Candidate, digest str
 
 // settleIn is store without its tidying up; it also reports whether it put an object where there was none.
 func (in *Intake) settleIn(ctx context.Context, up Upload, c *Candidate, digest string, body *Spooled, h *hold) (_ Receipt, fresh bool, _ error) {
-	pause, stored := 25*time.Millisecond, false
+	pause, stored, found := 25*time.Millisecond, false, storage.Zone("")
 	for range storeAttempts {
 		known, err := in.known(ctx, up, digest)
 		if err != nil {
@@ -67,12 +67,12 @@ func (in *Intake) settleIn(ctx context.Context, up Upload, c *Candidate, digest 
 			return Receipt{}, fresh, withUpgrade(err, up.Policy)
 		}
 		if !stored {
-			if fresh, err = in.none(ctx, up.TenantID, digest); err != nil {
+			if found, err = in.found(ctx, up.TenantID, digest); err != nil {
 				return Receipt{}, false, err
 			}
-			stored = true
+			stored, fresh = true, found != storage.ZoneQuarantine
 		}
-		if receipt, done, err = in.putAndCommit(ctx, up, c, digest, body, h); err != nil || done {
+		if receipt, done, err = in.putAndCommit(ctx, up, c, digest, body, h, found); err != nil || done {
 			return receipt, fresh, err
 		}
 		// Another upload of the same bytes was quicker: link to its blob.
@@ -81,12 +81,12 @@ func (in *Intake) settleIn(ctx context.Context, up Upload, c *Candidate, digest 
 }
 
 // putAndCommit puts the object and then writes its rows; it reports false when another upload of the same bytes was quicker.
-func (in *Intake) putAndCommit(ctx context.Context, up Upload, c *Candidate, digest string, body *Spooled, h *hold) (Receipt, bool, error) {
+func (in *Intake) putAndCommit(ctx context.Context, up Upload, c *Candidate, digest string, body *Spooled, h *hold, found storage.Zone) (Receipt, bool, error) {
 	if err := in.put(ctx, up, c, digest, body); err != nil {
 		return Receipt{}, false, err
 	}
 	put := time.Now()
-	receipt, done, err := h.settle(func() (Receipt, bool, error) { return in.commit(ctx, up, c, digest, h.Reservation) })
+	receipt, done, err := h.settle(func() (Receipt, bool, error) { return in.commit(ctx, up, c, digest, h.Reservation, found) })
 	if err == nil && done && time.Since(put) > putHolds {
 		// The database was slow. From now on the row protects the object, but it may have been swept before.
 		err = in.put(ctx, up, c, digest, body)
@@ -94,17 +94,23 @@ func (in *Intake) putAndCommit(ctx context.Context, up Upload, c *Candidate, dig
 	return receipt, done, err
 }
 
-// none reports whether there is no object of the digest before the put. One that was there may be all that is left of a
-// blob whose rows were lost: it is the reconciliation's.
-func (in *Intake) none(ctx context.Context, tenantID, digest string) (bool, error) {
-	_, err := in.Zones.Quarantine.Stat(ctx, storage.BlobKey(tenantID, digest))
+// found is the zone in which an object of the digest lies before the put, "" when there is none. It may be all that is left
+// of a blob whose rows were lost: it is the reconciliation's. Whether one lies in the clean zone only decides how the blob is
+// removed one day, so an upload does not fail for it: what cannot be seen may be there.
+func (in *Intake) found(ctx context.Context, tenantID, digest string) (storage.Zone, error) {
+	key := storage.BlobKey(tenantID, digest)
+	_, err := in.Zones.Quarantine.Stat(ctx, key)
+	if err == nil {
+		return storage.ZoneQuarantine, nil
+	}
+	if !errors.Is(err, blob.ErrNotExist) {
+		return "", fmt.Errorf("store upload: %w", err)
+	}
+	_, err = in.Zones.Clean.Stat(ctx, key)
 	if errors.Is(err, blob.ErrNotExist) {
-		return true, nil
+		return "", nil
 	}
-	if err != nil {
-		return false, fmt.Errorf("store upload: %w", err)
-	}
-	return false, nil
+	return storage.ZoneClean, nil
 }
 
 // discard removes the object of an upload that was refused after all, as the repair of an orphan does: under a claim
@@ -196,9 +202,9 @@ func (in *Intake) link(ctx context.Context, up Upload, c *Candidate, digest stri
 	return receipt, done && err == nil, err
 }
 
-// commit writes blob, asset, scan task, event, audit record and ledger in one transaction. It reports false
-// when the digest got a row in the meantime.
-func (in *Intake) commit(ctx context.Context, up Upload, c *Candidate, digest string, r quota.Reservation) (Receipt, bool, error) {
+// commit writes blob, asset, scan task, event, audit record and ledger in one transaction, and that an object of these bytes
+// was found, if it was. It reports false when the digest got a row in the meantime.
+func (in *Intake) commit(ctx context.Context, up Upload, c *Candidate, digest string, r quota.Reservation, found storage.Zone) (Receipt, bool, error) {
 	var receipt Receipt
 	var created bool
 	err := in.DB.InTx(ctx, func(tx *meta.Tx) error {
@@ -212,6 +218,11 @@ func (in *Intake) commit(ctx context.Context, up Upload, c *Candidate, digest st
 		created, err = tx.Tenant(up.TenantID).CreateBlob(&b)
 		if err != nil || !created {
 			return err
+		}
+		if found != "" {
+			if err := tx.Tenant(up.TenantID).FoundAlone(digest, found); err != nil {
+				return fmt.Errorf("note an object without records: %w", err)
+			}
 		}
 		if receipt, err = in.writeRows(tx, up, c, b, false); err != nil {
 			return err
