@@ -13,7 +13,8 @@ import (
 // Ledger reserves, settles and releases quota.
 type Ledger struct {
 	DB *meta.DB
-	// TTL is how long a reservation lives without being renewed.
+	// TTL is how long a reservation lives without being renewed, by the database's clock to the second: those of a gateway
+	// that gives it and of a worker that takes it back differ.
 	TTL time.Duration
 	// Grace is how long deleted bytes stay; it is told with refusals.
 	Grace time.Duration
@@ -23,6 +24,9 @@ type Ledger struct {
 // it took in would be left behind. A tenant that cools off goes on, because it may be restored.
 const take = `UPDATE tenants SET %s = %s + ?, updated_at = ? WHERE id = ? AND ` + enoughBytes + `
 	AND (state IN (?, ?) OR state = ? AND restore_state <> '')`
+
+// now is the SQL of a stamp by the database's clock; "+ ?" are microseconds.
+func (l Ledger) now() string { return "(" + l.DB.Dialect().Epoch() + ") * 1000000" }
 
 // Reservation is quota held for an upload on its way: its bytes, and one file. Its owner settles or releases it; one
 // that does neither loses it when it expires.
@@ -79,7 +83,8 @@ func (l Ledger) reserveInTx(ctx context.Context, r Reservation, limits Limits) (
 		now := meta.Now()
 		// The row of the reservation comes first: the tenant's row, which all uploads of the tenant contend
 		// for, is locked for the shortest time.
-		err := tx.Create(&meta.Reservation{ID: r.ID, TenantID: r.TenantID, Bytes: r.Bytes, ExpiresAt: now.Add(l.TTL), CreatedAt: now})
+		_, err := tx.Exec(`INSERT INTO reservations (id, tenant_id, bytes, expires_at, created_at) VALUES (?, ?, ?, `+l.now()+` + ?, ?)`,
+			r.ID, r.TenantID, r.Bytes, l.TTL.Microseconds(), now)
 		if err != nil {
 			return err
 		}
@@ -103,10 +108,10 @@ func (l Ledger) reserveAtOnce(ctx context.Context, r Reservation, limits Limits)
 	now := meta.Now()
 	where, room := limits.room("hasty.minute", r.Bytes)
 	args := append([]any{r.Bytes, now, r.TenantID}, room...)
-	args = append(args, r.ID, r.Bytes, now.Add(l.TTL), now)
+	args = append(args, r.ID, r.Bytes, l.TTL.Microseconds(), now)
 	n, err := l.DB.Exec(ctx, `WITH hasty AS (SELECT set_config('synchronous_commit', 'off', true), `+minuteOf(meta.Postgres)+` AS minute),
 		room AS (UPDATE tenants SET `+countUpload("hasty.minute")+` FROM hasty WHERE id = ? AND `+where+` RETURNING id)
-		INSERT INTO reservations (id, tenant_id, bytes, expires_at, created_at) SELECT ?, id, ?, ?, ? FROM room`, args...)
+		INSERT INTO reservations (id, tenant_id, bytes, expires_at, created_at) SELECT ?, id, ?, `+l.now()+` + ?, ? FROM room`, args...)
 	return n == 1, err
 }
 
@@ -117,7 +122,7 @@ func (l Ledger) Grow(ctx context.Context, r *Reservation, bytes int64) error {
 		return nil
 	}
 	err := l.DB.InTx(ctx, func(tx *meta.Tx) error {
-		n, err := tx.Exec(`UPDATE reservations SET bytes = ?, expires_at = ? WHERE id = ?`, bytes, meta.Now().Add(l.TTL), r.ID)
+		n, err := tx.Exec(`UPDATE reservations SET bytes = ?, expires_at = `+l.now()+` + ? WHERE id = ?`, bytes, l.TTL.Microseconds(), r.ID)
 		if err != nil {
 			return fmt.Errorf("grow reservation: %w", err)
 		}
@@ -138,7 +143,7 @@ var ErrExpired = storage.Refuse(storage.CodeUnavailable, nil).CausedBy(fmt.Error
 // Renew keeps a reservation alive for another TTL while its upload runs.
 func (l Ledger) Renew(ctx context.Context, r Reservation) error {
 	return l.DB.InTx(ctx, func(tx *meta.Tx) error {
-		n, err := tx.Exec(`UPDATE reservations SET expires_at = ? WHERE id = ?`, meta.Now().Add(l.TTL), r.ID)
+		n, err := tx.Exec(`UPDATE reservations SET expires_at = `+l.now()+` + ? WHERE id = ?`, l.TTL.Microseconds(), r.ID)
 		if err == nil && n == 0 {
 			return ErrExpired
 		}
@@ -223,13 +228,12 @@ func (l Ledger) ExpireAbandoned(ctx context.Context, limit int) (int, error) {
 	err := l.DB.InTx(ctx, func(tx *meta.Tx) error {
 		dropped = 0
 		var list []meta.Reservation
-		now := meta.Now()
-		if _, err := tx.Scan(&list, `SELECT * FROM reservations WHERE expires_at < ? ORDER BY id LIMIT ?`, now, limit); err != nil {
+		if _, err := tx.Scan(&list, `SELECT * FROM reservations WHERE expires_at < `+l.now()+` ORDER BY id LIMIT ?`, limit); err != nil {
 			return err
 		}
 		for _, row := range list {
 			// An upload may have renewed it since the list was read.
-			n, err := tx.Exec(`DELETE FROM reservations WHERE id = ? AND expires_at < ?`, row.ID, now)
+			n, err := tx.Exec(`DELETE FROM reservations WHERE id = ? AND expires_at < `+l.now(), row.ID)
 			if err != nil {
 				return err
 			}

@@ -119,6 +119,33 @@ func TestAbandonedReservationsExpireAndRenewedOnesDoNot(t *testing.T) {
 	})
 }
 
+// TestReservationsLiveByTheDatabasesClock: a gateway whose clock is behind that of the worker would lose its uploads.
+func TestReservationsLiveByTheDatabasesClock(t *testing.T) {
+	metatest.Each(t, func(t *testing.T, db *meta.DB) {
+		ctx := context.Background()
+		l := quota.Ledger{DB: db, TTL: time.Hour}
+		r, err := l.Reserve(ctx, metatest.Tenant(t, db, 1000), 100, quota.Limits{})
+		require.NoError(t, err)
+		byTheDatabase := func() {
+			var left, expires int64
+			require.NoError(t, db.InTx(ctx, func(tx *meta.Tx) error {
+				if _, err := tx.Scan(&expires, "SELECT expires_at FROM reservations"); err != nil {
+					return err
+				}
+				_, err := tx.Scan(&left, "SELECT ? - ("+db.Dialect().Epoch()+")", expires/1e6)
+				return err
+			}))
+			require.Zero(t, expires%1e6, "the database's clock counts whole seconds here")
+			require.LessOrEqual(t, left, int64(3600))
+		}
+		byTheDatabase()
+		require.NoError(t, l.Renew(ctx, r))
+		byTheDatabase()
+		require.NoError(t, l.Grow(ctx, &r, 200))
+		byTheDatabase()
+	})
+}
+
 func TestPlanNarrowsThePolicy(t *testing.T) {
 	base := storage.Policy{Categories: map[storage.Category]storage.CategoryPolicy{
 		storage.CategoryImage: {MaxBytes: 100}, storage.CategoryVideo: {MaxBytes: 1000},
