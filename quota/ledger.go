@@ -34,8 +34,8 @@ type Reservation struct {
 	ID       string
 	TenantID string
 	Bytes    int64
-	// Repeat is Limits.Repeat: the file has no room of its own.
-	Repeat bool
+	// NoRoom is Limits.NoRoom: the file has no room of its own.
+	NoRoom bool
 }
 
 // reserveRounds bounds how often a reservation is tried that found no room, although there was some when it looked why.
@@ -47,7 +47,7 @@ func (l Ledger) Reserve(ctx context.Context, tenantID string, bytes int64, limit
 	if bytes < 0 {
 		return Reservation{}, fmt.Errorf("reserve %d bytes: negative", bytes)
 	}
-	r := Reservation{ID: meta.NewID(), TenantID: tenantID, Bytes: bytes, Repeat: limits.Repeat}
+	r := Reservation{ID: meta.NewID(), TenantID: tenantID, Bytes: bytes, NoRoom: limits.NoRoom}
 	reserve := l.reserveInTx
 	if l.DB.Dialect() == meta.Postgres {
 		reserve = l.reserveAtOnce
@@ -166,9 +166,9 @@ func (l Ledger) Settle(tx *meta.Tx, r Reservation, actual int64) error {
 	if actual > r.Bytes {
 		return fmt.Errorf("settle %d bytes over a reservation of %d", actual, r.Bytes)
 	}
-	if r.Repeat {
-		// What it repeats is gone meanwhile: as a new upload it needs room.
-		return storage.Refuse(storage.CodeUnavailable, nil).CausedBy(errors.New("a repeated upload cannot settle"))
+	if r.NoRoom {
+		// What it repeats is gone meanwhile, or what it mends is whole: sent again it is judged as a new upload, which needs room.
+		return storage.Refuse(storage.CodeUnavailable, nil).CausedBy(errors.New("an upload without room of its own cannot settle"))
 	}
 	// The row decides how much was held: a caller who does not know of its own Grow (the answer to the commit was
 	// lost) settles nothing, and the row expires with its true size.

@@ -15,8 +15,9 @@ type Limits struct {
 	UploadsPerMinute int64
 	// Concurrent bounds the uploads on their way.
 	Concurrent int64
-	// Repeat: this upload made its asset before and only lost the answer. It needs no room, and cannot settle.
-	Repeat bool
+	// NoRoom: this upload needs no room, and cannot settle. It made its asset before and only lost the answer, or it mends
+	// bytes that are counted already.
+	NoRoom bool
 }
 
 // skew is how many minutes the database's clock may step back before a window that lies ahead of it is dropped.
@@ -59,10 +60,10 @@ func (l Limits) room(minute string, bytes int64) (where string, args []any) {
 		where += " AND " + condition
 		args = append(args, limit)
 	}
-	if !l.Repeat {
+	if !l.NoRoom {
 		and(enoughBytes, bytes)
 	}
-	if !l.Repeat && l.MaxFiles > 0 {
+	if !l.NoRoom && l.MaxFiles > 0 {
 		and("used_files + reserved_files + 1 <= ?", l.MaxFiles)
 	}
 	if l.Concurrent > 0 {
@@ -98,11 +99,11 @@ func (l Limits) Refuse(q meta.Quota, bytes int64) error {
 	switch {
 	case q.State != storage.TenantActive:
 		return storage.Refuse(storage.CodeTenantSuspended, nil)
-	case !l.Repeat && l.MaxFiles > 0 && q.UsedFiles+q.ReservedFiles >= l.MaxFiles:
+	case !l.NoRoom && l.MaxFiles > 0 && q.UsedFiles+q.ReservedFiles >= l.MaxFiles:
 		return storage.Refuse(storage.CodeQuotaExceeded, storage.Details{
 			"limit": "files", "quota": l.MaxFiles, "used": q.UsedFiles, "reserved": q.ReservedFiles, "needed": int64(1),
 		}).Because(reasonFiles)
-	case !l.Repeat && q.Used+q.Reserved+bytes > q.Quota:
+	case !l.NoRoom && q.Used+q.Reserved+bytes > q.Quota:
 		return tooFewBytes(q, bytes)
 	case l.Concurrent > 0 && q.ReservedFiles >= l.Concurrent:
 		return storage.Refuse(storage.CodeRateLimited, storage.Details{

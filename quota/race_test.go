@@ -172,12 +172,12 @@ func TestARepeatedUploadNeedsNoRoomAndTakesNone(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, settle(ctx, l, first, 10))
 		set(t, db, `UPDATE plans SET storage_bytes = 5 WHERE name = ?`, "plan-"+tenant)
-		full.Repeat = true
+		full.NoRoom = true
 		again, err := l.Reserve(ctx, tenant, 0, full)
 		require.NoError(t, err)
 		require.Equal(t, storage.CodeUnavailable, storage.CodeOf(settle(ctx, l, again, 0)), "an asset more would be one over")
 		require.NoError(t, l.Release(ctx, again))
-		full.Repeat = false
+		full.NoRoom = false
 		set(t, db, `UPDATE plans SET storage_bytes = 100 WHERE name = ?`, "plan-"+tenant)
 		_, err = l.Reserve(ctx, tenant, 1, full)
 		e := requireCode(t, err, storage.CodeQuotaExceeded, "quota_files")

@@ -86,7 +86,7 @@ func (in *Intake) joined(tx *meta.Tx, up Upload, c *Candidate, digest string, r 
 	switch {
 	case err != nil && !errors.Is(err, storage.ErrNotFound):
 		return Receipt{}, err
-	case err == nil && (up.Policy.RejectDuplicates || r.Repeat):
+	case err == nil && (up.Policy.RejectDuplicates || r.NoRoom):
 		view, err := tenant.Asset(old.ID)
 		return Receipt{Asset: view, Duplicate: true, Mended: true}, err
 	}

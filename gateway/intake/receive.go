@@ -182,7 +182,7 @@ func (in *Intake) reserve(ctx context.Context, up Upload) (quota.Reservation, er
 		_, err := in.DB.Tenant(ctx, up.TenantID).Idempotent(up.IdempotencyKey)
 		switch {
 		case err == nil:
-			bytes, limits.Repeat = 0, true
+			bytes, limits.NoRoom = 0, true
 		case !errors.Is(err, storage.ErrNotFound):
 			return quota.Reservation{}, err
 		}
@@ -199,7 +199,7 @@ func (in *Intake) reserve(ctx context.Context, up Upload) (quota.Reservation, er
 	case !mends:
 		return r, err
 	}
-	limits.Repeat = true
+	limits.NoRoom = true
 	return in.Ledger.Reserve(ctx, up.TenantID, 0, limits)
 }
 
