@@ -12,14 +12,9 @@ import (
 // that stamp records differ. Transactions last seconds; five minutes also cover clocks that are badly set.
 const Settles = 5 * time.Minute
 
-// After lists records of an action behind a cursor, in the order of their numbers, at most limit. A reader that must
-// miss none keeps the cursor that Settled gives and reads everything behind it each time: it sees the newest records
-// more than once, and never misses one.
-func After(ctx context.Context, db *meta.DB, cursor int64, action string, limit int) ([]meta.AuditRecord, error) {
-	return db.AuditAfter(ctx, cursor, action, limit)
-}
-
-// Settled is the number of the last record up to which nothing can appear any more; 0 for a young log.
+// Settled is the number of the last record up to which nothing can appear any more; 0 for a young log. A reader that must
+// miss none keeps it as its cursor and reads everything behind it each time: it sees the newest records more than once, and
+// never misses one.
 func Settled(ctx context.Context, db *meta.DB, now meta.Stamp) (int64, error) {
 	return db.LastAuditBefore(ctx, now.Add(-Settles))
 }

@@ -18,7 +18,7 @@ func entry(action, target string) audit.Entry {
 
 func targets(t *testing.T, db *meta.DB, cursor int64, limit int) []string {
 	t.Helper()
-	list, err := audit.After(t.Context(), db, cursor, "x", limit)
+	list, err := db.AuditAfter(t.Context(), cursor, "x", limit)
 	require.NoError(t, err)
 	out := []string{}
 	for _, r := range list {
