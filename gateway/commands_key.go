@@ -8,6 +8,7 @@ import (
 )
 
 type keyCreateCmd struct {
+	why
 	Tenant string `arg:"" help:"Name or id of the tenant."`
 	Name   string `default:"key" placeholder:"NAME" help:"What the key is for; kept with it and in the audit log."`
 	JSON   bool   `help:"Print a line of JSON with tenant_id and api_key."`
@@ -16,6 +17,7 @@ type keyCreateCmd struct {
 // Run creates a key.
 func (k keyCreateCmd) Run(ctx context.Context, c *cli) error {
 	return withAdmin(ctx, c, func(a admin.Admin) error {
+		a.Reason = k.Reason
 		made, err := a.CreateKey(ctx, k.Tenant, k.Name)
 		if err != nil {
 			return err
@@ -59,6 +61,7 @@ func keyRows(keys []admin.Key) [][]string {
 }
 
 type keyRevokeCmd struct {
+	why
 	Key  string `arg:"" help:"Id of the key, as key list shows it, or the key itself where it has leaked."`
 	JSON bool   `help:"Print what changed as JSON."`
 }
@@ -66,6 +69,7 @@ type keyRevokeCmd struct {
 // Run revokes a key.
 func (k keyRevokeCmd) Run(ctx context.Context, c *cli) error {
 	return withAdmin(ctx, c, func(a admin.Admin) error {
+		a.Reason = k.Reason
 		change, err := a.RevokeKey(ctx, k.Key)
 		if err != nil {
 			return err

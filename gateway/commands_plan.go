@@ -82,6 +82,7 @@ func (c *cli) plan(x admin.Plan, asJSON bool) error {
 }
 
 type planSetCmd struct {
+	why
 	Plan  string   `arg:"" help:"Name of the plan."`
 	Set   []string `arg:"" optional:"" name:"key=value" help:"What to set, like storage_bytes=10GiB retention_days=30 max_bytes.video=50MiB. The word unlimited is no limit; storage_bytes=0 is room for nothing."`
 	Clear []string `placeholder:"KEY" help:"What the plan shall say nothing about any more; may be repeated."`
@@ -95,6 +96,7 @@ func (p planSetCmd) Run(ctx context.Context, c *cli) error {
 		return err
 	}
 	return withAdmin(ctx, c, func(a admin.Admin) error {
+		a.Reason = p.Reason
 		change, err := a.SetPlan(ctx, p.Plan, edit)
 		if err != nil {
 			return err
@@ -104,6 +106,7 @@ func (p planSetCmd) Run(ctx context.Context, c *cli) error {
 }
 
 type planCreateCmd struct {
+	why
 	Plan string `arg:"" help:"Name of the new plan."`
 	Like string `required:"" placeholder:"PLAN" help:"The plan to copy."`
 	JSON bool   `help:"Print the plan as JSON."`
@@ -112,6 +115,7 @@ type planCreateCmd struct {
 // Run creates a plan.
 func (p planCreateCmd) Run(ctx context.Context, c *cli) error {
 	return withAdmin(ctx, c, func(a admin.Admin) error {
+		a.Reason = p.Reason
 		made, err := a.CreatePlan(ctx, p.Plan, p.Like)
 		if err != nil {
 			return err
@@ -121,12 +125,14 @@ func (p planCreateCmd) Run(ctx context.Context, c *cli) error {
 }
 
 type planRemoveCmd struct {
+	why
 	Plan string `arg:"" help:"Name of the plan."`
 }
 
 // Run removes a plan.
 func (p planRemoveCmd) Run(ctx context.Context, c *cli) error {
 	return withAdmin(ctx, c, func(a admin.Admin) error {
+		a.Reason = p.Reason
 		if err := a.RemovePlan(ctx, p.Plan); err != nil {
 			return err
 		}

@@ -57,7 +57,16 @@ asset list demo --state available
 asset list nobody
 asset list demo --limit 0
 tenant suspend demo --reason did-not-pay
-audit --limit 1
+tenant delete demo --reason they-left
+tenant restore demo --reason they-are-back
+tenant quota demo 1GiB --reason ticket-1
+tenant plan demo free --reason ticket-2
+tenant override demo max_files=7 --reason ticket-3
+plan set free max_files=9 --reason ticket-4
+plan create mine --like free --reason ticket-5
+plan remove mine --reason ticket-6
+key create demo --name second --reason ticket-7 --json
+audit --limit 10
 audit --tenant demo --action tenant --since 1d
 audit --action tenant.suspend
 audit --action tenan
@@ -73,6 +82,7 @@ audit --limit 10001
 		}
 	}
 	golden(t, "read.txt", all.String())
+	require.Contains(t, x.run("tenant", "show", "demo"), "did-not-pay", "restored into its suspension, with the reason of that")
 
 	var page, rest []map[string]any
 	require.NoError(t, json.Unmarshal([]byte(x.run("asset", "list", "demo", "--limit", "1", "--json")), &page))

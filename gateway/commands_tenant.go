@@ -222,7 +222,13 @@ func (t tenantPurgeCmd) Run(ctx context.Context, c *cli) error {
 	})
 }
 
+// why is what all other commands have that change something.
+type why struct {
+	Reason string `placeholder:"TEXT" help:"Why; kept in the audit log."`
+}
+
 type tenantPlanCmd struct {
+	why
 	Tenant string `arg:"" help:"Name or id of the tenant."`
 	Plan   string `arg:"" help:"The plan; plan list shows them."`
 	JSON   bool   `help:"Print what changed as JSON."`
@@ -231,6 +237,7 @@ type tenantPlanCmd struct {
 // Run changes the plan.
 func (t tenantPlanCmd) Run(ctx context.Context, c *cli) error {
 	return withAdmin(ctx, c, func(a admin.Admin) error {
+		a.Reason = t.Reason
 		change, err := a.SetTenantPlan(ctx, t.Tenant, t.Plan)
 		if err != nil {
 			return err
@@ -240,6 +247,7 @@ func (t tenantPlanCmd) Run(ctx context.Context, c *cli) error {
 }
 
 type tenantQuotaCmd struct {
+	why
 	Tenant string `arg:"" help:"Name or id of the tenant."`
 	Bytes  string `arg:"" help:"The quota: bytes, a size like 10GiB, 0 for room for nothing, unlimited, or plan for that of its plan."`
 	JSON   bool   `help:"Print what changed as JSON."`
@@ -256,6 +264,7 @@ func (t tenantQuotaCmd) Run(ctx context.Context, c *cli) error {
 		bytes = &n
 	}
 	return withAdmin(ctx, c, func(a admin.Admin) error {
+		a.Reason = t.Reason
 		change, err := a.SetTenantQuota(ctx, t.Tenant, bytes)
 		if err != nil {
 			return err
@@ -265,6 +274,7 @@ func (t tenantQuotaCmd) Run(ctx context.Context, c *cli) error {
 }
 
 type tenantOverrideCmd struct {
+	why
 	Tenant string   `arg:"" help:"Name or id of the tenant."`
 	Set    []string `arg:"" optional:"" name:"key=value" help:"What to set, like max_files=1000 max_bytes.video=50MiB image_presets=w640,w320. The word unlimited is no limit."`
 	Clear  []string `placeholder:"KEY" help:"What is to be as in the plan again; may be repeated."`
@@ -278,6 +288,7 @@ func (t tenantOverrideCmd) Run(ctx context.Context, c *cli) error {
 		return err
 	}
 	return withAdmin(ctx, c, func(a admin.Admin) error {
+		a.Reason = t.Reason
 		change, err := a.SetOverrides(ctx, t.Tenant, edit)
 		if err != nil {
 			return err

@@ -18,6 +18,8 @@ type Admin struct {
 	// Zones are needed to make tenants, by nothing else.
 	Zones *blob.Zones
 	Actor audit.Actor
+	// Reason is why a plan, a setting or a key is changed; it goes into the audit record.
+	Reason string
 	// CoolingOff is how long a deleted tenant can be restored.
 	CoolingOff time.Duration
 	// ImagePresets and VideoPresets are the names that are configured: others are refused. Nil lets every name pass.
@@ -79,5 +81,8 @@ func (a Admin) onTenant(ctx context.Context, nameOrID string, do func(*meta.Tx, 
 }
 
 func (a Admin) write(tx *meta.Tx, tenantID, action, target string, data map[string]any) error {
+	if _, told := data["reason"]; !told && a.Reason != "" {
+		data["reason"] = a.Reason
+	}
 	return audit.Write(tx, audit.Entry{Actor: a.Actor, TenantID: tenantID, Action: action, Target: target, Result: audit.OK, Data: data})
 }

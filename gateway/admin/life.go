@@ -2,9 +2,11 @@ package admin
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"gatehouse/storage"
 	"gatehouse/storage/meta"
@@ -87,11 +89,32 @@ func (a Admin) Delete(ctx context.Context, tenant, reason string) (Change, error
 	})
 }
 
-// Restore takes a deletion back: the tenant is again in the state that it came from.
+// Restore takes a deletion back: the tenant is again in the state that it came from, for the reason that it had then.
 func (a Admin) Restore(ctx context.Context, tenant, reason string) (Change, error) {
-	return a.act(ctx, actRestore, tenant, reason, func(meta.TenantRow) map[string]any {
-		return map[string]any{"restore_state": "", "delete_after": 0}
+	earlier, err := a.suspendedFor(ctx, tenant)
+	if err != nil {
+		return Change{}, err
+	}
+	return a.act(ctx, actRestore, tenant, reason, func(t meta.TenantRow) map[string]any {
+		set := map[string]any{"restore_state": "", "delete_after": 0}
+		if t.RestoreState == storage.TenantSuspended && earlier != "" {
+			set["state_reason"] = earlier
+		}
+		return set
 	})
+}
+
+// suspendedFor is the reason of the last suspension of a tenant; empty when there was none, or no reason.
+func (a Admin) suspendedFor(ctx context.Context, tenant string) (string, error) {
+	last, err := a.Log(ctx, tenant, "tenant."+actSuspend.name, time.Time{}, 1)
+	if err != nil || len(last) == 0 {
+		return "", err
+	}
+	var facts struct{ Reason string }
+	if err := json.Unmarshal(last[0].Data, &facts); err != nil {
+		return "", fmt.Errorf("audit record %d: %w", last[0].ID, err)
+	}
+	return meta.FitReason(facts.Reason), nil
 }
 
 // act is one move of the state, with further columns.

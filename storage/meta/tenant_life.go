@@ -33,7 +33,7 @@ func (tx *Tx) MoveTenant(before TenantRow, to storage.TenantState, reason string
 	if !storage.CanMoveTenant(before.State, to) {
 		return fmt.Errorf("a tenant may not go from %s to %s", before.State, to)
 	}
-	all := map[string]any{"state": to, "state_reason": fitReason(reason)}
+	all := map[string]any{"state": to, "state_reason": FitReason(reason)}
 	maps.Copy(all, set)
 	return tx.changeTenant(before, all)
 }
@@ -41,8 +41,8 @@ func (tx *Tx) MoveTenant(before TenantRow, to storage.TenantState, reason string
 // maxStateReason is what the column holds.
 const maxStateReason = 500
 
-// fitReason cuts a reason to what every database stores.
-func fitReason(s string) string {
+// FitReason cuts a reason to what the column of every database stores.
+func FitReason(s string) string {
 	s = strings.ReplaceAll(strings.ToValidUTF8(s, ""), "\x00", "")
 	for len(s) > maxStateReason {
 		_, size := utf8.DecodeLastRuneInString(s)

@@ -19,7 +19,7 @@ func (tx *Tx) CreateTenant(t *TenantRow) (bool, error) { return insertNew(tx.g, 
 // BeginUndo marks a tenant whose provisioning is to be taken back, with the reason; no step of it can go on from then.
 // It reports false when the tenant is not, or no longer, being provisioned. A reason that is there already stays.
 func (tx *Tx) BeginUndo(id, reason string) (bool, error) {
-	first := gorm.Expr("CASE WHEN state_reason = '' THEN ? ELSE state_reason END", fitReason(reason))
+	first := gorm.Expr("CASE WHEN state_reason = '' THEN ? ELSE state_reason END", FitReason(reason))
 	r := tx.g.Model(&TenantRow{}).Where("id = ? AND state = ?", id, storage.TenantProvisioning).
 		Updates(map[string]any{"state_reason": first, "updated_at": Now()})
 	return r.RowsAffected == 1, r.Error
