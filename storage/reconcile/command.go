@@ -12,7 +12,7 @@ import (
 	"gatehouse/storage/meta"
 )
 
-// How a command holds the task of its run. A command that dies leaves a lease that runs out, and then its run is an
+// How a command claims the task of its run. A command that dies leaves a lease that runs out, and then its run is an
 // ordinary task, which a worker goes on with.
 const (
 	commandLease = time.Minute
@@ -24,14 +24,14 @@ const (
 // command line, which works whether a worker runs or not. begin writes the run down; waiting is told, once, that another
 // run is under way and is waited for.
 func (r *Reconciler) PerformHere(ctx context.Context, begin func(*meta.Tx) (meta.ReconcileRun, error), waiting func()) (meta.ReconcileRun, error) {
-	lease, err := r.hold(ctx, waiting)
+	lease, err := r.claimTask(ctx, waiting)
 	if err != nil {
 		return meta.ReconcileRun{}, err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	beating := make(chan struct{})
 	go func() { defer close(beating); r.beat(ctx, cancel, lease) }()
-	run, err := r.performHeld(ctx, lease, begin)
+	run, err := r.performClaimed(ctx, lease, begin)
 	cause := context.Cause(ctx)
 	cancel(nil)
 	<-beating
@@ -75,14 +75,14 @@ func (r *Reconciler) Once(ctx context.Context, q Request, waiting func(), other 
 	}
 }
 
-// hold takes the one task of all runs.
-func (r *Reconciler) hold(ctx context.Context, waiting func()) (meta.Lease, error) {
+// claimTask takes the one task of all runs.
+func (r *Reconciler) claimTask(ctx context.Context, waiting func()) (meta.Lease, error) {
 	for told := false; ; told = true {
-		lease, held, err := r.db.Hold(ctx, Task(""), "command", commandLease)
-		if err == nil && !held { // one that waits for a worker, which may not come
-			lease, held, err = r.claimWaiting(ctx)
+		lease, claimed, err := r.db.Hold(ctx, Task(""), "command", commandLease)
+		if err == nil && !claimed { // one that waits for a worker, which may not come
+			lease, claimed, err = r.claimWaiting(ctx)
 		}
-		if err != nil || held {
+		if err != nil || claimed {
 			return lease, err
 		}
 		if !told {
@@ -107,7 +107,7 @@ func (r *Reconciler) claimWaiting(ctx context.Context) (meta.Lease, bool, error)
 	return r.db.Claim(ctx, t.ID, "command", commandLease)
 }
 
-func (r *Reconciler) performHeld(ctx context.Context, lease meta.Lease, begin func(*meta.Tx) (meta.ReconcileRun, error)) (meta.ReconcileRun, error) {
+func (r *Reconciler) performClaimed(ctx context.Context, lease meta.Lease, begin func(*meta.Tx) (meta.ReconcileRun, error)) (meta.ReconcileRun, error) {
 	guard := Guard(func(tx *meta.Tx) error { return tx.Fence(lease) })
 	var run meta.ReconcileRun
 	err := r.inTx(ctx, guard, func(tx *meta.Tx) error {
