@@ -91,11 +91,13 @@ func (db *DB) CountInfectedThere(ctx context.Context, tenants []string) (map[str
 	return counts, err
 }
 
-// BlobAssets is how many assets a blob has that are not deleted, and one of them.
+// BlobAssets is how many assets a blob has that are not deleted, and one of them with its name: a deleted one where all
+// are.
 type BlobAssets struct {
 	TenantID string
 	SHA256   string `gorm:"column:sha256"`
 	Asset    string
+	Name     string
 	Count    int64
 }
 
@@ -105,8 +107,10 @@ func (db *DB) AssetsOnEach(ctx context.Context, tenants, digests []string) ([]Bl
 		return nil, nil
 	}
 	var out []BlobAssets
-	err := db.g.WithContext(ctx).Model(&Asset{}).Where("tenant_id IN ? AND sha256 IN ? AND state <> ?", tenants, digests, storage.AssetDeleted).
-		Select("tenant_id, sha256, MIN(id) AS asset, COUNT(*) AS count").Group("tenant_id, sha256").Scan(&out).Error
+	err := db.g.WithContext(ctx).Raw(`SELECT g.tenant_id, g.sha256, g.asset, a.name, g.live AS count FROM (
+			SELECT tenant_id, sha256, COALESCE(MIN(CASE WHEN state <> ? THEN id END), MAX(id)) AS asset, COUNT(CASE WHEN state <> ? THEN 1 END) AS live
+			FROM assets WHERE tenant_id IN ? AND sha256 IN ? GROUP BY tenant_id, sha256) g
+		JOIN assets a ON a.id = g.asset`, storage.AssetDeleted, storage.AssetDeleted, tenants, digests).Scan(&out).Error
 	return out, err
 }
 

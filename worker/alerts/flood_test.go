@@ -113,6 +113,7 @@ func TestFloodThatGrows(t *testing.T) {
 	require.Len(t, list, 21)
 	require.Contains(t, list[20].Message, "22 infected files were")
 	require.Contains(t, list[20].Message, "22 are still there, in quarantine")
+	require.Contains(t, list[20].Message, "`gateway asset list "+tenant+" --state rejected`")
 	grow(22, 40)
 	require.Contains(t, b.openNow(t)[20].Message, "40 infected files were")
 

@@ -191,13 +191,21 @@ func fileFindings(ctx context.Context, look *Look, files []infectedFile) ([]Find
 		on := assets[f.subject()]
 		out = append(out, Finding{
 			Subject: f.subject(), TenantID: f.tenant, Severity: Critical,
-			Message: fmt.Sprintf("An infected file was uploaded by %s: %s. It stays in quarantine and is not served.%s",
-				tenantName(names, f.tenant), strings.TrimSuffix(clip(f.Signature, 200), "."), suspendHint(f.tenant)),
-			Facts: map[string]any{"sha256": f.SHA256, "signature": f.Signature, "record": f.Record, "asset": on.Asset, "assets": on.Count,
-				"tenant": names[f.tenant], "status": storage.ScanInfected},
+			Message: fmt.Sprintf("An infected file was uploaded by %s: %s%s. It stays in quarantine and is not served.%s",
+				tenantName(names, f.tenant), fileName(on), strings.TrimSuffix(clip(f.Signature, 200), "."), suspendHint(f.tenant)),
+			Facts: map[string]any{"sha256": f.SHA256, "signature": f.Signature, "record": f.Record, "asset": on.Asset, "name": on.Name,
+				"assets": on.Count, "tenant": names[f.tenant], "status": storage.ScanInfected},
 		})
 	}
 	return out, nil
+}
+
+// fileName begins what is said of a file with its name and the id of its asset, or one of them.
+func fileName(on meta.BlobAssets) string {
+	if on.Asset == "" {
+		return ""
+	}
+	return fmt.Sprintf("%q (asset %s): ", clip(on.Name, 100), on.Asset)
 }
 
 // suspendHint says who the tenant is and how it is stopped.

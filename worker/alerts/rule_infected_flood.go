@@ -108,8 +108,8 @@ func floodFinding(tenant string, f floodFacts, names map[string]string) Finding 
 	}
 	return Finding{
 		Subject: tenant, TenantID: tenant, Severity: Critical,
-		Message: fmt.Sprintf("%s uploaded by %s since %s, the last at %s. %s%s", plural(f.Count, "infected file was", "infected files were"),
-			tenantName(names, tenant), at(f.FirstAt.Time()), at(f.LastAt.Time()), left, suspendHint(tenant)),
+		Message: fmt.Sprintf("%s uploaded by %s since %s, the last at %s. %s `gateway asset list %s --state rejected` lists them.%s", plural(f.Count, "infected file was", "infected files were"),
+			tenantName(names, tenant), at(f.FirstAt.Time()), at(f.LastAt.Time()), left, tenant, suspendHint(tenant)),
 		Facts: map[string]any{
 			"count": f.Count, "counted": f.Counted, "counted_to": f.CountedTo, "still_there": f.There,
 			"first_at": f.First, "last_at": f.Last, "tenant": f.Tenant,
