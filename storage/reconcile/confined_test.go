@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"gatehouse/storage"
+	"gatehouse/storage/audit"
 	"gatehouse/storage/meta"
 	"gatehouse/storage/meta/metatest"
 )
@@ -44,4 +45,31 @@ func (y *yard) confined(t testing.TB) meta.ReconcileRun {
 	run, err := y.Perform(ctx, run.ID, nil, nil)
 	require.NoError(t, err)
 	return run
+}
+
+// Runs that are confined do not add up to what no run may do at once.
+func TestBrakeCountsWhatOtherRunsHaveRepaired(t *testing.T) {
+	onEach(t, func(t *testing.T, y *yard) {
+		y.cfg.BrakeMin, y.cfg.BrakeShare = 4, 0.01
+		y.cfg.BrakeTenantMin = 100
+		z := *y
+		z.tenant = metatest.Tenant(t, y.db, 1<<20)
+		for n := range 3 {
+			y.object(t, storage.ZoneClean, fmt.Sprint("orphan ", n))
+			z.object(t, storage.ZoneClean, fmt.Sprint("orphan ", n))
+		}
+		require.EqualValues(t, 3, y.confined(t).Repaired)
+		held := z.confined(t)
+		require.Equal(t, meta.RunHeld, held.State)
+		require.Contains(t, held.Problem, "would touch 3 objects and rows, besides 3 that other runs have repaired within 20h0m0s, and the brake allows 4")
+		y.inTx(t, func(tx *meta.Tx) error { _, err := Confirm(tx, held.ID, audit.CLI, "somebody"); return err })
+		_, err := y.Perform(ctx, held.ID, nil, nil)
+		require.NoError(t, err)
+		require.Equal(t, meta.RunDone, y.confined(t).State, "nothing to do is not held")
+		y.object(t, storage.ZoneClean, "another orphan")
+		require.Equal(t, meta.RunDone, y.confined(t).State, "what a person has confirmed does not count")
+		y.object(t, storage.ZoneClean, "one orphan more")
+		y.exec(t, `UPDATE reconcile_findings SET ended_at = ended_at - ? WHERE ended_at > 0`, int64(repairedWithin.Microseconds()))
+		require.Equal(t, meta.RunDone, y.confined(t).State, "nor does what is long ago")
+	})
 }

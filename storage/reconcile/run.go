@@ -248,6 +248,17 @@ func (w *work) digests(ctx context.Context) error {
 // brakeSays opens what a held run says of the brake, behind what it has said before; Confirm takes it back.
 const brakeSays = "The run would"
 
+// repairedWithin is how long the repairs of other runs count with those of a run: many small runs are one large one. It is
+// less than a day, so that no night counts with the one before.
+const repairedWithin = 20 * time.Hour
+
+func besides(others int64) string {
+	if others == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", besides %d that other runs have repaired within %s", others, repairedWithin)
+}
+
 // brake holds a run that would touch suspiciously much, of all or of one tenant.
 func (w *work) brake(ctx context.Context) error {
 	if w.run.State == meta.RunConfirmed {
@@ -262,9 +273,13 @@ func (w *work) brake(ctx context.Context) error {
 		return err
 	}
 	limit := max(int64(w.cfg.BrakeMin), int64(w.cfg.BrakeShare*float64(w.run.Objects+w.run.RowCount)))
-	if w.run.Planned > limit {
-		why = strings.TrimSpace(fmt.Sprintf(brakeSays+" touch %d objects and rows, and the brake allows %d: the larger of %d and %.4g %% of the %d objects and %d rows that were compared. %s",
-			w.run.Planned, limit, w.cfg.BrakeMin, 100*w.cfg.BrakeShare, w.run.Objects, w.run.RowCount, why))
+	others, err := w.db.RepairedSince(ctx, w.run.ID, meta.Now().Add(-repairedWithin))
+	if err != nil {
+		return err
+	}
+	if w.run.Planned > 0 && w.run.Planned+others > limit {
+		why = strings.TrimSpace(fmt.Sprintf(brakeSays+" touch %d objects and rows%s, and the brake allows %d: the larger of %d and %.4g %% of the %d objects and %d rows that were compared. %s",
+			w.run.Planned, besides(others), limit, w.cfg.BrakeMin, 100*w.cfg.BrakeShare, w.run.Objects, w.run.RowCount, why))
 	}
 	if why == "" {
 		return nil
