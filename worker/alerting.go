@@ -29,7 +29,7 @@ func alertsConfig(cfg *configs.Config) alerts.Config {
 		Limits: alerts.Limits{
 			InfectedFor: a.InfectedFor, Refusals: a.Refusals, RefusalsWindow: a.RefusalsWindow, ScannerUnready: a.ScannerUnready,
 			SignaturesMaxAge: a.SignaturesMaxAge, DiskWarning: a.DiskWarning, DiskCritical: a.DiskCritical,
-			DatabaseMaxBytes: int64(a.DatabaseMaxBytes), SnapshotMaxAge: a.SnapshotMaxAge, MaxWait: map[storage.Lane]time.Duration{},
+			DatabaseMaxBytes: int64(a.DatabaseMaxBytes), SnapshotMaxAge: a.SnapshotMaxAge, Trash: cfg.Reconcile.Trash, MaxWait: map[storage.Lane]time.Duration{},
 		},
 	}
 	if cfg.Reconcile.At != "" {

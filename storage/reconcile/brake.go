@@ -87,7 +87,7 @@ func (w *work) likely(ctx context.Context, short int64) (string, error) {
 	}
 	switch records = max(records, short); {
 	case records > 0 && records >= max(objects, others):
-		return "Probably records were lost: restore a snapshot from before (`worker snapshot list`, `worker snapshot restore ID --fill`), then cancel this run.", nil
+		return "Probably records were lost: restore a snapshot from before (`worker snapshot list`, `worker snapshot restore ID --fill`), then cancel this run if that has not.", nil
 	case objects > 0 && objects >= others:
 		return "Probably objects were lost, or the store is another one: look whether bucket or mount is the right one, then cancel this run.", nil
 	}

@@ -38,7 +38,7 @@ func (c *clock) pass(d time.Duration) {
 func testLimits() Limits {
 	return Limits{
 		InfectedFor: 24 * time.Hour, Refusals: 3, RefusalsWindow: 10 * time.Minute, ScannerUnready: 2 * time.Minute,
-		SignaturesMaxAge: 7 * 24 * time.Hour, DiskWarning: 85, DiskCritical: 95, SnapshotMaxAge: 26 * time.Hour, ReconcileMaxAge: 26 * time.Hour,
+		SignaturesMaxAge: 7 * 24 * time.Hour, DiskWarning: 85, DiskCritical: 95, SnapshotMaxAge: 26 * time.Hour, ReconcileMaxAge: 26 * time.Hour, Trash: 30 * 24 * time.Hour,
 		MaxWait: map[storage.Lane]time.Duration{storage.LaneScan: 15 * time.Minute},
 	}
 }

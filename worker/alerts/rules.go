@@ -25,6 +25,8 @@ type Limits struct {
 	SnapshotMaxAge time.Duration
 	// ReconcileMaxAge is the age at which the last full reconciliation is too old; 0 says nothing: there is no nightly one.
 	ReconcileMaxAge time.Duration
+	// Trash is how long objects stay in the trash; 0 is not known.
+	Trash time.Duration
 	// MaxWait is how long the oldest due task of a lane may wait; a lane without a limit may for ever.
 	MaxWait map[storage.Lane]time.Duration
 }
