@@ -2,6 +2,7 @@ package meta
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"gorm.io/gorm"
@@ -119,11 +120,12 @@ func (db *DB) HeldRuns(ctx context.Context) ([]ReconcileRun, error) {
 }
 
 // LastFullRun is the latest full reconciliation of all tenants in one of the states; storage.ErrNotFound before the first
-// one. A run that was confined to some tenants says nothing about the others.
-func (db *DB) LastFullRun(ctx context.Context, states ...string) (ReconcileRun, error) {
+// one. A run that was confined to some tenants says nothing about the others. One that began after `until`, by a clock
+// that was ahead, hides no other one.
+func (db *DB) LastFullRun(ctx context.Context, until Stamp, states ...string) (ReconcileRun, error) {
 	var r ReconcileRun
 	q := db.g.WithContext(ctx).Where("kind = ? AND tenants = '[]' AND state IN ?", RunFull, states).
-		Order("started_at DESC, id DESC").Limit(1).Find(&r)
+		Order(fmt.Sprintf("CASE WHEN started_at > %d THEN 1 ELSE 0 END, started_at DESC, id DESC", until)).Limit(1).Find(&r)
 	if q.Error == nil && q.RowsAffected == 0 {
 		return r, storage.ErrNotFound
 	}

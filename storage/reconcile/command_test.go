@@ -65,7 +65,7 @@ func TestRunOverAllTenantsIsTheLastFullOne(t *testing.T) {
 		full := y.reconcile(t, meta.RunFull)
 		require.Equal(t, "[]", full.Tenants)
 		y.reconcile(t, meta.RunFull, y.tenant)
-		last, err := y.db.LastFullRun(ctx, meta.RunDone)
+		last, err := y.db.LastFullRun(ctx, meta.Now(), meta.RunDone)
 		require.NoError(t, err)
 		require.Equal(t, full.ID, last.ID)
 	})

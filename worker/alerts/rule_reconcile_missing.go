@@ -43,8 +43,11 @@ func reconcileMissing(ctx context.Context, look *Look) ([]Finding, error) {
 	case last.State == meta.RunFailed:
 		f.Facts["failed_run"], f.Facts["problem"] = last.ID, last.Problem
 		f.Message = fmt.Sprintf("The last full reconciliation of records and store, of %s, has failed: %s.", at(last.StartedAt.Time()), sentence(last.Problem, 300))
-	case done.ID == "" && began.Add(most) < look.Now:
+	case done.ID == "" && !young(began, most, look.Now):
 		f.Message = fmt.Sprintf("No full reconciliation of records and store has ever ended; the last one should be younger than %s.", spell(most))
+	case done.ID != "" && age < -clockSkew:
+		f.Message = fmt.Sprintf("The last full reconciliation of records and store ended at %s, which is %s ahead: the clock of the worker that did it was wrong, or that of this one is. Nobody knows how old it is. Set the clocks.",
+			at(done.FinishedAt.Time()), spell(-age))
 	case done.ID != "" && age > most:
 		f.Message = fmt.Sprintf("The last full reconciliation of records and store ended at %s, %s ago; it should be younger than %s.",
 			at(done.FinishedAt.Time()), spell(age), spell(most))
@@ -60,7 +63,7 @@ func reconcileMissing(ctx context.Context, look *Look) ([]Finding, error) {
 
 // lastRun is the latest full run over all tenants in one of the states; one without an id when there is none.
 func lastRun(ctx context.Context, look *Look, states ...string) (meta.ReconcileRun, error) {
-	run, err := look.DB.LastFullRun(ctx, states...)
+	run, err := look.DB.LastFullRun(ctx, look.Now.Add(clockSkew), states...)
 	if errors.Is(err, storage.ErrNotFound) {
 		return meta.ReconcileRun{}, nil
 	}

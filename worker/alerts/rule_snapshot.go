@@ -13,11 +13,20 @@ import (
 
 const snapshotHint = " `worker snapshot list` shows them, `worker snapshot create` takes one now; every worker takes one each night (reconcile.at)."
 
+// clockSkew is how far clocks that are right may be apart: what is ahead of ours by more is not young but of unknown age.
+const clockSkew = time.Hour
+
+// young reports whether a system that began then needs nothing yet that shall be there after most. A beginning ahead of us
+// is none: its clock was wrong.
+func young(began meta.Stamp, most time.Duration, now meta.Stamp) bool {
+	return began.Add(most) >= now && began <= now.Add(clockSkew)
+}
+
 // snapshotMissing tells when there is no young snapshot. A system that is younger than that itself needs none yet.
 func snapshotMissing(ctx context.Context, look *Look) ([]Finding, error) {
 	most := look.Limits.SnapshotMaxAge
 	began, err := look.DB.FirstRecord(ctx)
-	if err != nil || began == 0 || began.Add(most) >= look.Now {
+	if err != nil || began == 0 || young(began, most, look.Now) {
 		return nil, err
 	}
 	f := Finding{Subject: "snapshot", Severity: Critical}
@@ -27,6 +36,10 @@ func snapshotMissing(ctx context.Context, look *Look) ([]Finding, error) {
 		f.Message = fmt.Sprintf("There is no snapshot of the database; the last one should be younger than %s.%s", spell(most), snapshotHint)
 	case err != nil:
 		return nil, err
+	case age < -clockSkew:
+		f.Message = fmt.Sprintf("The last snapshot of the database is of %s, which is %s ahead: the clock of the worker that took it was wrong, or that of this one is. Nobody knows how old it is. Set the clocks, then take another one.%s",
+			at(last.Time), spell(-age), snapshotHint)
+		f.Facts = map[string]any{"id": last.ID, "at": last.Time, "rows": last.Rows}
 	case age <= most:
 		return nil, nil
 	default:

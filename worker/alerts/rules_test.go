@@ -406,6 +406,14 @@ func TestMissingReconciliation(t *testing.T) {
 		b.clock.pass(time.Minute)
 		b.exec(t, "UPDATE reconcile_runs SET started_at = ? WHERE id = ?", meta.StampOf(b.clock.now()), held)
 		require.Contains(t, b.one(t).Message, "has failed", "also when an earlier one is young enough")
+
+		b.exec(t, "DELETE FROM reconcile_runs")
+		b.clock.pass(48 * time.Hour)
+		b.run(t, meta.RunFull, 0, "[]", "", nil)
+		b.clock.pass(-48 * time.Hour)
+		require.Contains(t, b.one(t).Message, "2d 0h ahead")
+		b.run(t, meta.RunFull, 0, "[]", "", nil)
+		require.Empty(t, b.openNow(t), "one of the future hides none of today")
 	})
 }
 
@@ -491,6 +499,10 @@ func TestMissingSnapshot(t *testing.T) {
 		require.Empty(t, b.openNow(t))
 		made(b.clock.now().Add(-27 * time.Hour))
 		require.Contains(t, b.one(t).Message, "1d 3h ago")
+		made(b.clock.now().Add(2 * time.Hour))
+		require.Contains(t, b.one(t).Message, "2h 0m ahead")
+		made(b.clock.now().Add(time.Minute))
+		require.Empty(t, b.openNow(t), "clocks differ")
 		made(b.clock.now())
 		require.Empty(t, b.openNow(t))
 		b.clock.pass(27 * time.Hour)

@@ -115,7 +115,7 @@ func (c ReconcileMetrics) latest(ctx context.Context, kind string, gauge func(*p
 // last is the latest run of a kind; a full one over some tenants is none, because it says nothing about the others.
 func (c ReconcileMetrics) last(ctx context.Context, kind string, states ...string) (meta.ReconcileRun, error) {
 	if kind == meta.RunFull {
-		return c.DB.LastFullRun(ctx, states...)
+		return c.DB.LastFullRun(ctx, meta.Now().Add(time.Hour), states...)
 	}
 	list, err := c.DB.Runs(ctx, kind, 1, states...)
 	if err == nil && len(list) == 0 {
