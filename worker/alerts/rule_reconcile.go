@@ -47,7 +47,15 @@ func reconcileFindings(ctx context.Context, look *Look) ([]Finding, error) {
 		if err != nil {
 			return nil, err
 		}
-		if f, fires := fullFinding(full, counts); fires {
+		byTenant := notGone(counts)
+		bad, err := graveOf(ctx, look, byTenant, []string{full.ID}, false)
+		if err != nil {
+			return nil, err
+		}
+		if err := bad.trashed(ctx, look, full); err != nil {
+			return nil, err
+		}
+		if f, fires := fullFinding(full, counts, bad); fires {
 			out = append(out, f)
 		}
 	}
@@ -62,7 +70,18 @@ func reconcileFindings(ctx context.Context, look *Look) ([]Finding, error) {
 	if len(byTenant) == 0 {
 		return out, nil
 	}
-	f, err := partialFinding(ctx, look, byTenant, last)
+	runs := make([]string, 0, len(parts))
+	for _, c := range counts {
+		if c.Kind == storage.DriftLedger && c.State != meta.FindingGone {
+			runs = append(runs, c.RunID)
+		}
+	}
+	slices.Sort(runs) // oldest first
+	bad, err := graveOf(ctx, look, byTenant, slices.Compact(runs), true)
+	if err != nil {
+		return nil, err
+	}
+	f, err := partialFinding(ctx, look, byTenant, last, bad)
 	return append(out, f), err
 }
 
@@ -98,10 +117,9 @@ func partialRunsSince(ctx context.Context, look *Look, since meta.Stamp) ([]meta
 
 // partialFinding says at which tenants records and store differ, and which run has found that: a light pass, or a full one
 // that was confined.
-func partialFinding(ctx context.Context, look *Look, byTenant map[string]drift, last meta.ReconcileRun) (Finding, error) {
-	found, names, counts := drift{}, map[string]string{}, map[string]int64{}
+func partialFinding(ctx context.Context, look *Look, byTenant map[string]drift, last meta.ReconcileRun, bad *grave) (Finding, error) {
+	found, names, counts := total(byTenant), map[string]string{}, map[string]int64{}
 	for tenant, d := range byTenant {
-		found.add(d)
 		counts[tenant] = d.total()
 	}
 	tenants := slices.Sorted(maps.Keys(byTenant))
@@ -117,12 +135,42 @@ func partialFinding(ctx context.Context, look *Look, byTenant map[string]drift, 
 		by = "the reconciliation of %s, which was confined to some tenants"
 	}
 	n := found.total()
-	return Finding{
+	f := Finding{
 		Subject: meta.RunLight, Severity: Warning,
-		Message: fmt.Sprintf("%s found between records and store of %s: %s. The latest run that found some is "+by+". The nightly run repairs what it can. `worker reconcile findings %s` lists what was found, `worker reconcile --once` compares all and repairs now.",
-			plural(n, "difference was", "differences were"), who, found, at(last.StartedAt.Time()), last.ID),
 		Facts: map[string]any{"run": last.ID, "findings": n, "by_kind": found, "by_tenant": most(counts, 20)},
-	}, nil
+	}
+	mend, more := " The nightly run repairs what it can.", ", `worker reconcile --once` compares all and repairs now"
+	if len(bad.says) > 0 {
+		mend, more, f.Severity = "", "", Critical
+		maps.Copy(f.Facts, bad.facts)
+	}
+	f.Message = fmt.Sprintf("%s found between records and store of %s: %s.%s The latest run that found some is "+by+".%s `worker reconcile findings %s` lists what was found%s.",
+		plural(n, "difference was", "differences were"), who, found, bad.text(), at(last.StartedAt.Time()), mend, last.ID, more)
+	return f, nil
+}
+
+// total adds up over all tenants.
+func total(byTenant map[string]drift) drift {
+	out := drift{}
+	for _, d := range byTenant {
+		out.add(d)
+	}
+	return out
+}
+
+// notGone is what a run found of each tenant, whatever has become of it.
+func notGone(counts []meta.RunFindings) map[string]drift {
+	out := map[string]drift{}
+	for _, c := range counts {
+		if c.State == meta.FindingGone {
+			continue
+		}
+		if out[c.TenantID] == nil {
+			out[c.TenantID] = drift{}
+		}
+		out[c.TenantID][c.Kind] += c.Count
+	}
+	return out
 }
 
 func (d drift) add(more drift) {
@@ -133,7 +181,7 @@ func (d drift) add(more drift) {
 
 // fullFinding describes a full run that found something. What it repaired is worth knowing; what it did not, and files
 // that are lost most of all, is worth getting up for.
-func fullFinding(run meta.ReconcileRun, counts []meta.RunFindings) (Finding, bool) {
+func fullFinding(run meta.ReconcileRun, counts []meta.RunFindings, signs *grave) (Finding, bool) {
 	found, left, lost := drift{}, drift{}, int64(0)
 	for _, c := range counts {
 		switch c.State {
@@ -161,11 +209,18 @@ func fullFinding(run meta.ReconcileRun, counts []meta.RunFindings) (Finding, boo
 	}
 	if left.total() > 0 {
 		bad = append(bad, fmt.Sprintf("%s not repaired: %s", plural(left.total(), "is", "are"), left))
-		tail += " `worker reconcile --once` tries again."
+		if left.total() > left[storage.DriftTenant]+left[storage.DriftPlan] {
+			tail += " `worker reconcile --once` tries again."
+		}
 	}
-	if len(bad) > 0 {
+	maps.Copy(f.Facts, signs.facts)
+	switch {
+	case len(bad) > 0:
 		f.Severity = Critical
-		f.Message = fmt.Sprintf("%s; %s.%s", head, strings.Join(bad, "; "), tail)
+		f.Message = fmt.Sprintf("%s; %s.%s%s", head, strings.Join(bad, "; "), signs.text(), tail)
+	case len(signs.says) > 0:
+		f.Severity = Critical
+		f.Message = fmt.Sprintf("%s: %s.%s%s", head, found, signs.text(), tail)
 	}
 	return f, n > 0
 }
@@ -214,8 +269,8 @@ func reconcileHeld(ctx context.Context, look *Look) ([]Finding, error) {
 	for _, r := range runs {
 		out = append(out, Finding{
 			Subject: r.ID, Severity: Critical,
-			Message: fmt.Sprintf("The reconciliation of %[1]s is held by the brake and has changed nothing: %[2]s, %[3]s planned. %[4]s. Until somebody decides, no other full one begins. `worker reconcile findings %[5]s` lists what was found; then `worker reconcile confirm %[5]s` repairs it, or `worker reconcile cancel %[5]s` ends it.",
-				at(r.StartedAt.Time()), plural(r.Findings, "finding", "findings"), plural(r.Planned, "repair", "repairs"), sentence(r.Problem, 300), r.ID),
+			Message: fmt.Sprintf("The reconciliation of %[1]s is held by the brake and has changed nothing: %[2]s, %[3]s planned. %[4]s. Until somebody decides, no other full one begins. `worker reconcile findings %[5]s` lists what was found; `worker reconcile cancel %[5]s` ends the run, and `worker reconcile confirm %[5]s` does what it planned: only when that is right.",
+				at(r.StartedAt.Time()), plural(r.Findings, "finding", "findings"), plural(r.Planned, "repair", "repairs"), sentence(r.Problem, 1200), r.ID),
 			Facts: map[string]any{"run": r.ID, "findings": r.Findings, "planned": r.Planned, "problem": r.Problem, "started_at": r.StartedAt.Time()},
 		})
 	}
