@@ -59,6 +59,8 @@ func fail(err error) {
 		os.Exit(exitHeld)
 	case errors.Is(err, errLost):
 		os.Exit(exitLost)
+	case errors.Is(err, errNothing):
+		os.Exit(exitNothing)
 	}
 	os.Exit(1)
 }

@@ -9,7 +9,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -24,7 +23,7 @@ import (
 
 type snapshotCmd struct {
 	Create  snapshotCreateCmd  `cmd:"" help:"Take a snapshot of the database now. The worker takes one every night by itself; programs may go on working."`
-	List    snapshotListCmd    `cmd:"" help:"List the snapshots, oldest first."`
+	List    snapshotListCmd    `cmd:"" help:"List the snapshots, oldest first, with how many tenants and files each has: one from before a loss has more than one from after it."`
 	Verify  snapshotVerifyCmd  `cmd:"" help:"Read a whole snapshot and tell whether it could be restored. Fails when it could not."`
 	Restore snapshotRestoreCmd `cmd:"" help:"Bring a snapshot back into the configured database, which may be of another kind than the one it was taken from. All or nothing."`
 	Prune   snapshotPruneCmd   `cmd:"" help:"Remove the snapshots that snapshots.keep_daily and keep_monthly do not keep. The worker does this every night."`
@@ -113,73 +112,6 @@ func (s snapshotCreateCmd) Run(ctx context.Context, c *cli) error {
 	})
 }
 
-type snapshotListCmd struct {
-	JSON bool `help:"Print JSON, a line for each snapshot."`
-}
-
-// Run lists snapshots.
-func (s snapshotListCmd) Run(ctx context.Context, c *cli) error {
-	return c.withSnapshots(ctx, none, func(store *snapshot.Store) error {
-		list, err := store.List(ctx)
-		if err != nil {
-			return err
-		}
-		if s.JSON {
-			out := json.NewEncoder(os.Stdout)
-			for _, e := range list {
-				if err := out.Encode(e); err != nil {
-					return err
-				}
-			}
-			return nil
-		}
-		if len(list) == 0 {
-			fmt.Println("There is no snapshot yet. Take one: worker snapshot create")
-			return nil
-		}
-		table := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
-		_, _ = fmt.Fprintln(table, "ID\tTAKEN\tREASON\tFROM\tSCHEMA\tROWS\tSIZE\tPROBLEM")
-		for _, e := range list {
-			taken := ""
-			if !e.CreatedAt.IsZero() {
-				taken = e.CreatedAt.Local().Format(time.DateTime)
-			}
-			if e.Problem == "" && e.OfTheFuture(time.Now()) {
-				e.Problem = ofTheFuture
-			}
-			_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n", e.ID, taken, e.Reason, e.Dialect, e.Schema, e.Rows(),
-				humanize.IBytes(uint64(e.Bytes())), e.Problem)
-		}
-		return table.Flush()
-	})
-}
-
-// ofTheFuture is what is wrong with a snapshot whose clock was ahead.
-const ofTheFuture = "it is of the future: the clock of the worker that took it was ahead, or that of this machine is behind"
-
-// named finds the snapshot that a command is about, and says which one latest is, and which ones were passed over because
-// nobody knows how old they are.
-func named(ctx context.Context, store *snapshot.Store, id string) (string, error) {
-	if id != snapshot.Latest {
-		return id, nil
-	}
-	m, err := store.Manifest(ctx, id)
-	if err != nil {
-		return "", err
-	}
-	list, err := store.List(ctx)
-	if err != nil {
-		return "", err
-	}
-	for _, e := range list {
-		if e.OfTheFuture(time.Now()) {
-			_, _ = fmt.Fprintf(os.Stderr, "worker: the snapshot %s is passed over: %s\n", e.ID, ofTheFuture)
-		}
-	}
-	_, _ = fmt.Fprintf(os.Stderr, "worker: the latest snapshot is %s, taken %s (%s)\n", m.ID, m.CreatedAt.Local().Format(time.DateTime), m.Reason)
-	return m.ID, nil
-}
-
 type snapshotVerifyCmd struct {
 	ID   string `arg:"" help:"Id of the snapshot, or latest: the newest that is not of the future and was not taken before a restore."`
 	JSON bool   `help:"Print what was found as JSON."`
@@ -188,7 +120,7 @@ type snapshotVerifyCmd struct {
 // Run verifies a snapshot.
 func (s snapshotVerifyCmd) Run(ctx context.Context, c *cli) error {
 	return c.withSnapshots(ctx, ifThere, func(store *snapshot.Store) error {
-		id, err := named(ctx, store, s.ID)
+		id, err := named(ctx, store, s.ID, false)
 		if err != nil {
 			return err
 		}
@@ -211,7 +143,7 @@ func (s snapshotVerifyCmd) Run(ctx context.Context, c *cli) error {
 
 func tellVerified(v snapshot.Verified) error {
 	var b strings.Builder
-	_, _ = fmt.Fprintf(&b, "Snapshot %s of %s: %d rows, %s.\n", v.ID, v.CreatedAt.Local().Format(time.DateTime), v.Rows(), humanize.IBytes(uint64(v.Bytes())))
+	_, _ = fmt.Fprintf(&b, "Snapshot %s of %s: %d rows, %s.\n", v.ID, timestamp(v.CreatedAt), v.Rows(), humanize.IBytes(uint64(v.Bytes())))
 	for _, d := range v.Damage {
 		_, _ = fmt.Fprintf(&b, "damaged: %s\n", d)
 	}
@@ -251,107 +183,5 @@ func auditVerify(ctx context.Context, db *meta.DB, v snapshot.Verified) error {
 			Actor: operator(), Action: "snapshot.verify", Target: v.ID, Result: result,
 			Data: map[string]any{"damage": len(v.Damage), "drift": v.Drift, "warnings": len(v.Warnings)},
 		})
-	})
-}
-
-type snapshotRestoreCmd struct {
-	ID           string `arg:"" help:"Id of the snapshot, or latest: the newest that is not of the future and was not taken before a restore."`
-	Replace      bool   `xor:"mode" help:"Into a database with content: replace all of it but the audit log. What came after the snapshot goes. A snapshot of what is there is taken first."`
-	Fill         bool   `xor:"mode" help:"Into a database with content: add the rows that are missing and change nothing that is there. The way out when rows were deleted by mistake. A snapshot of what is there is taken first."`
-	WhileRunning bool   `help:"Restore although gateways or workers work on the database. Uploads wait meanwhile or fail."`
-	JSON         bool   `help:"Print what was done as JSON."`
-}
-
-// Run restores a snapshot.
-func (s snapshotRestoreCmd) Run(ctx context.Context, c *cli) error {
-	return c.withSnapshots(ctx, boot.Database, func(store *snapshot.Store) error {
-		id, err := named(ctx, store, s.ID)
-		if err != nil {
-			return err
-		}
-		if err := makeSpool(store); err != nil {
-			return err
-		}
-		o := snapshot.Options{Mode: snapshot.IntoEmpty, Actor: operator(), WhileRunning: s.WhileRunning}
-		switch {
-		case s.Replace:
-			o.Mode = snapshot.Replace
-		case s.Fill:
-			o.Mode = snapshot.Fill
-		}
-		if s.WhileRunning {
-			_, _ = fmt.Fprintln(os.Stderr, "worker: restoring under programs that may be running; their uploads and jobs wait, and some may fail")
-		}
-		done, err := store.Restore(ctx, id, o)
-		if err != nil {
-			return err
-		}
-		if o.Mode == snapshot.IntoEmpty {
-			_, _ = fmt.Fprintln(os.Stderr, "worker: this database knows nothing of what came after the snapshot: keys revoked and tenants suspended or deleted since are open again. Look at `gateway key list` and `gateway tenant list` before you start the programs")
-		}
-		if s.JSON {
-			return json.NewEncoder(os.Stdout).Encode(done)
-		}
-		return tellRestored(done)
-	})
-}
-
-func tellRestored(r snapshot.Restored) error {
-	table := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "TABLE\tADDED\tTHERE ALREADY\tLEFT OUT")
-	for _, t := range r.Tables {
-		_, _ = fmt.Fprintf(table, "%s\t%d\t%d\t%d\n", t.Name, t.Added, t.There, t.LeftOut)
-	}
-	for _, w := range r.Warnings {
-		_, _ = fmt.Fprintf(table, "warning: %s\n", w)
-	}
-	for _, t := range r.Tenants {
-		_, _ = fmt.Fprintf(table, "left out: tenant %s\n", t)
-	}
-	if r.Removing > 0 {
-		_, _ = fmt.Fprintf(table, "left out: %s whose bytes were being removed. To bring them back, let that end (worker reconcile --once), then restore with --fill again\n",
-			count(r.Removing, "asset"))
-	}
-	for _, s := range r.Stricter {
-		_, _ = fmt.Fprintf(table, "shut again, as it was after the snapshot: %s\n", s)
-	}
-	for _, run := range r.Cancelled {
-		_, _ = fmt.Fprintf(table, "cancelled, as what it found is of the time before: reconciliation %s\n", run)
-	}
-	for _, t := range r.Pending {
-		_, _ = fmt.Fprintf(table, "pending deletion: tenant %s\n", t)
-	}
-	if r.Repaired > 0 {
-		_, _ = fmt.Fprintf(table, "%d rows had texts that this database cannot hold; what was no UTF-8 in them was replaced\n", r.Repaired)
-	}
-	_, _ = fmt.Fprintf(table, "Snapshot %s is restored.", r.ID)
-	if r.Before != "" {
-		_, _ = fmt.Fprintf(table, " What was there before is the snapshot %s.", r.Before)
-	}
-	_, _ = fmt.Fprintln(table, "\nWhether the store has all it speaks of: worker reconcile --once")
-	return table.Flush()
-}
-
-type snapshotPruneCmd struct {
-	JSON bool `help:"Print the ids of what was removed as JSON."`
-}
-
-// Run removes old snapshots.
-func (s snapshotPruneCmd) Run(ctx context.Context, c *cli) error {
-	return c.withSnapshots(ctx, boot.ExistingDatabase, func(store *snapshot.Store) error {
-		if err := store.DB.SchemaCurrent(ctx); err != nil {
-			return err
-		}
-		removed, err := store.Prune(ctx, time.Now())
-		// What was removed is recorded and told even when a later one could not be.
-		rerr := store.DB.InTx(context.WithoutCancel(ctx), func(tx *meta.Tx) error { return snapshot.RecordPrune(tx, removed, operator()) })
-		if err := errors.Join(err, rerr); err != nil {
-			return err
-		}
-		if s.JSON {
-			return json.NewEncoder(os.Stdout).Encode(append([]string{}, removed...))
-		}
-		_, err = fmt.Printf("Removed %s.\n%s", count(int64(len(removed)), "snapshot"), strings.Join(append(removed, ""), "\n"))
-		return err
 	})
 }

@@ -68,6 +68,9 @@ func (s storeCopyCmd) Run(ctx context.Context, c *cli) error {
 	if err == nil && !done.Complete() {
 		err = fmt.Errorf("the new store is not complete: %s of the old one could not be copied", count(done.Failed, "object"))
 	}
+	if err == nil {
+		_, _ = fmt.Fprintf(os.Stderr, "worker: when the records are restored there too: export GATEHOUSE_CONFIG=%s; commands without it go on working on the old place\n", s.To)
+	}
 	return errors.Join(s.tell(done), recordCopy(context.WithoutCancel(ctx), db, target, done, err), to.Close(), err)
 }
 

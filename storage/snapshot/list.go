@@ -20,7 +20,7 @@ type Entry struct {
 // List lists all snapshots, oldest first. Those with a manifest that cannot be believed are there with their problem;
 // those without one are not there.
 func (s *Store) List(ctx context.Context) ([]Entry, error) {
-	all, err := s.folders(ctx)
+	all, err := s.Folders(ctx)
 	var out []Entry
 	for _, e := range all {
 		if !e.Unfinished {
@@ -30,8 +30,8 @@ func (s *Store) List(ctx context.Context) ([]Entry, error) {
 	return out, err
 }
 
-// folders lists everything that lies in the zone, folder by folder.
-func (s *Store) folders(ctx context.Context) ([]Entry, error) {
+// Folders lists everything that lies in the zone, folder by folder: List, and those without a manifest.
+func (s *Store) Folders(ctx context.Context) ([]Entry, error) {
 	var out []Entry
 	for info, err := range s.Zone.List(ctx, "", "") {
 		if err != nil {
@@ -70,6 +70,28 @@ func (s *Store) folders(ctx context.Context) ([]Entry, error) {
 		e.Manifest = m
 	}
 	return out, nil
+}
+
+// UnreadableAfter chooses among folders those that are newer than a snapshot and that nobody can restore, for want of a
+// manifest that can be believed. One of them may be being taken just now.
+func UnreadableAfter(folders []Entry, m Manifest) (out []Entry) {
+	for _, e := range folders {
+		if _, err := timeOf(e.ID); err == nil && e.ID > m.ID && (e.Unfinished || e.Problem != "") {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// WithMoreFiles chooses among snapshots those that are older than one and have more files than it: one of them may be from
+// before a loss. Those of older programs do not know how many they have.
+func WithMoreFiles(list []Entry, m Manifest) (out []Entry) {
+	for _, e := range list {
+		if e.Problem == "" && e.ID < m.ID && e.Counts != nil && m.Counts != nil && e.Counts.Files > m.Counts.Files {
+			out = append(out, e)
+		}
+	}
+	return out
 }
 
 // drop removes a snapshot: the manifest first, so that what is left after a crash is no snapshot.

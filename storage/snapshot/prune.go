@@ -30,7 +30,7 @@ type Surplus struct {
 
 // Surplus lists what Prune would remove. Days and months are those of now's time zone.
 func (s *Store) Surplus(ctx context.Context, now time.Time) ([]Surplus, error) {
-	all, err := s.folders(ctx)
+	all, err := s.Folders(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -57,6 +57,27 @@ func (s *Store) Prune(ctx context.Context, now time.Time) ([]string, error) {
 // newest one of the night. One whose manifest is damaged, or that is of the future, stands in nobody's place and is left
 // to people.
 func (k Keep) surplus(all []Entry, now time.Time) []Surplus {
+	why := attempts(all)
+	var good []Entry // newest first
+	for _, e := range slices.Backward(all) {
+		if !e.Unfinished && e.Problem == "" && !e.OfTheFuture(now) {
+			e.CreatedAt = e.CreatedAt.In(now.Location())
+			good = append(good, e)
+		}
+	}
+	k.choose(good, why)
+	var out []Surplus
+	for _, e := range all {
+		if why[e.ID] != "" {
+			out = append(out, Surplus{e.ID, why[e.ID]})
+		}
+	}
+	return out
+}
+
+// attempts says of what attempts have left why it may go. It goes by the store's clock alone: by ours, an attempt that is
+// under way might be old.
+func attempts(all []Entry) map[string]string {
 	var written time.Time // the last time that the store knows of
 	for _, e := range all {
 		if e.Newest.After(written) {
@@ -64,17 +85,16 @@ func (k Keep) surplus(all []Entry, now time.Time) []Surplus {
 		}
 	}
 	why := map[string]string{}
-	var good []Entry // newest first
-	for _, e := range slices.Backward(all) {
-		switch {
-		// By the store's clock alone: by ours, an attempt that is under way might be old.
-		case e.Unfinished && written.Sub(e.Newest) > unfinishedFor:
+	for _, e := range all {
+		if e.Unfinished && written.Sub(e.Newest) > unfinishedFor {
 			why[e.ID] = "what an attempt has left that ended more than a day ago: it has no manifest"
-		case !e.Unfinished && e.Problem == "" && !e.OfTheFuture(now):
-			e.CreatedAt = e.CreatedAt.In(now.Location())
-			good = append(good, e)
 		}
 	}
+	return why
+}
+
+// choose says why snapshots may go; they come newest first.
+func (k Keep) choose(good []Entry, why map[string]string) {
 	days, months := places{max(k.Daily, 0), map[string]Entry{}}, places{max(k.Monthly, 0), map[string]Entry{}}
 	nights := 0
 	for i, e := range good {
@@ -97,13 +117,6 @@ func (k Keep) surplus(all []Entry, now time.Time) []Surplus {
 			why[e.ID] = fmt.Sprintf("taken %s, before the days that are kept; months: %s", e.Reason.words(), by)
 		}
 	}
-	var out []Surplus
-	for _, e := range all {
-		if why[e.ID] != "" {
-			out = append(out, Surplus{e.ID, why[e.ID]})
-		}
-	}
-	return out
 }
 
 func (e Entry) day() string   { return e.CreatedAt.Format(time.DateOnly) }
