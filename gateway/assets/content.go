@@ -1,7 +1,6 @@
 package assets
 
 import (
-	"errors"
 	"strings"
 	"time"
 
@@ -116,11 +115,8 @@ func originalServed(tenant meta.Tenant, v meta.AssetView) error {
 		return nil
 	}
 	spec, err := quota.SpecFor(tenant)
-	if errors.Is(err, meta.ErrNoPlan) {
-		return nil // a rule that nobody knows any more keeps no tenant from its files
-	}
 	if err != nil {
-		return err
+		return err // also while the plan is lost: it may be one that withholds originals
 	}
 	if spec.Serve != quota.ServeVariantsOnly {
 		return nil

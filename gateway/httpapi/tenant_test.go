@@ -294,7 +294,13 @@ func TestTenantWhosePlanIsLostReads(t *testing.T) {
 		require.Equal(t, http.StatusOK, r.status, "%s: %s", path, r.body)
 	}
 	require.Equal(t, content, g.ask("GET", link, nil).body)
+	// The lost plan may have been one that serves no originals of pictures.
+	g.inTx(func(tx *meta.Tx) error {
+		_, err := tx.Exec(`UPDATE assets SET category = 'image'`)
+		return err
+	})
 	for what, r := range map[string]reply{
+		"original": g.ask("GET", asset+"/content", nil), "original by link": g.ask("GET", link, nil),
 		"upload": g.upload("b.txt", "another file\n"),
 		"check":  g.ask("POST", "/api/v1/assets/check", []byte(`{"name":"c.txt","size":5}`), "Content-Type", "application/json"),
 		"policy": g.ask("GET", "/api/v1/policy", nil),

@@ -56,8 +56,8 @@ func (t Tenant) Row() (TenantRow, error) {
 // ErrNoPlan says that the plan of the tenant has no record: it was lost, and nobody knows what the tenant may do.
 var ErrNoPlan = storage.Refuse(storage.CodeUnavailable, nil).Because(storage.Reason{
 	Slug:    "plan_missing",
-	English: "The provider has lost the record of the plan that you are on and must bring it back first; your files can be read meanwhile.",
-	Chinese: "服务提供方丢失了您所用套餐的记录，需先恢复该记录；在此期间您的文件仍可读取。",
+	English: "The provider has lost the record of the plan that you are on and must bring it back first; your files can be read meanwhile, of pictures and videos the web-ready forms.",
+	Chinese: "服务提供方丢失了您所用套餐的记录，需先恢复该记录；在此期间您的文件仍可读取，图片和视频可读取适合网页的版本。",
 })
 
 // Plan reads the plan that holds for the tenant now.
