@@ -69,7 +69,7 @@ func TestBrakeCountsWhatOtherRunsHaveRepaired(t *testing.T) {
 		y.object(t, storage.ZoneClean, "another orphan")
 		require.Equal(t, meta.RunDone, y.confined(t).State, "what a person has confirmed does not count")
 		y.object(t, storage.ZoneClean, "one orphan more")
-		y.exec(t, `UPDATE reconcile_findings SET ended_at = ended_at - ? WHERE ended_at > 0`, int64(repairedWithin.Microseconds()))
+		y.exec(t, `UPDATE reconcile_findings SET ended_at = ended_at - ? WHERE ended_at > 0`, repairedWithin.Microseconds())
 		require.Equal(t, meta.RunDone, y.confined(t).State, "nor does what is long ago")
 	})
 }
