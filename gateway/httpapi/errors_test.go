@@ -7,6 +7,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -218,4 +219,18 @@ func FuzzLocaleOf(f *testing.F) {
 			t.Fatal(l)
 		}
 	})
+}
+
+// TestLevelOf: only what is wrong with us is an error of the log.
+func TestLevelOf(t *testing.T) {
+	for _, tt := range []struct {
+		code storage.Code
+		want slog.Level
+	}{
+		{storage.CodeQuotaExceeded, slog.LevelInfo}, {storage.CodeNotFound, slog.LevelInfo}, {storage.CodeRateLimited, slog.LevelInfo},
+		{storage.CodeUnavailable, slog.LevelWarn}, {storage.CodeInternal, slog.LevelError}, {"NO_SUCH_CODE", slog.LevelError},
+	} {
+		_, status := refusalOf(&fasthttp.RequestCtx{}, storage.Refuse(tt.code, nil))
+		require.Equal(t, tt.want, levelOf(status, tt.code), tt.code)
+	}
 }

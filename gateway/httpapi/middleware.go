@@ -219,9 +219,7 @@ func (s *Server) finish(x *exchange) {
 	}
 	if x.err != nil {
 		attrs = append(attrs, cause(x.err, x.status)...)
-		if x.status >= 500 {
-			level = slog.LevelError
-		}
+		level = levelOf(x.status, x.code)
 	}
 	if x.sendErr != nil {
 		attrs = append(attrs, slog.String("send_error", x.sendErr.Error()))
@@ -231,6 +229,17 @@ func (s *Server) finish(x *exchange) {
 		attrs = append(attrs, slog.Bool("connection_closed", true))
 	}
 	s.options.Log.LogAttrs(context.Background(), level, "request", attrs...)
+}
+
+// levelOf weighs an answer: that somebody's quota is full is no trouble of ours, though its status is a 5xx.
+func levelOf(status int, code storage.Code) slog.Level {
+	switch {
+	case status < 500 || code == storage.CodeQuotaExceeded:
+		return slog.LevelInfo
+	case code == storage.CodeUnavailable:
+		return slog.LevelWarn
+	}
+	return slog.LevelError
 }
 
 // loggedDetails are the facts of a refusal that its log line carries: small, and none of them a name or a token.
