@@ -11,6 +11,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode/utf8"
 
 	"gatehouse/storage/meta"
 )
@@ -95,9 +96,9 @@ func (e exported) fields() []string {
 }
 
 // harmless keeps a spreadsheet from taking a cell for a formula, which may run programs: such cells get an apostrophe
-// in front (https://owasp.org/www-community/attacks/CSV_Injection).
+// in front, also for the wide signs that East Asian input makes (https://owasp.org/www-community/attacks/CSV_Injection).
 func harmless(s string) string {
-	if s != "" && strings.ContainsRune("=+-@\t\r\n", rune(s[0])) {
+	if first, _ := utf8.DecodeRuneInString(s); s != "" && strings.ContainsRune("=+-@＝＋－＠\t\r\n", first) {
 		return "'" + s
 	}
 	return s
