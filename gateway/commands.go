@@ -10,6 +10,7 @@ import (
 	"gatehouse/configs"
 	"gatehouse/gateway/admin"
 	"gatehouse/gateway/httpapi"
+	"gatehouse/storage"
 	"gatehouse/storage/audit"
 	"gatehouse/storage/meta"
 )
@@ -95,7 +96,11 @@ func withConfig(ctx context.Context, c *cli, do func(*configs.Config, admin.Admi
 	if err := db.SchemaCurrent(ctx); err != nil {
 		return err
 	}
-	a := admin.Admin{DB: db, Actor: audit.CLI, CoolingOff: cfg.Tenants.CoolingOff}
+	a := admin.Admin{DB: db, Actor: audit.CLI, CoolingOff: cfg.Tenants.CoolingOff, DeletedGrace: cfg.Retention.DeletedGrace,
+		MaxBytes: map[storage.Category]int64{}}
+	for name, category := range cfg.Categories {
+		a.MaxBytes[storage.Category(name)] = int64(category.MaxBytes)
+	}
 	for _, p := range cfg.Images.Presets {
 		a.ImagePresets = append(a.ImagePresets, p.Name)
 	}

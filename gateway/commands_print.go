@@ -3,8 +3,11 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -181,11 +184,26 @@ func consequences(x admin.Change) []string {
 	if x.OverBytes > 0 {
 		out = append(out, fmt.Sprintf("It uses %s more than it may now: new uploads are refused until enough is deleted. Nothing is lost.", size(x.OverBytes)))
 	}
+	if x.OverFiles > 0 {
+		out = append(out, fmt.Sprintf("It has %s more than it may now: new uploads are refused until enough are deleted. Nothing is lost.", of(x.OverFiles, "file", "files")))
+	}
+	for _, category := range slices.Sorted(maps.Keys(x.Capped)) {
+		out = append(out, fmt.Sprintf("max_bytes.%s: the configuration allows %s; that holds.", category, size(x.Capped[category])))
+	}
 	if x.OverTenants > 0 {
 		out = append(out, fmt.Sprintf("%s more than the plan allows now: new uploads are refused there until enough is deleted. Nothing is lost.",
 			of(x.OverTenants, "of its tenants uses", "of its tenants use")))
 	}
 	return out
+}
+
+// sizes are the largest files by category.
+func sizes(by map[storage.Category]int64) string {
+	var out []string
+	for _, category := range slices.Sorted(maps.Keys(by)) {
+		out = append(out, fmt.Sprintf("%s %s", category, size(by[category])))
+	}
+	return strings.Join(out, ", ")
 }
 
 // when is a time in the one form of all commands, to the second.

@@ -62,6 +62,8 @@ tenant restore demo --reason they-are-back
 tenant quota demo 1GiB --reason ticket-1
 tenant plan demo free --reason ticket-2
 tenant override demo max_files=7 --reason ticket-3
+tenant override demo max_bytes.video=900MiB max_bytes.image=1MiB
+tenant show demo
 plan set free max_files=9 --reason ticket-4
 plan create mine --like free --reason ticket-5
 plan remove mine --reason ticket-6

@@ -133,6 +133,9 @@ func tenantRows(x admin.Tenant) ([][]string, error) {
 		{"files", strconv.FormatInt(x.Files, 10)}, {"files on their way", strconv.FormatInt(x.ReservedFiles, 10)},
 		{"storage_quota_bytes", quotaOf(x, exact), quotaFrom},
 	}...)
+	if x.Held != nil && x.Held.Bytes > 0 {
+		rows = append(rows, []string{"of deleted files", exact(x.Held.Bytes), "free by " + when(*x.Held.ReleasedAt)})
+	}
 	if x.Limits == nil { // its plan has no record
 		return rows, nil
 	}
@@ -145,7 +148,11 @@ func tenantRows(x admin.Tenant) ([][]string, error) {
 	}
 	for _, f := range specFields() {
 		_, overridden := own[f.key]
-		rows = append(rows, []string{f.key, value(f.key, holds[f.key]), from(overridden)})
+		shown := value(f.key, holds[f.key])
+		if f.key == "max_bytes" {
+			shown = sizes(x.MaxBytes) // neither of the two raises what is configured
+		}
+		rows = append(rows, []string{f.key, shown, from(overridden)})
 	}
 	return rows, nil
 }

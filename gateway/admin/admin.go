@@ -22,6 +22,10 @@ type Admin struct {
 	Reason string
 	// CoolingOff is how long a deleted tenant can be restored.
 	CoolingOff time.Duration
+	// DeletedGrace is how long deleted bytes stay; it is only told.
+	DeletedGrace time.Duration
+	// MaxBytes is what is configured for each category; no plan and no override raises it.
+	MaxBytes map[storage.Category]int64
 	// ImagePresets and VideoPresets are the names that are configured: others are refused. Nil lets every name pass.
 	ImagePresets, VideoPresets []string
 }
@@ -59,6 +63,10 @@ type Change struct {
 	OverBytes int64 `json:"over_bytes,omitempty"`
 	// OverTenants is how many tenants of a plan use more now than it allows.
 	OverTenants int64 `json:"over_tenants,omitempty"`
+	// OverFiles is how many more files a tenant has than it may now.
+	OverFiles int64 `json:"over_files,omitempty"`
+	// Capped is what the configuration allows where the change allows more.
+	Capped map[storage.Category]int64 `json:"capped,omitempty"`
 }
 
 // onTenant runs do on a tenant whose row is locked, and returns what it changed.

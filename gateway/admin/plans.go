@@ -95,7 +95,7 @@ func (a Admin) SetPlan(ctx context.Context, name string, e Edit) (Change, error)
 	if err := a.check(e); err != nil {
 		return Change{}, err
 	}
-	c := Change{Name: there.Name, What: "plan_settings"}
+	c := Change{Name: there.Name, What: "plan_settings", Capped: a.capped(e)}
 	err = a.DB.InTx(ctx, func(tx *meta.Tx) error {
 		p, err := tx.LockPlan(name)
 		if err != nil {
@@ -104,7 +104,15 @@ func (a Admin) SetPlan(ctx context.Context, name string, e Edit) (Change, error)
 		if c.Before, err = planFacts(p); err != nil {
 			return err
 		}
+		before, err := roomIn(p)
+		if err != nil {
+			return err
+		}
 		if err := edit(&p, e); err != nil {
+			return err
+		}
+		after, err := roomIn(p)
+		if err != nil {
 			return err
 		}
 		if err := checkOverrides(tx, p); err != nil {
@@ -116,7 +124,8 @@ func (a Admin) SetPlan(ctx context.Context, name string, e Edit) (Change, error)
 		if err := tx.SavePlan(p); err != nil {
 			return fmt.Errorf("write plan: %w", err)
 		}
-		if c.OverTenants, err = tx.TenantsAbove(name, p.StorageBytes); err != nil {
+		less := after.lessThan(before)
+		if c.OverTenants, err = tx.TenantsAbove(name, less.bytes, less.files); err != nil {
 			return fmt.Errorf("count tenants: %w", err)
 		}
 		return a.write(tx, "", "plan.set", name, map[string]any{"before": c.Before, "after": c.After, "over_tenants": c.OverTenants})

@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
+	"gatehouse/quota"
 	"gatehouse/storage"
 	"gatehouse/storage/meta"
 )
@@ -77,7 +79,7 @@ func (a Admin) SetOverrides(ctx context.Context, tenant string, e Edit) (Change,
 		if len(after) > maxOverrides {
 			return Change{}, badSpec(fmt.Errorf("overrides of more than %d bytes", maxOverrides))
 		}
-		return Change{Before: specJSON(t.Overrides), After: specJSON(after)}, tx.PutTenantOverrides(t.ID, after)
+		return Change{Before: specJSON(t.Overrides), After: specJSON(after), Capped: a.capped(e)}, tx.PutTenantOverrides(t.ID, after)
 	})
 }
 
@@ -91,7 +93,7 @@ func specJSON(raw string) json.RawMessage {
 	return json.RawMessage(raw)
 }
 
-// setting changes one setting of a tenant that is not over, and says by how much it is above its quota then.
+// setting changes one setting of a tenant that is not over, and says by how much it is above what is less then.
 func (a Admin) setting(ctx context.Context, tenant, what string, do func(*meta.Tx, meta.TenantRow) (Change, error)) (Change, error) {
 	return a.onTenant(ctx, tenant, func(tx *meta.Tx, t meta.TenantRow) (Change, error) {
 		if !t.State.Served() && (t.State != storage.TenantPendingDelete || t.Purging()) {
@@ -99,21 +101,74 @@ func (a Admin) setting(ctx context.Context, tenant, what string, do func(*meta.T
 				fmt.Sprintf("The tenant %q is %s; its settings cannot be changed.", t.Name, t.State),
 				fmt.Sprintf("租户 %q 的状态为 %s，无法修改其设置。", t.Name, t.State))
 		}
+		before, err := roomOf(tx, t)
+		if err != nil && !errors.Is(err, meta.ErrNoPlan) {
+			return Change{}, err
+		}
 		c, err := do(tx, t)
 		if err != nil {
 			return Change{}, err
 		}
 		c.What = what
-		q, err := tx.Tenant(t.ID).Quota()
+		after, err := roomOf(tx, t)
 		if errors.Is(err, meta.ErrNoPlan) {
 			return Change{}, planMissing(t)
 		}
 		if err != nil {
-			return Change{}, fmt.Errorf("read quota: %w", err)
+			return Change{}, err
 		}
-		c.OverBytes = max(0, q.Used-q.Quota)
-		return c, a.write(tx, t.ID, "tenant."+what, t.ID, map[string]any{"before": c.Before, "after": c.After, "over_bytes": c.OverBytes})
+		less := after.lessThan(before)
+		c.OverBytes, c.OverFiles = max(0, t.UsedBytes-less.bytes), max(0, t.UsedFiles-less.files)
+		return c, a.write(tx, t.ID, "tenant."+what, t.ID, map[string]any{
+			"before": c.Before, "after": c.After, "over_bytes": c.OverBytes, "over_files": c.OverFiles,
+		})
 	})
+}
+
+// room is what a tenant may have.
+type room struct{ bytes, files int64 }
+
+// lessThan is what is less than before; what is not has no bounds, because what gives more takes nothing away.
+func (r room) lessThan(before room) room {
+	less := unbounded
+	if r.bytes < before.bytes {
+		less.bytes = r.bytes
+	}
+	if r.files < before.files {
+		less.files = r.files
+	}
+	return less
+}
+
+var unbounded = room{math.MaxInt64, math.MaxInt64}
+
+// roomIn is what a plan gives.
+func roomIn(p meta.Plan) (room, error) {
+	s, err := quota.SpecOf(p.Spec, "")
+	if err != nil {
+		return unbounded, err
+	}
+	return room{p.StorageBytes, filesOf(s)}, nil
+}
+
+func filesOf(s quota.Spec) int64 {
+	if s.MaxFiles == 0 {
+		return unbounded.files
+	}
+	return s.MaxFiles
+}
+
+// roomOf is what a tenant has; without bounds where its plan has no record.
+func roomOf(tx *meta.Tx, t meta.TenantRow) (room, error) {
+	q, err := tx.Tenant(t.ID).Quota()
+	if err != nil {
+		return unbounded, fmt.Errorf("read quota: %w", err)
+	}
+	s, err := quota.SpecFor(tx.Tenant(t.ID))
+	if err != nil {
+		return unbounded, err
+	}
+	return room{q.Quota, filesOf(s)}, nil
 }
 
 func planMissing(t meta.TenantRow) error {

@@ -71,6 +71,22 @@ func (a Admin) check(e Edit) error {
 	return nil
 }
 
+// capped are the sizes that an edit sets above what is configured, which holds then.
+func (a Admin) capped(e Edit) map[storage.Category]int64 {
+	var out map[storage.Category]int64
+	for category, most := range a.MaxBytes {
+		var n int64
+		if json.Unmarshal(e.Set["max_bytes."+string(category)], &n) != nil || n <= most {
+			continue // not set, or no number, which apply refuses
+		}
+		if out == nil {
+			out = map[storage.Category]int64{}
+		}
+		out[category] = most
+	}
+	return out
+}
+
 // quotaBytes refuses a number of bytes that is no quota.
 func quotaBytes(key string, n int64) error {
 	if n < 0 || n > quota.Unlimited {

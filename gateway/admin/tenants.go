@@ -111,6 +111,10 @@ type Tenant struct {
 	Limits     json.RawMessage `json:"limits,omitempty"`
 	StateSince *time.Time      `json:"state_since,omitempty"`
 	Keys       []Key           `json:"keys,omitempty"`
+	// MaxBytes is the largest file of each category it may upload: what is configured, or less.
+	MaxBytes map[storage.Category]int64 `json:"max_bytes,omitempty"`
+	// Held is what it has deleted that is still among its used bytes.
+	Held *quota.Releasing `json:"deleted,omitempty"`
 }
 
 // Tenants lists tenants by name, those of one state unless it is empty: at most limit of those after a name.
@@ -160,14 +164,33 @@ func (a Admin) ShowTenant(ctx context.Context, nameOrID string) (Tenant, error) 
 		if t.Limits, err = json.Marshal(spec); err != nil {
 			return Tenant{}, fmt.Errorf("limits of the tenant: %w", err)
 		}
+		t.MaxBytes = a.mayUpload(spec)
 	}
 	since, err := a.DB.Tenant(ctx, id).LastDone(moves)
 	if err != nil {
 		return Tenant{}, fmt.Errorf("read since when it is %s: %w", row.State, err)
 	}
 	t.StateSince = since.TimeIfSet()
+	held, err := quota.Ledger{DB: a.DB, Grace: a.DeletedGrace}.Releasing(a.DB.Tenant(ctx, id))
+	if err != nil {
+		return Tenant{}, fmt.Errorf("add up what is deleted: %w", err)
+	}
+	t.Held = &held
 	t.Keys, err = a.keys(ctx, id)
 	return t, err
+}
+
+// mayUpload is the largest file of each category that a spec leaves.
+func (a Admin) mayUpload(s quota.Spec) map[storage.Category]int64 {
+	base := storage.Policy{Categories: map[storage.Category]storage.CategoryPolicy{}}
+	for c, n := range a.MaxBytes {
+		base.Categories[c] = storage.CategoryPolicy{MaxBytes: n}
+	}
+	out := map[storage.Category]int64{}
+	for c, rule := range quota.PolicyFor(base, s).Categories {
+		out[c] = rule.MaxBytes
+	}
+	return out
 }
 
 // moves are the audited actions that change a tenant's state.

@@ -62,10 +62,12 @@ func (db *DB) ServedSpecs(ctx context.Context, after string, limit int) ([]Tenan
 	return out, err
 }
 
-// TenantsAbove counts the tenants of a plan that have no quota of their own and use more than so many bytes.
-func (tx *Tx) TenantsAbove(plan string, bytes int64) (int64, error) {
+// TenantsAbove counts the tenants of a plan that use more than so many bytes or files and have no quota or number of files
+// of their own.
+func (tx *Tx) TenantsAbove(plan string, bytes, files int64) (int64, error) {
 	var n int64
-	err := tx.g.Model(&TenantRow{}).Where("plan = ? AND quota_override IS NULL AND used_bytes > ?", plan, bytes).Count(&n).Error
+	err := tx.g.Model(&TenantRow{}).Where("plan = ?", plan).
+		Where("(quota_override IS NULL AND used_bytes > ?) OR (overrides NOT LIKE ? AND used_files > ?)", bytes, `%"max_files"%`, files).Count(&n).Error
 	return n, err
 }
 
