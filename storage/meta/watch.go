@@ -165,13 +165,15 @@ type RunFindings struct {
 	Count    int64
 }
 
-// FindingsOfRuns counts the findings of runs.
+// FindingsOfRuns counts the findings of runs, apart from damage that was marked before: each run names it anew, and
+// CountDamaged tells how much there is.
 func (db *DB) FindingsOfRuns(ctx context.Context, runs []string) ([]RunFindings, error) {
 	var out []RunFindings
 	if len(runs) == 0 {
 		return nil, nil
 	}
 	err := db.g.WithContext(ctx).Model(&ReconcileFinding{}).Where("run_id IN ?", runs).
+		Where("repair <> '' OR kind NOT IN ?", []storage.DriftKind{storage.DriftMissing, storage.DriftSize, storage.DriftDigest}).
 		Select("run_id, tenant_id, kind, state, COUNT(*) AS count").Group("run_id, tenant_id, kind, state").
 		Order("run_id, tenant_id, kind, state").Scan(&out).Error
 	return out, err

@@ -304,7 +304,8 @@ func (b *bench) run(t *testing.T, kind string, at time.Duration, tenants string,
 		for tenant, n := range lost {
 			for range n {
 				errs = append(errs, tx.Create(&meta.ReconcileFinding{ID: meta.NewID(), RunID: r.ID, TenantID: tenant, Kind: storage.DriftMissing,
-					Detail: "{}", State: state, FoundAt: now}))
+					Repair: storage.RepairDamaged, Detail: "{}", State: state, FoundAt: now}), tx.Create(&meta.ReconcileFinding{ID: meta.NewID(),
+					RunID: r.ID, TenantID: tenant, Kind: storage.DriftDigest, Detail: "{}", State: meta.FindingOpen, FoundAt: now})) // known before
 			}
 		}
 		return errors.Join(errs...)
