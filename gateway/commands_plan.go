@@ -136,7 +136,7 @@ func (p planRemoveCmd) Run(ctx context.Context, c *cli) error {
 		if err := a.RemovePlan(ctx, p.Plan); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintf(c.out, "The plan %s is removed.\n", p.Plan)
+		_, err := fmt.Fprintf(c.out, "The plan %s is removed. If it stands in the configuration, it comes back with the next migrate.\n", p.Plan)
 		return err
 	})
 }

@@ -71,7 +71,11 @@ func differences(x admin.Change) ([]string, error) {
 		return nil, err
 	}
 	if before == nil {
-		return []string{fmt.Sprintf("%s: %s %s -> %s", x.Name, x.What, word(x.What, x.Before), word(x.What, x.After))}, nil
+		what := x.What
+		if x.KeyID != "" {
+			what = fmt.Sprintf("%s %s (%s)", what, x.KeyID, x.KeyName)
+		}
+		return []string{fmt.Sprintf("%s: %s %s -> %s", x.Name, what, word(x.What, x.Before), word(x.What, x.After))}, nil
 	}
 	show := value
 	if x.What == "overrides" {
@@ -174,7 +178,7 @@ func consequences(x admin.Change) []string {
 	var out []string
 	switch {
 	case x.What == "delete_after":
-		out = append(out, "A worker removes everything of it now. The audit log stays, and so do snapshots of the database until they expire.")
+		out = append(out, "Queued: a worker removes everything of it as soon as one runs. The audit log stays, and so do snapshots of the database until they expire.")
 	case x.After == storage.TenantPendingDelete && x.DeleteAfter != nil:
 		out = append(out, fmt.Sprintf("Nothing of it is served any more. Everything is removed after %s; until then: gateway tenant restore %s",
 			when(*x.DeleteAfter), x.TenantID))

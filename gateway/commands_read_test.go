@@ -84,6 +84,10 @@ audit --limit 10001
 		}
 	}
 	golden(t, "read.txt", all.String())
+	var keys []map[string]any
+	require.NoError(t, json.Unmarshal([]byte(x.run("key", "list", "demo", "--json")), &keys))
+	id := keys[1]["id"].(string)
+	require.Equal(t, "demo: key "+id+" (second) valid -> revoked\n", x.run("key", "revoke", id))
 	require.Contains(t, x.run("tenant", "show", "demo"), "did-not-pay", "restored into its suspension, with the reason of that")
 
 	var page, rest []map[string]any

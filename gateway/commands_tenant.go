@@ -266,7 +266,7 @@ func (t tenantQuotaCmd) Run(ctx context.Context, c *cli) error {
 	if t.Bytes != "plan" {
 		n, err := parseQuota(t.Bytes)
 		if err != nil {
-			return err
+			return fmt.Errorf("%s: a size is expected, like 10GiB, or 0 (room for nothing), unlimited, or plan (the quota of its plan)", t.Bytes)
 		}
 		bytes = &n
 	}

@@ -57,6 +57,9 @@ type Change struct {
 	What   string `json:"what"`
 	Before any    `json:"before"`
 	After  any    `json:"after"`
+	// KeyID and KeyName are those of a key that changed.
+	KeyID   string `json:"key_id,omitempty"`
+	KeyName string `json:"key_name,omitempty"`
 	// DeleteAfter is when a tenant that is pending deletion is purged.
 	DeleteAfter *time.Time `json:"delete_after,omitempty"`
 	// OverBytes is how much more a tenant uses now than it may: nothing is lost, but it cannot upload.

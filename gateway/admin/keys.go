@@ -101,7 +101,11 @@ func (a Admin) RevokeKey(ctx context.Context, idOrKey string) (Change, error) {
 		if !revoked {
 			return refuse(storage.CodeConflict, "key_revoked", "The API key has been revoked already.", "该 API 密钥此前已被吊销。")
 		}
-		c = Change{TenantID: k.TenantID, Name: k.Name, What: "key", Before: "valid", After: "revoked"}
+		t, err := tx.Tenant(k.TenantID).Row()
+		if err != nil {
+			return fmt.Errorf("read tenant: %w", err)
+		}
+		c = Change{TenantID: k.TenantID, Name: t.Name, What: "key", KeyID: k.ID, KeyName: k.Name, Before: "valid", After: "revoked"}
 		return a.write(tx, k.TenantID, "key.revoke", k.ID, map[string]any{"name": k.Name, "before": c.Before, "after": c.After})
 	})
 	return c, err

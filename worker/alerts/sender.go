@@ -1,11 +1,15 @@
 package alerts
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -133,7 +137,8 @@ func idsOf(list []meta.Notice) []string {
 func (s *Sender) Try(ctx context.Context, name string) (string, error) {
 	ch, ok := s.channels[name]
 	if !ok {
-		return "", fmt.Errorf("there is no channel %q in alerts.channels", name)
+		return "", fmt.Errorf("no channel %q is on: it needs a url here (alerts.channels.%s.url), unless its kind is log; on are: %s",
+			name, name, cmp.Or(strings.Join(slices.Sorted(maps.Keys(s.channels)), ", "), "none"))
 	}
 	now := s.cfg.now()
 	e := Event{Event: Tested, At: now.Time(), Alert: View{
