@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"os/user"
-	"slices"
 	"strings"
 
 	"gatehouse/boot"
@@ -24,7 +23,8 @@ const exitHeld = 3
 // errHeld ends the program with exitHeld.
 var errHeld = errors.New("the run is held: nothing was changed")
 
-// exitLost is the exit code of a run that is done and knows of files whose bytes are lost.
+// exitLost is the exit code of a run that is done and knows of what only a person can mend: files whose bytes are lost, or
+// the records of tenants and plans.
 const exitLost = 4
 
 // errLost ends the program with exitLost.
@@ -85,7 +85,8 @@ func operator() audit.Actor {
 // open are the states of runs that are not over, first those that wait for a person.
 var open = []string{meta.RunHeld, meta.RunConfirmed, meta.RunRunning}
 
-// runOf finds a run by its id, or the latest one in the first of the states that any run is in (no states is any).
+// runOf finds a run by its id, or the latest one in the first of the states that any run is in. Without states, latest is
+// the one that is held, else the newest full one, else the newest.
 func (k keeper) runOf(ctx context.Context, id string, states ...string) (meta.ReconcileRun, error) {
 	if id != "latest" {
 		run, err := k.db.RunBy(ctx, id)
@@ -94,12 +95,19 @@ func (k keeper) runOf(ctx context.Context, id string, states ...string) (meta.Re
 		}
 		return run, err
 	}
-	asked := [][]string{nil}
-	if len(states) > 0 {
-		asked = slices.Collect(slices.Chunk(states, 1))
+	type question struct {
+		kind   string
+		states []string
 	}
-	for _, state := range asked {
-		list, err := k.db.Runs(ctx, "", 1, state...)
+	asked := []question{{"", []string{meta.RunHeld}}, {meta.RunFull, nil}, {"", nil}}
+	if len(states) > 0 {
+		asked = nil
+		for _, s := range states {
+			asked = append(asked, question{"", []string{s}})
+		}
+	}
+	for _, q := range asked {
+		list, err := k.db.Runs(ctx, q.kind, 1, q.states...)
 		if err != nil {
 			return meta.ReconcileRun{}, err
 		}
@@ -139,9 +147,10 @@ func (k keeper) tell(ctx context.Context, run meta.ReconcileRun, sweep *reconcil
 	}
 	switch run.State {
 	case meta.RunHeld:
-		return fmt.Errorf("%w. Look at what it found with `worker reconcile findings %[2]s`, then `worker reconcile confirm %[2]s` or `worker reconcile cancel %[2]s`", errHeld, run.ID)
+		return fmt.Errorf("%w. %[3]s `worker reconcile findings %[2]s` lists what it found; `worker reconcile cancel %[2]s` ends it, and `worker reconcile confirm %[2]s` does what it planned: only when that is right",
+			errHeld, run.ID, run.Problem)
 	case meta.RunDone:
-		return k.tellLost(ctx, run)
+		return errors.Join(k.tellLost(ctx, run), tellLeft(run, result.Counts))
 	}
 	return nil
 }
@@ -165,8 +174,30 @@ func (k keeper) tellLost(ctx context.Context, run meta.ReconcileRun) error {
 		errLost, lost, files, run.ID)
 }
 
+// tellLeft is one too when something stays open that only a person can mend.
+func tellLeft(run meta.ReconcileRun, counts []reconcile.Count) error {
+	if run.Kind != meta.RunFull {
+		return nil
+	}
+	var says []string
+	for _, c := range counts {
+		switch {
+		case c.State != meta.FindingOpen:
+		case c.Kind == string(storage.DriftTenant):
+			says = append(says, fmt.Sprintf("tenants without a record, whose files nobody can reach: %d", c.Count))
+		case c.Kind == string(storage.DriftPlan):
+			says = append(says, fmt.Sprintf("tenants on a plan that has no record, whose uploads are refused: %d", c.Count))
+		}
+	}
+	if len(says) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w, and a person has to mend what is left: %s. `worker snapshot restore ID --fill` does, from a snapshot that has the records (`worker snapshot list`); "+
+		"for a plan also `gateway plan create`, or `gateway tenant plan`. `worker reconcile findings %s` names them", errLost, strings.Join(says, "; "), run.ID)
+}
+
 type reconcileNow struct {
-	Once   bool     `help:"Sweep, compare and repair once, now, and print what was found and done as JSON. Exit code 3: the run would touch too much and is held; 4: it is done, and files are lost. The worker does this by itself every night (reconcile.at)."`
+	Once   bool     `help:"Sweep, compare and repair once, now, and print what was found and done as JSON. Exit code 3: the run would touch too much and is held; 4: it is done, and files are lost, or a person has to mend what is left. The worker does this by itself every night (reconcile.at)."`
 	Tenant []string `help:"Only this tenant, by id or name; may be given several times." placeholder:"TENANT"`
 	Light  bool     `help:"Only compare, and only tenants whose records changed since they were last compared; repair nothing."`
 }
@@ -192,6 +223,9 @@ func (r reconcileNow) Run(ctx context.Context, c *cli) error {
 			sweep, problem = &report, err // what was done is told even when a step failed
 		}
 		run, err := k.Once(ctx, request, waiting, goesFirst)
+		if errors.Is(err, reconcile.ErrHeld) {
+			err = nil // tell says so
+		}
 		return outcome(errors.Join(problem, err), k.tell(ctx, run, sweep))
 	})
 }

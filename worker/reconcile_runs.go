@@ -35,7 +35,7 @@ func (r reconcileList) Run(ctx context.Context, c *cli) error {
 		w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 		_, _ = fmt.Fprintln(w, "RUN\tSTARTED\tKIND\tSTATE\tPHASE\tOBJECTS\tROWS\tFINDINGS\tREPAIRED\tLOST\tFAILED\tBY")
 		for _, run := range list {
-			_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%s\n", run.ID, run.StartedAt.Time().Local().Format(time.DateTime),
+			_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%s\n", run.ID, run.StartedAt.Time().Format(time.RFC3339),
 				run.Kind, run.State, run.Phase, run.Objects, run.RowCount, run.Findings, run.Repaired, marked[run.ID], run.Failed, run.RequestedBy)
 		}
 		return w.Flush()
@@ -44,7 +44,7 @@ func (r reconcileList) Run(ctx context.Context, c *cli) error {
 
 // runArg is the run that a command is about.
 type runArg struct {
-	Run string `arg:"" name:"run" help:"The run's id, or latest (to confirm: the latest that is held; to cancel: that is held, or else under way)."`
+	Run string `arg:"" name:"run" help:"The run's id, or latest: the one that is held, or else the newest full one (to confirm: only one that is held; to cancel: that is held, or else under way)."`
 }
 
 type reconcileShow struct{ runArg }
@@ -56,13 +56,11 @@ func (r reconcileShow) Run(ctx context.Context, c *cli) error {
 		if err != nil {
 			return err
 		}
-		if run.State == meta.RunHeld {
-			defer func() { _, _ = fmt.Fprintln(os.Stderr, "worker:", run.Problem) }()
+		err = k.tell(ctx, run, nil)
+		if errors.Is(err, errHeld) || errors.Is(err, errLost) { // to look at a run is no error, whatever it says
+			_, err = fmt.Fprintln(os.Stderr, "worker:", err)
 		}
-		if err := k.tell(ctx, run, nil); !errors.Is(err, errHeld) && !errors.Is(err, errLost) {
-			return err
-		}
-		return nil // to look at a run is no error, whatever it says
+		return err
 	})
 }
 
@@ -79,6 +77,11 @@ func (r reconcileFindings) Run(ctx context.Context, c *cli) error {
 		run, err := k.runOf(ctx, r.runArg.Run)
 		if err != nil {
 			return err
+		}
+		if r.Format == reconcile.FormatTable {
+			if _, err := fmt.Printf("Run %s (%s, %s, begun %s):\n\n", run.ID, run.Kind, run.State, run.StartedAt.Time().Format(time.RFC3339)); err != nil {
+				return err
+			}
 		}
 		return k.Export(ctx, os.Stdout, run.ID, r.Format, meta.FindingFilter{Kind: storage.DriftKind(r.Kind), State: r.State})
 	})

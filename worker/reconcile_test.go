@@ -44,7 +44,27 @@ func TestLatestIsTheRunThatWaitsForAPerson(t *testing.T) {
 
 	found, err = k.runOf(t.Context(), "latest")
 	require.NoError(t, err)
-	require.Equal(t, "light", found.ID)
+	require.Equal(t, "held", found.ID, "show and findings mean the same as confirm and cancel")
+	require.NoError(t, db.InTx(t.Context(), func(tx *meta.Tx) error { _, err := reconcile.Cancel(tx, "held", audit.CLI); return err }))
+	run("newer", meta.RunLight, meta.RunDone, now+3)
+	found, err = k.runOf(t.Context(), "latest")
+	require.NoError(t, err)
+	require.Equal(t, meta.RunFull, found.Kind, "rather a full one than a light one that is newer")
+}
+
+func TestRunThatLeavesATenantWithoutARecordSaysSo(t *testing.T) {
+	full := meta.ReconcileRun{ID: "r", Kind: meta.RunFull}
+	left := func(kind storage.DriftKind, state string) []reconcile.Count {
+		return []reconcile.Count{{Kind: string(kind), State: state, Count: 2}}
+	}
+	require.NoError(t, tellLeft(full, left(storage.DriftLedger, meta.FindingOpen)))
+	require.NoError(t, tellLeft(full, left(storage.DriftTenant, meta.FindingGone)))
+	require.NoError(t, tellLeft(meta.ReconcileRun{Kind: meta.RunLight}, left(storage.DriftTenant, meta.FindingOpen)))
+	for _, kind := range []storage.DriftKind{storage.DriftTenant, storage.DriftPlan} {
+		err := tellLeft(full, left(kind, meta.FindingOpen))
+		require.ErrorIs(t, err, errLost)
+		require.ErrorContains(t, err, "`worker snapshot restore ID --fill`")
+	}
 }
 
 // A run that knows of lost files ends with a code and a sentence of its own, each time, until they are healed.
