@@ -86,8 +86,9 @@ func TestInfectedUploads(t *testing.T) {
 		a := b.one(t)
 		require.Equal(t, tenant, a.TenantID)
 		require.Contains(t, a.Message, "tenant-"+tenant)
-		require.Contains(t, a.Message, "Eicar")
+		require.Regexp(t, `: "a\.txt" \(asset [0-9a-f-]{36}\): Eicar\. `, a.Message)
 		require.Contains(t, a.Data, digest)
+		require.Contains(t, a.Data, `"name":"a.txt"`)
 		b.clock.pass(time.Minute)
 		require.Equal(t, a.ID, b.one(t).ID)
 
