@@ -11,10 +11,11 @@ import (
 	"gatehouse/storage/meta"
 )
 
-// What tells of files that are lost, with or without their records: a digest is counted once, whatever was found about it.
+// What tells of records that are lost: a digest is counted once, whatever was found about it. A file whose object alone is
+// missing does not count here: it is marked, stays named, and heals when its object is back.
 var (
-	lossKinds   = []storage.DriftKind{storage.DriftOrphan, storage.DriftMissing, storage.DriftAssetAlone, storage.DriftReferences}
-	lossRepairs = []storage.Repair{storage.RepairTrash, storage.RepairDamaged, storage.RepairRow, storage.RepairReferences}
+	lossKinds   = []storage.DriftKind{storage.DriftOrphan, storage.DriftAssetAlone, storage.DriftReferences}
+	lossRepairs = []storage.Repair{storage.RepairTrash, storage.RepairRow, storage.RepairReferences}
 )
 
 // losses are how many files of each tenant a run would write off: those that findings are about, or the files that its

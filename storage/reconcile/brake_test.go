@@ -74,8 +74,7 @@ func TestBrakeOfOneTenantHoldsWhatTheWholeSystemWouldNot(t *testing.T) {
 		held   bool
 		likely string
 	}{
-		{name: "two objects of five", n: 2, lose: loseObjects},
-		{name: "three objects of five", n: 3, held: true, likely: "objects were lost, or the store is another one", lose: loseObjects},
+		{name: "objects alone, whose files are marked and stay named", n: 3, lose: loseObjects},
 		{name: "three orphans of which the ledger knows nothing", n: 3, held: true, likely: "records were lost", lose: func(t *testing.T, y *yard, contents []string) {
 			y.forgetRecords(t, contents...)
 			y.fitLedger(t)
