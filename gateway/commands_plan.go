@@ -83,6 +83,7 @@ func (c *cli) plan(x admin.Plan, asJSON bool) error {
 
 type planSetCmd struct {
 	why
+	shorter
 	Plan  string   `arg:"" help:"Name of the plan."`
 	Set   []string `arg:"" optional:"" name:"key=value" help:"What to set, like storage_bytes=10GiB retention_days=30 max_bytes.video=50MiB. The word unlimited is no limit; storage_bytes=0 is room for nothing."`
 	Clear []string `placeholder:"KEY" help:"What the plan shall say nothing about any more; may be repeated."`
@@ -96,7 +97,7 @@ func (p planSetCmd) Run(ctx context.Context, c *cli) error {
 		return err
 	}
 	return withAdmin(ctx, c, func(a admin.Admin) error {
-		a.Reason = p.Reason
+		a.Reason, a.DeleteOlder = p.Reason, p.DeleteOlder
 		change, err := a.SetPlan(ctx, p.Plan, edit)
 		if err != nil {
 			return err

@@ -191,6 +191,9 @@ func consequences(x admin.Change) []string {
 	if x.OverFiles > 0 {
 		out = append(out, fmt.Sprintf("It has %s more than it may now: new uploads are refused until enough are deleted. Nothing is lost.", of(x.OverFiles, "file", "files")))
 	}
+	if x.OverdueFiles > 0 {
+		out = append(out, fmt.Sprintf("%s older than that: a worker deletes them within the hour.", of(x.OverdueFiles, "file is", "files are")))
+	}
 	for _, category := range slices.Sorted(maps.Keys(x.Capped)) {
 		out = append(out, fmt.Sprintf("max_bytes.%s: the configuration allows %s; that holds.", category, size(x.Capped[category])))
 	}

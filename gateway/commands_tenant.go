@@ -234,8 +234,14 @@ type why struct {
 	Reason string `placeholder:"TEXT" help:"Why; kept in the audit log."`
 }
 
+// shorter is what the commands have that can shorten how long files are kept.
+type shorter struct {
+	DeleteOlder bool `help:"Agree that files older than a shorter retention_days are deleted within the hour; without it such a change is refused."`
+}
+
 type tenantPlanCmd struct {
 	why
+	shorter
 	Tenant string `arg:"" help:"Name or id of the tenant."`
 	Plan   string `arg:"" help:"The plan; plan list shows them."`
 	JSON   bool   `help:"Print what changed as JSON."`
@@ -244,7 +250,7 @@ type tenantPlanCmd struct {
 // Run changes the plan.
 func (t tenantPlanCmd) Run(ctx context.Context, c *cli) error {
 	return withAdmin(ctx, c, func(a admin.Admin) error {
-		a.Reason = t.Reason
+		a.Reason, a.DeleteOlder = t.Reason, t.DeleteOlder
 		change, err := a.SetTenantPlan(ctx, t.Tenant, t.Plan)
 		if err != nil {
 			return err
@@ -282,6 +288,7 @@ func (t tenantQuotaCmd) Run(ctx context.Context, c *cli) error {
 
 type tenantOverrideCmd struct {
 	why
+	shorter
 	Tenant string   `arg:"" help:"Name or id of the tenant."`
 	Set    []string `arg:"" optional:"" name:"key=value" help:"What to set, like max_files=1000 max_bytes.video=50MiB image_presets=w640,w320. The word unlimited is no limit."`
 	Clear  []string `placeholder:"KEY" help:"What is to be as in the plan again; may be repeated."`
@@ -295,7 +302,7 @@ func (t tenantOverrideCmd) Run(ctx context.Context, c *cli) error {
 		return err
 	}
 	return withAdmin(ctx, c, func(a admin.Admin) error {
-		a.Reason = t.Reason
+		a.Reason, a.DeleteOlder = t.Reason, t.DeleteOlder
 		change, err := a.SetOverrides(ctx, t.Tenant, edit)
 		if err != nil {
 			return err

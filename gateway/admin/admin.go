@@ -20,6 +20,8 @@ type Admin struct {
 	Actor audit.Actor
 	// Reason is why a plan, a setting or a key is changed; it goes into the audit record.
 	Reason string
+	// DeleteOlder agrees that files older than a shorter retention are deleted; without it such a change is refused.
+	DeleteOlder bool
 	// CoolingOff is how long a deleted tenant can be restored.
 	CoolingOff time.Duration
 	// DeletedGrace is how long deleted bytes stay; it is only told.
@@ -68,6 +70,8 @@ type Change struct {
 	OverTenants int64 `json:"over_tenants,omitempty"`
 	// OverFiles is how many more files a tenant has than it may now.
 	OverFiles int64 `json:"over_files,omitempty"`
+	// OverdueFiles are older than they are kept now: a worker deletes them within the hour.
+	OverdueFiles int64 `json:"overdue_files,omitempty"`
 	// Capped is what the configuration allows where the change allows more.
 	Capped map[storage.Category]int64 `json:"capped,omitempty"`
 }

@@ -128,7 +128,12 @@ func (a Admin) SetPlan(ctx context.Context, name string, e Edit) (Change, error)
 		if c.OverTenants, err = tx.TenantsAbove(name, less.bytes, less.files); err != nil {
 			return fmt.Errorf("count tenants: %w", err)
 		}
-		return a.write(tx, "", "plan.set", name, map[string]any{"before": c.Before, "after": c.After, "over_tenants": c.OverTenants})
+		if c.OverdueFiles, err = a.overdue(less.days, func(made meta.Stamp) (int64, error) { return tx.AssetsOnMadeBefore(name, made) }); err != nil {
+			return err
+		}
+		return a.write(tx, "", "plan.set", name, map[string]any{
+			"before": c.Before, "after": c.After, "over_tenants": c.OverTenants, "overdue_files": c.OverdueFiles,
+		})
 	})
 	return c, err
 }

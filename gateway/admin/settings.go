@@ -119,14 +119,17 @@ func (a Admin) setting(ctx context.Context, tenant, what string, do func(*meta.T
 		}
 		less := after.lessThan(before)
 		c.OverBytes, c.OverFiles = max(0, t.UsedBytes-less.bytes), max(0, t.UsedFiles-less.files)
+		if c.OverdueFiles, err = a.overdue(less.days, tx.Tenant(t.ID).AssetsMadeBefore); err != nil {
+			return Change{}, err
+		}
 		return c, a.write(tx, t.ID, "tenant."+what, t.ID, map[string]any{
-			"before": c.Before, "after": c.After, "over_bytes": c.OverBytes, "over_files": c.OverFiles,
+			"before": c.Before, "after": c.After, "over_bytes": c.OverBytes, "over_files": c.OverFiles, "overdue_files": c.OverdueFiles,
 		})
 	})
 }
 
-// room is what a tenant may have.
-type room struct{ bytes, files int64 }
+// room is what a tenant may have, and for how many days.
+type room struct{ bytes, files, days int64 }
 
 // lessThan is what is less than before; what is not has no bounds, because what gives more takes nothing away.
 func (r room) lessThan(before room) room {
@@ -137,10 +140,13 @@ func (r room) lessThan(before room) room {
 	if r.files < before.files {
 		less.files = r.files
 	}
+	if r.days < before.days {
+		less.days = r.days
+	}
 	return less
 }
 
-var unbounded = room{math.MaxInt64, math.MaxInt64}
+var unbounded = room{math.MaxInt64, math.MaxInt64, math.MaxInt64}
 
 // roomIn is what a plan gives.
 func roomIn(p meta.Plan) (room, error) {
@@ -148,14 +154,15 @@ func roomIn(p meta.Plan) (room, error) {
 	if err != nil {
 		return unbounded, err
 	}
-	return room{p.StorageBytes, filesOf(s)}, nil
+	return room{p.StorageBytes, bounded(s.MaxFiles), bounded(s.RetentionDays)}, nil
 }
 
-func filesOf(s quota.Spec) int64 {
-	if s.MaxFiles == 0 {
-		return unbounded.files
+// bounded is a number of a spec, where 0 is no limit, as one that can be compared.
+func bounded(n int64) int64 {
+	if n == 0 {
+		return math.MaxInt64
 	}
-	return s.MaxFiles
+	return n
 }
 
 // roomOf is what a tenant has; without bounds where its plan has no record.
@@ -168,7 +175,7 @@ func roomOf(tx *meta.Tx, t meta.TenantRow) (room, error) {
 	if err != nil {
 		return unbounded, err
 	}
-	return room{q.Quota, filesOf(s)}, nil
+	return room{q.Quota, bounded(s.MaxFiles), bounded(s.RetentionDays)}, nil
 }
 
 func planMissing(t meta.TenantRow) error {

@@ -227,6 +227,13 @@ func (t Tenant) OldestAssets(state storage.AssetState, after string, limit int) 
 	return out, err
 }
 
+// AssetsMadeBefore counts the tenant's assets that were made before a moment and are not deleted.
+func (t Tenant) AssetsMadeBefore(made Stamp) (int64, error) {
+	var n int64
+	err := t.rows(&Asset{}).Where("state <> ? AND created_at < ?", storage.AssetDeleted, made).Count(&n).Error
+	return n, err
+}
+
 // countDeleted takes one asset off the tenant's files. A ledger that has drifted to zero must not hold up a deletion.
 func (t Tenant) countDeleted(now Stamp) error {
 	return t.g.Model(&TenantRow{}).Where("id = ?", t.id).Updates(map[string]any{
