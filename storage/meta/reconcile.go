@@ -111,8 +111,6 @@ type FindingFilter struct {
 	Kind   storage.DriftKind
 	Repair storage.Repair
 	State  string
-	// Planned leaves out findings that no repair is planned for.
-	Planned bool
 }
 
 // Findings lists a run's findings in the order in which they were found, those after the given id.
@@ -126,9 +124,6 @@ func (db *DB) Findings(ctx context.Context, runID string, f FindingFilter, after
 	}
 	if f.State != "" {
 		q = q.Where("state = ?", f.State)
-	}
-	if f.Planned {
-		q = q.Where("repair <> ''")
 	}
 	var out []ReconcileFinding
 	return out, q.Order("id").Limit(limit).Find(&out).Error
