@@ -191,26 +191,13 @@ func (c *checked) Read(p []byte) (int, error) {
 
 // same reads what is there and reports whether it is what is here.
 func same(ctx context.Context, from, to Bucket, key, want string) (bool, error) {
-	there, err := digestOfObject(ctx, to, key)
+	there, err := Digest(ctx, to, key)
 	if err != nil {
 		return false, err
 	}
 	if len(want) == 2*sha256.Size {
 		return there == want, nil
 	}
-	here, err := digestOfObject(ctx, from, key)
+	here, err := Digest(ctx, from, key)
 	return here == there, err
-}
-
-func digestOfObject(ctx context.Context, b Bucket, key string) (digest string, err error) {
-	body, _, err := b.Open(ctx, key, 0, -1)
-	if err != nil {
-		return "", err
-	}
-	defer func() { err = errors.Join(err, body.Close()) }()
-	sum := sha256.New()
-	if _, err := io.Copy(sum, body); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(sum.Sum(nil)), nil
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"gorm.io/gorm"
+
 	"gatehouse/storage"
 )
 
@@ -58,7 +60,8 @@ func (db *DB) LedgerDrift(ctx context.Context, tenantIDs []string) ([]LedgerRow,
 		sql = fmt.Sprintf(ledgerRows, "tenant_id IN ?", "t.id IN ?")
 		args = []any{tenantIDs, tenantIDs, tenantIDs, tenantIDs, tenantIDs}
 	}
-	if err := db.g.WithContext(ctx).Raw(sql+ledgerDiffers, args...).Scan(&out).Error; err != nil {
+	err := db.serially(ctx, func(g *gorm.DB) error { return g.Raw(sql+ledgerDiffers, args...).Scan(&out).Error })
+	if err != nil {
 		return nil, fmt.Errorf("compare the ledgers: %w", err)
 	}
 	return out, nil

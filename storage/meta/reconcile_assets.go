@@ -16,6 +16,9 @@ var assetStates = []struct {
 	{storage.ScanClean, storage.AssetAvailable}, {storage.ScanInfected, storage.AssetRejected}, {storage.ScanUnscannable, storage.AssetRejected},
 }
 
+// stateNumbers tell the states apart that follow a verdict; any other has 0, as a blob has that waits for one.
+var stateNumbers = map[storage.AssetState]int{storage.AssetAvailable: 1, storage.AssetRejected: 2}
+
 // AssetsDiffering lists blobs with assets that have another state (Have) or another size (Truth) than their blob gives
 // them. The size of a damaged one is in doubt.
 func (db *DB) AssetsDiffering(ctx context.Context, tenants []string, after RowDrift, limit int) ([]RowDrift, error) {

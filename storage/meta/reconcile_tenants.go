@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"gorm.io/gorm"
+
 	"gatehouse/storage"
 )
 
@@ -28,9 +30,9 @@ func (db *DB) TenantsAlone(ctx context.Context, tenants []string, after string) 
 	var args []any
 	for _, of := range ofTenants {
 		scope, more := inTenants("", tenants)
-		parts = append(parts, fmt.Sprintf(`SELECT x.tenant_id, '%s' AS kind, x.n FROM
-			(SELECT tenant_id, COUNT(*) AS n FROM %s WHERE tenant_id > ?%s%s GROUP BY tenant_id) x
-			WHERE NOT EXISTS (SELECT 1 FROM tenants t WHERE t.id = x.tenant_id)`, of.table, of.table, of.where, scope))
+		parts = append(parts, fmt.Sprintf(`SELECT tenant_id, '%s' AS kind, COUNT(*) AS n FROM %s x
+			WHERE tenant_id > ?%s%s AND NOT EXISTS (SELECT 1 FROM tenants t WHERE t.id = x.tenant_id) GROUP BY tenant_id`,
+			of.table, of.table, of.where, scope))
 		args = append(append(args, after), more...)
 	}
 	var rows []struct {
@@ -38,7 +40,9 @@ func (db *DB) TenantsAlone(ctx context.Context, tenants []string, after string) 
 		Kind     string
 		N        int64
 	}
-	err := db.g.WithContext(ctx).Raw(strings.Join(parts, " UNION ALL ")+" ORDER BY 1", args...).Scan(&rows).Error
+	err := db.serially(ctx, func(g *gorm.DB) error {
+		return g.Raw(strings.Join(parts, " UNION ALL ")+" ORDER BY 1", args...).Scan(&rows).Error
+	})
 	if err != nil {
 		return nil, fmt.Errorf("look for records without a tenant: %w", err)
 	}

@@ -28,7 +28,15 @@ func (w *work) askAhead(ctx context.Context) {
 	a := &asked{stop: stop, healthy: map[string]bool{}}
 	a.done.Go(func() {
 		for _, c := range checks() {
-			found, err := c.page(w.Reconciler, ctx, nil, meta.RowDrift{}, 1)
+			var among []string // all
+			if c.families {
+				list, err := w.disagreeing(ctx, 0, nil)
+				if a.healthy[c.name] = err == nil && list != nil && len(list) == 0; err != nil || a.healthy[c.name] {
+					continue
+				}
+				among = list
+			}
+			found, err := c.page(w.Reconciler, ctx, among, meta.RowDrift{}, 1)
 			a.healthy[c.name] = err == nil && len(found) == 0 // an error comes again in its turn, if it is one that lasts
 		}
 	})

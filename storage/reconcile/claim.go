@@ -90,7 +90,7 @@ func (r *Reconciler) save(ctx context.Context, b meta.Blob) error {
 // requireSaved looks again under the claim: nothing goes that is not in the trash.
 func (r *Reconciler) requireSaved(ctx context.Context, b meta.Blob) error {
 	return r.eachObject(ctx, b, func(zone storage.Zone, info blob.Info) error {
-		trashed, err := r.zones.Quarantine.Stat(ctx, trashKey(zone, info.Key))
+		trashed, err := r.zones.Quarantine.Stat(ctx, storage.TrashKey(zone, info.Key))
 		if err == nil && trashed.Size != info.Size {
 			err = blob.ErrSize
 		}

@@ -197,7 +197,7 @@ func (v *verifying) read(ctx context.Context, zone storage.Zone, key string, siz
 	if info.Size != size {
 		return 0, "", errors.Join(blob.ErrSize, body.Close())
 	}
-	digest, err := sumOf(&paced{ctx: ctx, r: body, pace: &v.pace})
+	digest, err := blob.DigestOf(&paced{ctx: ctx, r: body, pace: &v.pace})
 	return size, digest, errors.Join(err, body.Close())
 }
 

@@ -143,7 +143,7 @@ func TestBlobsThatCannotBeSavedHoldUpNoOthers(t *testing.T) {
 			y.upload(t, fmt.Sprint("unexplained ", n))
 			y.exec(t, `DELETE FROM assets WHERE sha256 = ?`, digest)
 			y.exec(t, `UPDATE blobs SET refs = 0, unreferenced_at = 1 WHERE sha256 = ?`, digest)
-			y.put(t, storage.ZoneQuarantine, trashKey(storage.ZoneQuarantine, storage.BlobKey(y.tenant, digest)), "other bytes")
+			y.put(t, storage.ZoneQuarantine, storage.TrashKey(storage.ZoneQuarantine, storage.BlobKey(y.tenant, digest)), "other bytes")
 		}
 		for n := range 3 {
 			y.delete(t, y.upload(t, fmt.Sprint("deleted ", n)))

@@ -121,7 +121,7 @@ func (m *merge) take(ctx context.Context, k *kin, foreign bool) error {
 				break
 			}
 			if o.ours {
-				k.tenantID, k.sha256 = o.tenantID, o.sha256
+				k.tenantID, k.sha256 = o.of.TenantID, o.of.SHA256
 				k.objects[zone] = append(k.objects[zone], *o)
 				m.objects++
 			} else {

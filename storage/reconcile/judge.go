@@ -60,7 +60,7 @@ func (k *kin) judgeAlone(old func(blob.Info) bool) []meta.ReconcileFinding {
 	for _, zone := range bothZones {
 		for _, o := range k.objects[zone] {
 			if old(o.Info) && !(zone == storage.ZoneClean && rows[o.Key]) {
-				out = append(out, k.finding(storage.DriftOrphan, zone, o.Key, o.preset, facts{"size": o.Size, "modified": o.ModTime.UTC()}))
+				out = append(out, k.finding(storage.DriftOrphan, zone, o.Key, o.of.Preset, facts{"size": o.Size, "modified": o.ModTime.UTC()}))
 			}
 		}
 	}
@@ -116,10 +116,10 @@ func (k *kin) judgeVariants(old func(blob.Info) bool) []meta.ReconcileFinding {
 	}
 	for _, zone := range bothZones {
 		for _, o := range k.objects[zone] {
-			if o.preset == "" || !old(o.Info) || zone == storage.ZoneClean && rows[o.Key] {
+			if o.of.Preset == "" || !old(o.Info) || zone == storage.ZoneClean && rows[o.Key] {
 				continue
 			}
-			f := k.finding(storage.DriftStray, zone, o.Key, o.preset, facts{"size": o.Size, "modified": o.ModTime.UTC()})
+			f := k.finding(storage.DriftStray, zone, o.Key, o.of.Preset, facts{"size": o.Size, "modified": o.ModTime.UTC()})
 			if rows[o.Key] {
 				f.Kind = storage.DriftZone
 			}

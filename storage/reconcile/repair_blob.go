@@ -24,8 +24,8 @@ func (r *Reconciler) places(tenantID, sha256 string) []place {
 	return []place{
 		{storage.ZoneQuarantine, key, string(storage.ZoneQuarantine)},
 		{storage.ZoneClean, key, string(storage.ZoneClean)},
-		{storage.ZoneQuarantine, trashKey(storage.ZoneQuarantine, key), "trash"},
-		{storage.ZoneQuarantine, trashKey(storage.ZoneClean, key), "trash"},
+		{storage.ZoneQuarantine, storage.TrashKey(storage.ZoneQuarantine, key), "trash"},
+		{storage.ZoneQuarantine, storage.TrashKey(storage.ZoneClean, key), "trash"},
 	}
 }
 
@@ -51,7 +51,7 @@ func (r *Reconciler) find(ctx context.Context, tenantID, sha256 string, size int
 		if there != size {
 			continue
 		}
-		digest, err := readDigest(ctx, r.zones.Of(p.zone), p.key)
+		digest, err := blob.Digest(ctx, r.zones.Of(p.zone), p.key)
 		switch {
 		case errors.Is(err, blob.ErrNotExist):
 			continue
@@ -182,7 +182,7 @@ func (r *Reconciler) zonePlaces(b meta.Blob) (home, other place) {
 }
 
 func (m *mending) digestDamage(ctx context.Context, b meta.Blob, p place) (storage.Damage, error) {
-	digest, err := readDigest(ctx, m.zones.Of(p.zone), p.key)
+	digest, err := blob.Digest(ctx, m.zones.Of(p.zone), p.key)
 	switch {
 	case errors.Is(err, blob.ErrNotExist):
 		return "", errMoved

@@ -100,7 +100,7 @@ func (m *mending) variantDigest(ctx context.Context, v meta.Variant) error {
 	if m.f.Kind != storage.DriftDigest {
 		return whole
 	}
-	digest, err := readDigest(ctx, m.zones.Clean, v.Key())
+	digest, err := blob.Digest(ctx, m.zones.Clean, v.Key())
 	switch {
 	case err != nil && !errors.Is(err, blob.ErrNotExist):
 		return fmt.Errorf("read the variant: %w", err)

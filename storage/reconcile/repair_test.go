@@ -230,10 +230,10 @@ func TestBytesThatTurnUpHealTheBlobByAScan(t *testing.T) {
 	const content = "precious"
 	for name, place := range map[string]func(y *yard) (storage.Zone, string){
 		"from the trash of the clean zone": func(y *yard) (storage.Zone, string) {
-			return storage.ZoneQuarantine, trashKey(storage.ZoneClean, storage.BlobKey(y.tenant, digestOf(content)))
+			return storage.ZoneQuarantine, storage.TrashKey(storage.ZoneClean, storage.BlobKey(y.tenant, digestOf(content)))
 		},
 		"from the trash of quarantine": func(y *yard) (storage.Zone, string) {
-			return storage.ZoneQuarantine, trashKey(storage.ZoneQuarantine, storage.BlobKey(y.tenant, digestOf(content)))
+			return storage.ZoneQuarantine, storage.TrashKey(storage.ZoneQuarantine, storage.BlobKey(y.tenant, digestOf(content)))
 		},
 		"in the clean zone": func(y *yard) (storage.Zone, string) {
 			return storage.ZoneClean, storage.BlobKey(y.tenant, digestOf(content))
@@ -315,7 +315,7 @@ func TestRowIsMadeAnewFromItsAsset(t *testing.T) {
 	}{
 		"object in the clean zone": {zone: storage.ZoneClean},
 		"object in quarantine":     {zone: storage.ZoneQuarantine},
-		"object in the trash":      {zone: storage.ZoneQuarantine, key: func(key string) string { return trashKey(storage.ZoneClean, key) }},
+		"object in the trash":      {zone: storage.ZoneQuarantine, key: func(key string) string { return storage.TrashKey(storage.ZoneClean, key) }},
 		"no object":                {none: true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -423,7 +423,7 @@ func TestVariantWithoutOriginalGoesWithItsObjectAndItsBytes(t *testing.T) {
 		f = y.finding(t, storage.DriftVariantAlone, storage.RepairDropVariant, f)
 		y.mend(t, f, meta.FindingRepaired)
 		require.False(t, y.has(t, storage.ZoneClean, key))
-		require.True(t, y.has(t, storage.ZoneQuarantine, trashKey(storage.ZoneClean, key)))
+		require.True(t, y.has(t, storage.ZoneQuarantine, storage.TrashKey(storage.ZoneClean, key)))
 		q, err := y.db.Tenant(ctx, y.tenant).Quota()
 		require.NoError(t, err)
 		require.Zero(t, q.Used)

@@ -13,8 +13,8 @@ import (
 // trash moves an object that nothing speaks of into the trash, guarded like a deletion (see doc.go): the copy comes
 // first, because it harms nobody however long it takes, then the claim or the hold, then the deletion.
 func trash(ctx context.Context, m *mending) (string, error) {
-	o, ok := parseKey(m.f.ObjectKey)
-	if !ok || o.tenantID != m.f.TenantID || o.sha256 != m.f.SHA256 {
+	o, ok := storage.ParseKey(m.f.ObjectKey)
+	if !ok || o.TenantID != m.f.TenantID || o.SHA256 != m.f.SHA256 {
 		return "", fmt.Errorf("%q is no object of the finding's blob", m.f.ObjectKey)
 	}
 	if m.f.Kind == storage.DriftOrphan {
@@ -30,12 +30,12 @@ func trash(ctx context.Context, m *mending) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	c, err := m.copyToTrash(ctx, m.f.Zone, o.key)
+	c, err := m.copyToTrash(ctx, m.f.Zone, m.f.ObjectKey)
 	if err != nil {
 		return "", err
 	}
 	kind := storage.TaskScan // copies between the zones
-	if media, makes := storage.MediaTask(b.Category); makes && o.preset != "" && m.f.Zone == storage.ZoneClean {
+	if media, makes := storage.MediaTask(b.Category); makes && o.Preset != "" && m.f.Zone == storage.ZoneClean {
 		kind = media // puts variants before their rows
 	}
 	return m.whileHeld(ctx, meta.BlobTask(kind, b.TenantID, b.SHA256), func(ctx context.Context) error {
@@ -48,18 +48,18 @@ func trash(ctx context.Context, m *mending) (string, error) {
 
 // unwanted fails unless the object may go: a variant without a row, or the second copy of a blob whose object is where its
 // row says, and whole.
-func (m *mending) unwanted(ctx context.Context, o object) error {
+func (m *mending) unwanted(ctx context.Context, o storage.Key) error {
 	tenant := m.tenant(ctx)
 	b, err := m.blob(tenant)
 	if err != nil {
 		return err
 	}
-	if o.preset != "" {
-		v, err := tenant.Variant(o.sha256, o.preset)
+	if o.Preset != "" {
+		v, err := tenant.Variant(o.SHA256, o.Preset)
 		switch {
 		case err != nil && !errors.Is(err, storage.ErrNotFound):
 			return err
-		case err == nil && v.Key() == o.key && m.f.Zone == storage.ZoneClean:
+		case err == nil && v.Key() == m.f.ObjectKey && m.f.Zone == storage.ZoneClean:
 			return &gone{"a row speaks of the variant"}
 		}
 		return nil
@@ -70,7 +70,7 @@ func (m *mending) unwanted(ctx context.Context, o object) error {
 	if b.Damage != "" {
 		return &gone{"the blob is damaged: it may need this copy"}
 	}
-	info, err := m.zones.Of(b.Zone).Stat(ctx, o.key)
+	info, err := m.zones.Of(b.Zone).Stat(ctx, m.f.ObjectKey)
 	switch {
 	case errors.Is(err, blob.ErrNotExist) || err == nil && info.Size != b.Size:
 		return &gone{"the object where the row says is not whole: this copy is needed"}
@@ -130,7 +130,7 @@ func (m *mending) claimDigest(ctx context.Context) error {
 }
 
 func (m *mending) endClaimed(ctx context.Context) (string, error) {
-	return m.commit(ctx, map[string]any{"trash": trashKey(m.f.Zone, m.f.ObjectKey)}, func(tx *meta.Tx) error {
+	return m.commit(ctx, map[string]any{"trash": storage.TrashKey(m.f.Zone, m.f.ObjectKey)}, func(tx *meta.Tx) error {
 		return tx.EndClaim(m.f.TenantID, m.f.SHA256)
 	})
 }

@@ -25,7 +25,7 @@ func (y *yard) orphan(t testing.TB, zone storage.Zone, content string) meta.Reco
 func (y *yard) requireTrashed(t testing.TB, f meta.ReconcileFinding, content string) {
 	t.Helper()
 	require.False(t, y.has(t, f.Zone, f.ObjectKey))
-	digest, err := readDigest(ctx, y.zones.Quarantine, trashKey(f.Zone, f.ObjectKey))
+	digest, err := blob.Digest(ctx, y.zones.Quarantine, storage.TrashKey(f.Zone, f.ObjectKey))
 	require.NoError(t, err)
 	require.Equal(t, digestOf(content), digest)
 }
@@ -201,7 +201,7 @@ func TestTrashNeverOverwritesOtherBytes(t *testing.T) {
 	onEach(t, func(t *testing.T, y *yard) {
 		for _, other := range []string{"others", "shorter"} {
 			f := y.orphan(t, storage.ZoneClean, "orphan")
-			y.put(t, storage.ZoneQuarantine, trashKey(f.Zone, f.ObjectKey), other)
+			y.put(t, storage.ZoneQuarantine, storage.TrashKey(f.Zone, f.ObjectKey), other)
 			y.mend(t, f, meta.FindingFailed)
 			require.True(t, y.has(t, storage.ZoneClean, f.ObjectKey))
 			y.requireNoClaim(t, f.SHA256)
@@ -277,7 +277,7 @@ func TestTrashIsPurgedWhenItsTimeIsOver(t *testing.T) {
 	eachTrash(t, func(t *testing.T, y *yard) {
 		var keys []string
 		for n := range purgeBatch + 5 {
-			key := trashKey(storage.ZoneClean, storage.BlobKey(y.tenant, digestOf(fmt.Sprint(n))))
+			key := storage.TrashKey(storage.ZoneClean, storage.BlobKey(y.tenant, digestOf(fmt.Sprint(n))))
 			y.put(t, storage.ZoneQuarantine, key, "trash")
 			keys = append(keys, key)
 		}
@@ -333,7 +333,7 @@ func TestTrashIsLookedThroughOncePerTurn(t *testing.T) {
 func TestNothingIsPurgedWhileAFullRunIsNotOver(t *testing.T) {
 	onEach(t, func(t *testing.T, y *yard) {
 		y.cfg.Trash, y.cfg.PurgeEvery = time.Nanosecond, time.Hour
-		key := trashKey(storage.ZoneClean, storage.BlobKey(y.tenant, digestOf("its rows are lost")))
+		key := storage.TrashKey(storage.ZoneClean, storage.BlobKey(y.tenant, digestOf("its rows are lost")))
 		y.put(t, storage.ZoneQuarantine, key, "its rows are lost")
 		y.object(t, storage.ZoneClean, "an orphan")
 		y.cfg.BrakeMin, y.cfg.BrakeShare = -1, 0

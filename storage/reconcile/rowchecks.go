@@ -29,25 +29,28 @@ const pageGrowth = 125
 type check struct {
 	name  string
 	whole bool
-	page  func(r *Reconciler, ctx context.Context, tenants []string, after meta.RowDrift, limit int) ([]meta.ReconcileFinding, error)
+	// families is set where each asset is held against its blob: that is asked only about tenants in which they disagree.
+	families bool
+	page     func(r *Reconciler, ctx context.Context, tenants []string, after meta.RowDrift, limit int) ([]meta.ReconcileFinding, error)
 }
 
 // checks is THE list of what is asked of the rows alone.
 func checks() []check {
 	list := []check{
-		{"tenants", true, (*Reconciler).tenantsAlone},
-		{"plans", false, (*Reconciler).plansAlone},
-		{"assets", false, (*Reconciler).assetsAlone},
-		{"references", false, (*Reconciler).references},
-		{"reservations", false, (*Reconciler).reservations},
-		{"ledgers", true, (*Reconciler).ledgers},
-		{"scans", false, stuck(storage.TaskScan)},
+		{name: "tenants", whole: true, page: (*Reconciler).tenantsAlone},
+		{name: "plans", page: (*Reconciler).plansAlone},
+		{name: "assets", families: true, page: (*Reconciler).assetsAlone},
+		{name: "references", families: true, page: (*Reconciler).references},
+		{name: "reservations", page: (*Reconciler).reservations},
+		{name: "ledgers", whole: true, page: (*Reconciler).ledgers},
+		{name: "scans", page: stuck(storage.TaskScan)},
 	}
 	for _, category := range storage.MediaCategories() {
 		kind, _ := storage.MediaTask(category)
-		list = append(list, check{string(kind) + "s", false, stuck(kind)})
+		list = append(list, check{name: string(kind) + "s", page: stuck(kind)})
 	}
-	return append(list, check{"states", false, (*Reconciler).assetsDiffering}, check{"ended", false, (*Reconciler).tenantsEnded})
+	return append(list, check{name: "states", families: true, page: (*Reconciler).assetsDiffering},
+		check{name: "ended", page: (*Reconciler).tenantsEnded})
 }
 
 // rows asks the checks, one after another, in pages; the cursor says which and from where on.
@@ -93,6 +96,15 @@ func (w *work) rowsCursor() (at, group int, after meta.RowDrift, err error) {
 // ask pages through the answers of one check about one group of tenants. They are saved in batches, each with the cursor
 // behind it.
 func (w *work) ask(ctx context.Context, c check, at, group int, tenants []string, after meta.RowDrift) error {
+	if c.families {
+		var err error
+		if tenants, err = w.disagreeing(ctx, group, tenants); err != nil {
+			return fmt.Errorf("%s: %w", c.name, err)
+		}
+		if tenants != nil && len(tenants) == 0 {
+			return w.saveRows(ctx, at, group+1, meta.RowDrift{}, nil)
+		}
+	}
 	for {
 		limit := w.batch(suspectBatch)
 		if after != (meta.RowDrift{}) {
@@ -112,6 +124,28 @@ func (w *work) ask(ctx context.Context, c check, at, group int, tenants []string
 			return w.saveRows(ctx, at, group+1, meta.RowDrift{}, nil)
 		}
 	}
+}
+
+// disagreeing are those of a group of tenants in which assets and blobs may contradict each other, nil for all of them. It
+// asks once for all checks; what changes after that, changes as a whole.
+func (w *work) disagreeing(ctx context.Context, group int, tenants []string) ([]string, error) {
+	if w.disagree == nil {
+		w.disagree = map[int][]string{}
+	}
+	if list, asked := w.disagree[group]; asked {
+		return list, nil
+	}
+	list, known, err := w.db.Disagreeing(ctx, tenants, tenantsAtOnce)
+	switch {
+	case err != nil:
+		return nil, err
+	case !known:
+		list = tenants
+	case list == nil:
+		list = []string{}
+	}
+	w.disagree[group] = list
+	return list, nil
 }
 
 // saveRows writes findings about rows, and where the run goes on.

@@ -65,6 +65,8 @@ type work struct {
 	marks map[string]string
 	// asked is nil until a comparison begins.
 	asked *asked
+	// disagree are the answers of disagreeing, by group.
+	disagree map[int][]string
 }
 
 // errEnough ends an attempt early: the run is held, or there is nothing to compare.

@@ -330,7 +330,7 @@ func TestOrphansOfKnownAndUnknownTenantsGoToTheTrashAndForeignObjectsStay(t *tes
 		for _, zone := range bothZones {
 			for _, key := range keys {
 				require.False(t, y.has(t, zone, key))
-				require.True(t, y.has(t, storage.ZoneQuarantine, trashKey(zone, key)))
+				require.True(t, y.has(t, storage.ZoneQuarantine, storage.TrashKey(zone, key)))
 			}
 			require.True(t, y.has(t, zone, "somebody/elses/object"))
 			require.True(t, y.has(t, zone, "zoo/keeper"))

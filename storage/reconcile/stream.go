@@ -71,16 +71,17 @@ func (s *stream[T]) pop() { s.have = s.have[1:] }
 // listed is an object of a listing.
 type listed struct {
 	blob.Info
-	object
+	// of is whose it is, empty for a foreign object.
+	of storage.Key
 	// base is the key of the object's blob, or the whole key of a foreign object.
 	base string
 	ours bool
 }
 
 func seen(info blob.Info) listed {
-	o, ours := parseKey(info.Key)
-	l := listed{Info: info, object: o, ours: ours, base: info.Key}
-	if ours && o.preset != "" {
+	of, ours := storage.ParseKey(info.Key)
+	l := listed{Info: info, of: of, ours: ours, base: info.Key}
+	if ours && of.Preset != "" {
 		l.base, _, _ = strings.Cut(info.Key, ".")
 	}
 	return l
@@ -137,8 +138,8 @@ func (r *Reconciler) list(ctx context.Context, zone storage.Zone, s scope, after
 // rowsAfter is where rows go on behind a blob's key; in a scope of one tenant only its rows are read.
 func (s scope) rowsAfter(after string) meta.RowsAfter {
 	a := meta.RowsAfter{Tenant: s.tenant}
-	if o, ok := parseKey(after); ok {
-		a = meta.AfterFamily(o.tenantID, o.sha256)
+	if o, ok := storage.ParseKey(after); ok {
+		a = meta.AfterFamily(o.TenantID, o.SHA256)
 	}
 	a.Only = s.tenant != ""
 	return a

@@ -83,7 +83,7 @@ func TestObjectsUnderATombstoneGoToTheTrash(t *testing.T) {
 			require.Equal(t, []string{"object_without_row clean -> trash"}, z.found(t, run))
 			require.EqualValues(t, 1, run.Repaired)
 			require.False(t, z.has(t, storage.ZoneClean, key))
-			require.True(t, z.has(t, storage.ZoneQuarantine, trashKey(storage.ZoneClean, key)))
+			require.True(t, z.has(t, storage.ZoneQuarantine, storage.TrashKey(storage.ZoneClean, key)))
 			left, err := z.db.Tenant(ctx, z.tenant).Holdings()
 			require.NoError(t, err)
 			delete(left, "reconcile_findings")

@@ -2,11 +2,8 @@ package reconcile
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -16,18 +13,15 @@ import (
 	"gatehouse/storage/meta"
 )
 
-// trashKey is storage.TrashKey.
-func trashKey(zone storage.Zone, key string) string { return storage.TrashKey(zone, key) }
-
 // parseTrashKey is the reverse of it for the object of a blob; variants are made anew, nobody looks for them.
-func parseTrashKey(key string) (object, bool) {
+func parseTrashKey(key string) (storage.Key, bool) {
 	rest, ok := strings.CutPrefix(key, storage.TrashPrefix)
 	if !ok {
-		return object{}, false
+		return storage.Key{}, false
 	}
 	_, original, _ := strings.Cut(rest, "/")
-	o, ok := parseKey(original)
-	return o, ok && o.preset == ""
+	o, ok := storage.ParseKey(original)
+	return o, ok && o.Preset == ""
 }
 
 // copied is an object that lies in the trash and still in its old place.
@@ -57,7 +51,7 @@ func (r *Reconciler) copyToTrash(ctx context.Context, zone storage.Zone, key str
 // copyOver is copyToTrash for an object whatever its age. The copy is as young as this call, also where the trash had the
 // same bytes before: its time there begins anew.
 func (r *Reconciler) copyOver(ctx context.Context, c copied) (copied, error) {
-	zone, key, to := c.zone, c.key, trashKey(c.zone, c.key)
+	zone, key, to := c.zone, c.key, storage.TrashKey(c.zone, c.key)
 	there, err := r.zones.Quarantine.Stat(ctx, to)
 	switch {
 	case errors.Is(err, blob.ErrNotExist):
@@ -85,8 +79,8 @@ func (r *Reconciler) copyOver(ctx context.Context, c copied) (copied, error) {
 // unlessPurged takes back a copy that the purge of the tenant may have missed: one that begins later sees it. Under a
 // tombstone only a late object is moved, not what the purge took meanwhile.
 func (r *Reconciler) unlessPurged(ctx context.Context, c copied) error {
-	o, _ := parseKey(c.key)
-	row, err := r.db.Tenant(ctx, o.tenantID).Row()
+	o, _ := storage.ParseKey(c.key)
+	row, err := r.db.Tenant(ctx, o.TenantID).Row()
 	switch {
 	case errors.Is(err, storage.ErrNotFound):
 		return nil // nobody's: it was never here
@@ -103,7 +97,7 @@ func (r *Reconciler) unlessPurged(ctx context.Context, c copied) error {
 	if !purged {
 		return nil
 	}
-	if err := r.zones.Quarantine.Delete(ctx, trashKey(c.zone, c.key)); err != nil {
+	if err := r.zones.Quarantine.Delete(ctx, storage.TrashKey(c.zone, c.key)); err != nil {
 		return fmt.Errorf("take back the copy in the trash: %w", err)
 	}
 	return &gone{"the tenant is being purged"}
@@ -111,11 +105,11 @@ func (r *Reconciler) unlessPurged(ctx context.Context, c copied) error {
 
 // sameBytes fails unless the trash holds the very bytes already.
 func (r *Reconciler) sameBytes(ctx context.Context, zone storage.Zone, key, trashed string) error {
-	one, err := readDigest(ctx, r.zones.Of(zone), key)
+	one, err := blob.Digest(ctx, r.zones.Of(zone), key)
 	if err != nil {
 		return err
 	}
-	two, err := readDigest(ctx, r.zones.Quarantine, trashed)
+	two, err := blob.Digest(ctx, r.zones.Quarantine, trashed)
 	if err == nil && one != two {
 		err = fmt.Errorf("the trash holds other bytes under %s", trashed)
 	}
@@ -138,22 +132,6 @@ func (r *Reconciler) remove(ctx context.Context, c copied) error {
 		return fmt.Errorf("remove the object: %w", err)
 	}
 	return nil
-}
-
-// readDigest reads an object to its end.
-func readDigest(ctx context.Context, b blob.Bucket, key string) (string, error) {
-	body, _, err := b.Open(ctx, key, 0, -1)
-	if err != nil {
-		return "", err
-	}
-	digest, err := sumOf(body)
-	return digest, errors.Join(err, body.Close())
-}
-
-func sumOf(r io.Reader) (string, error) {
-	h := sha256.New()
-	_, err := io.Copy(h, r)
-	return hex.EncodeToString(h.Sum(nil)), err
 }
 
 // purgeBatch is how many objects are purged before it is written down.
@@ -228,14 +206,14 @@ func (r *Reconciler) purge(ctx context.Context, info blob.Info) (bool, error) {
 
 // needed reports whether what the trash has of a blob may be all there is: somebody has the file, and its bytes are not
 // where a row says. Nobody need have noticed so far.
-func (r *Reconciler) needed(ctx context.Context, o object) (bool, error) {
-	tenant := r.db.Tenant(ctx, o.tenantID)
-	if _, err := tenant.LiveAsset(o.sha256); errors.Is(err, storage.ErrNotFound) {
+func (r *Reconciler) needed(ctx context.Context, o storage.Key) (bool, error) {
+	tenant := r.db.Tenant(ctx, o.TenantID)
+	if _, err := tenant.LiveAsset(o.SHA256); errors.Is(err, storage.ErrNotFound) {
 		return false, nil
 	} else if err != nil {
 		return false, err
 	}
-	b, known, err := tenant.BlobIfAny(o.sha256)
+	b, known, err := tenant.BlobIfAny(o.SHA256)
 	if err != nil || !known || b.Damage != "" {
 		return true, err
 	}
@@ -257,7 +235,7 @@ func (r *Reconciler) recordPurge(ctx context.Context, rep *Report, purged []blob
 		for _, info := range purged {
 			o, _ := parseTrashKey(info.Key)
 			if err := audit.Write(tx, audit.Entry{
-				Actor: audit.Worker, TenantID: o.tenantID, Action: "trash.purge", Target: info.Key, Result: audit.OK,
+				Actor: audit.Worker, TenantID: o.TenantID, Action: "trash.purge", Target: info.Key, Result: audit.OK,
 				Data: map[string]any{"bytes": info.Size, "trashed_at": info.ModTime.UTC()},
 			}); err != nil {
 				return err
