@@ -41,7 +41,7 @@ func TestPlanAndQuotaOfATenantHoldAtOnceAndSayWhatIsTooMuch(t *testing.T) {
 		c, err := o.SetTenantPlan(ctx, "acme", "free")
 		require.NoError(t, err)
 		require.Equal(t, admin.Change{TenantID: id, Name: "acme", What: "plan", Before: "pro", After: "free", OverBytes: 2 << 20}, c)
-		require.Equal(t, map[string]any{"before": "pro", "after": "free", "over_bytes": float64(2 << 20), "over_files": float64(0)}, o.record(t, "tenant.plan"))
+		require.Equal(t, map[string]any{"before": "pro", "after": "free", "over_bytes": float64(2 << 20), "over_files": float64(0), "overdue_files": float64(0)}, o.record(t, "tenant.plan"))
 		q, err := o.DB.Tenant(ctx, id).Quota()
 		require.NoError(t, err)
 		require.EqualValues(t, 1<<20, q.Quota)
@@ -228,7 +228,7 @@ func TestPlansAreChangedCopiedAndRemoved(t *testing.T) {
 		require.EqualValues(t, 1, x.Tenants)
 		require.JSONEq(t, `{"retention_days": 30, "max_bytes": {"video": 5}}`, string(x.Spec))
 		require.Equal(t, map[string]any{
-			"before": map[string]any{"storage_bytes": float64(1 << 20)}, "over_tenants": float64(1),
+			"before": map[string]any{"storage_bytes": float64(1 << 20)}, "over_tenants": float64(1), "overdue_files": float64(0),
 			"after": map[string]any{"storage_bytes": float64(999), "retention_days": float64(30), "max_bytes": map[string]any{"video": float64(5)}},
 		}, o.record(t, "plan.set"))
 
