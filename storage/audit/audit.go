@@ -3,6 +3,7 @@ package audit
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -53,7 +54,10 @@ type Entry struct {
 // agent must not fail an upload.
 func Write(tx *meta.Tx, e Entry) error { return WriteAll(tx, []Entry{e}) }
 
-// WriteAll is Write for some hundreds of records in one statement.
+// atOnce is how many records one statement has: SQLite takes 32,766 parameters, and a record is a dozen.
+const atOnce = 1000
+
+// WriteAll is Write for many records, in as few statements as databases allow.
 func WriteAll(tx *meta.Tx, list []Entry) error {
 	records := make([]meta.AuditRecord, 0, len(list))
 	for _, e := range list {
@@ -71,11 +75,10 @@ func WriteAll(tx *meta.Tx, list []Entry) error {
 			UserAgent: clip(e.Actor.UserAgent, 255), Data: string(data),
 		})
 	}
-	if len(records) == 0 {
-		return nil
-	}
-	if err := tx.Create(&records); err != nil {
-		return fmt.Errorf("audit %s: %w", list[0].Action, err)
+	for part := range slices.Chunk(records, atOnce) {
+		if err := tx.Create(&part); err != nil {
+			return fmt.Errorf("audit %s: %w", part[0].Action, err)
+		}
 	}
 	return nil
 }
