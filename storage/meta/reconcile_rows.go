@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"gorm.io/gorm"
 
@@ -252,9 +253,10 @@ func (db *DB) serially(ctx context.Context, ask func(*gorm.DB) error) error {
 	}, &sql.TxOptions{ReadOnly: true})
 }
 
-// DeadReservations lists reservations that ended before the cutoff and hold quota all the same.
-func (db *DB) DeadReservations(ctx context.Context, tenants []string, cutoff Stamp, after string, limit int) ([]Reservation, error) {
-	q := db.g.WithContext(ctx).Where("expires_at < ? AND id > ?", cutoff, after)
+// DeadReservations lists reservations that ended longer ago than grace, by the database's clock, by which they were made,
+// and hold quota all the same.
+func (db *DB) DeadReservations(ctx context.Context, tenants []string, grace time.Duration, after string, limit int) ([]Reservation, error) {
+	q := db.g.WithContext(ctx).Where("expires_at < ("+db.dialect.Epoch()+") * 1000000 - ? AND id > ?", grace.Microseconds(), after)
 	if tenants != nil {
 		q = q.Where("tenant_id IN ?", tenants)
 	}

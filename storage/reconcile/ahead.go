@@ -39,6 +39,7 @@ func (w *work) askAhead(ctx context.Context) {
 			found, err := c.page(w.Reconciler, ctx, among, meta.RowDrift{}, 1)
 			a.healthy[c.name] = err == nil && len(found) == 0 // an error comes again in its turn, if it is one that lasts
 		}
+		delete(w.disagree, 0) // others may disagree by the time that findings are asked for
 	})
 	w.asked = a
 }

@@ -240,7 +240,8 @@ func queueTask(ctx context.Context, m *mending) (string, error) {
 // dropReservation drops a reservation whose time is over; the key of the finding is its id.
 func dropReservation(ctx context.Context, m *mending) (string, error) {
 	return m.commit(ctx, nil, func(tx *meta.Tx) error {
-		n, err := tx.Exec(`DELETE FROM reservations WHERE id = ? AND tenant_id = ? AND expires_at < ?`, m.f.ObjectKey, m.f.TenantID, meta.Now())
+		n, err := tx.Exec(`DELETE FROM reservations WHERE id = ? AND tenant_id = ? AND expires_at < (`+tx.Dialect().Epoch()+`) * 1000000`,
+			m.f.ObjectKey, m.f.TenantID)
 		if err != nil {
 			return fmt.Errorf("drop the reservation: %w", err)
 		}

@@ -214,7 +214,7 @@ func stuck(kind storage.TaskKind) func(*Reconciler, context.Context, []string, m
 }
 
 func (r *Reconciler) reservations(ctx context.Context, tenants []string, after meta.RowDrift, limit int) ([]meta.ReconcileFinding, error) {
-	list, err := r.db.DeadReservations(ctx, tenants, meta.Now().Add(-reservationGrace), after.SHA256, limit)
+	list, err := r.db.DeadReservations(ctx, tenants, reservationGrace, after.SHA256, limit)
 	var out []meta.ReconcileFinding
 	for _, v := range list {
 		f := rowFinding(storage.DriftReservation, v.TenantID, "", facts{"bytes": v.Bytes, "ended": v.ExpiresAt.Time()})
