@@ -19,6 +19,8 @@ type Counts struct {
 type tally struct {
 	*cross
 	n Counts
+	// purging are tenants whose rows are just being removed: those that are missing were not lost.
+	purging map[string]bool
 }
 
 func (t *tally) see(table string, row any) {
@@ -27,6 +29,9 @@ func (t *tally) see(table string, row any) {
 	case *meta.TenantRow:
 		if !r.State.Over() {
 			t.n.Tenants++
+		}
+		if r.Purging() {
+			t.purging[r.ID] = true
 		}
 	case *meta.Asset:
 		if r.State != storage.AssetDeleted {
@@ -41,8 +46,10 @@ func (t *tally) counts() *Counts {
 	for _, l := range t.lost {
 		t.n.Lost += l.rows
 	}
-	for _, s := range t.tenants {
-		t.n.Lost += max(s.files, 0)
+	for id, s := range t.tenants {
+		if !t.purging[id] {
+			t.n.Lost += max(s.files, 0)
+		}
 	}
 	return &t.n
 }

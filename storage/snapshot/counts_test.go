@@ -27,6 +27,9 @@ func TestCounts(t *testing.T) {
 		require.Equal(t, want.Lost > 0, read.LostRows())
 	}
 	counts(Counts{Tenants: 2, Files: 12})
+	counts(Counts{Tenants: 2, Files: 12}, // a purge has begun: what it has removed so far was not lost
+		"UPDATE tenants SET used_files = 50, state = 'pending_delete', restore_state = '' WHERE id = 't'")
+	exec(t, db, "UPDATE tenants SET used_files = 9, state = 'active' WHERE id = 't'")
 	counts(Counts{Tenants: 2, Files: 8, Lost: 4}, // with all that hangs on them
 		"DELETE FROM assets WHERE tenant_id = 't' AND sha256 < '"+digestNo(4)+"'", "DELETE FROM blobs WHERE tenant_id = 't' AND sha256 < '"+digestNo(4)+"'",
 		"DELETE FROM variants WHERE tenant_id = 't' AND sha256 < '"+digestNo(4)+"'")

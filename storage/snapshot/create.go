@@ -73,7 +73,7 @@ func (s *Store) export(ctx context.Context, r *meta.Reader, reason Reason) (m Ma
 	if err != nil {
 		return m, err
 	}
-	count := tally{cross: newCross()}
+	count := tally{cross: newCross(), purging: map[string]bool{}}
 	for _, t := range tables {
 		done, err := s.exportTable(ctx, r, m.ID, t, &count)
 		if err != nil {
