@@ -184,7 +184,7 @@ func tellLeft(run meta.ReconcileRun, counts []reconcile.Count) error {
 		switch {
 		case c.State != meta.FindingOpen:
 		case c.Kind == string(storage.DriftTenant):
-			says = append(says, fmt.Sprintf("tenants without a record, whose files nobody can reach: %d", c.Count))
+			says = append(says, fmt.Sprintf("tenants whose record is lost or says that they are over, whose files nobody can reach: %d", c.Count))
 		case c.Kind == string(storage.DriftPlan):
 			says = append(says, fmt.Sprintf("tenants on a plan that has no record, whose uploads are refused: %d", c.Count))
 		}
@@ -192,8 +192,8 @@ func tellLeft(run meta.ReconcileRun, counts []reconcile.Count) error {
 	if len(says) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%w, and a person has to mend what is left: %s. `worker snapshot restore ID --fill` does, from a snapshot that has the records (`worker snapshot list`); "+
-		"for a plan also `gateway plan create`, or `gateway tenant plan`. `worker reconcile findings %s` names them", errLost, strings.Join(says, "; "), run.ID)
+	return fmt.Errorf("%w, and a person has to mend what is left: %s. `worker snapshot restore ID --fill` brings back records that are lost, from a snapshot that has them (`worker snapshot list`); "+
+		"a tenant's record that is there is mended in the database; for a plan also `gateway plan create`, or `gateway tenant plan`. `worker reconcile findings %s` names them", errLost, strings.Join(says, "; "), run.ID)
 }
 
 type reconcileNow struct {

@@ -92,6 +92,9 @@ func (g *grave) ledgers(drops []meta.LedgerDrop, still bool) {
 		"ledger_drops", drops[:min(len(drops), 20)])
 }
 
+// namesAtOnce is how many tenants one statement names.
+const namesAtOnce = 500
+
 // alone tells of tenants and plans that have no record.
 func (g *grave) alone(ctx context.Context, look *Look, byTenant map[string]drift, kind storage.DriftKind) error {
 	var ids []string
@@ -105,21 +108,38 @@ func (g *grave) alone(ctx context.Context, look *Look, byTenant map[string]drift
 	}
 	slices.Sort(ids)
 	names := map[string]string{}
-	if err := addNames(ctx, look, names, ids[:1]); err != nil {
-		return err
+	for part := range slices.Chunk(ids, namesAtOnce) {
+		if err := addNames(ctx, look, names, part); err != nil {
+			return err
+		}
 	}
+	if kind == storage.DriftTenant {
+		lost := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return names[id] != "" })
+		if len(lost) > 0 {
+			g.add(fmt.Sprintf("The record of %s is lost, and nobody can reach the files. Bring it back: %s.", several(names, lost), bringHint),
+				"tenants_lost", lost[:min(len(lost), 20)])
+		}
+		if ended := slices.DeleteFunc(ids, func(id string) bool { return names[id] == "" }); len(ended) > 0 {
+			g.add(fmt.Sprintf("The record of %s says that it is deleted or has failed, but there are files, which nobody can reach. Somebody changed it past Gatehouse: "+
+				"set its state in the database back to active, or bring back everything as a snapshot has it, with `worker snapshot restore ID --replace`.", several(names, ended)),
+				"tenants_ended", ended[:min(len(ended), 20)])
+		}
+		return nil
+	}
+	who := several(names, ids)
+	ids = ids[:min(len(ids), 20)]
+	g.add(fmt.Sprintf("The plan of %s has no record, so its uploads are refused. Bring it back: %s; or `gateway plan create` makes one of that name, and `gateway tenant plan` puts the tenant on another one.", who, bringHint),
+		"tenants_without_plan", ids)
+	return nil
+}
+
+// several names the first tenant and counts the others.
+func several(names map[string]string, ids []string) string {
 	who := tenantName(names, ids[0])
 	if len(ids) > 1 {
 		who = fmt.Sprintf("%s and %s", who, plural(int64(len(ids)-1), "other one", "other ones"))
 	}
-	ids = ids[:min(len(ids), 20)]
-	if kind == storage.DriftTenant {
-		g.add(fmt.Sprintf("The record of %s is lost, and nobody can reach the files. Bring it back: %s.", who, bringHint), "tenants_lost", ids)
-		return nil
-	}
-	g.add(fmt.Sprintf("The plan of %s has no record, so its uploads are refused. Bring it back: %s; or `gateway plan create` makes one of that name, and `gateway tenant plan` puts the tenant on another one.", who, bringHint),
-		"tenants_without_plan", ids)
-	return nil
+	return who
 }
 
 // trashed tells of files that no record speaks of and that a full run has moved to the trash: the records may come back.

@@ -8,6 +8,7 @@ import (
 
 	"gatehouse/storage"
 	"gatehouse/storage/meta"
+	"gatehouse/storage/meta/metatest"
 )
 
 // drop is the detail of a ledger that counts 39 files where records of 13 are left.
@@ -62,6 +63,21 @@ func TestFilesWithoutARecordAreToldUntilTheTrashForgetsThem(t *testing.T) {
 		require.Contains(t, a.Message, "2 object_without_row. 1 stored file has no record any more; its bytes are in the trash until "+until+". A snapshot may have the records: `worker snapshot restore ID --fill`")
 		require.NotContains(t, a.Message, "repaired what differed")
 		require.Contains(t, a.Data, `"trashed_files":1`)
+	})
+}
+
+func TestTenantWhoseRecordSaysThatItIsOverIsNotOneThatIsLost(t *testing.T) {
+	ruleBench(t, "reconcile", func(t *testing.T, b *bench) {
+		ended := metatest.Tenant(t, b.db, 1000)
+		run := b.run(t, meta.RunFull, 0, "[]", "", nil)
+		for _, id := range []string{ended, "a"} {
+			b.found(t, run, meta.ReconcileFinding{TenantID: id, Kind: storage.DriftTenant, State: meta.FindingOpen})
+		}
+		a := b.one(t)
+		require.Contains(t, a.Message, "The record of tenant a is lost")
+		require.Regexp(t, `The record of tenant "[^"]+" \(`+ended+`\) says that it is deleted or has failed, but there are files`, a.Message)
+		require.Contains(t, a.Data, `"tenants_ended":["`+ended+`"]`)
+		require.Contains(t, a.Data, `"tenants_lost":["a"]`)
 	})
 }
 
