@@ -4,6 +4,7 @@ package boot
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -93,8 +94,9 @@ func Policy(cfg *configs.Config) storage.Policy {
 	return p
 }
 
-// SeedPlans writes the configured plans that the database does not have; those it has are left as they are.
-func SeedPlans(ctx context.Context, cfg *configs.Config, db *meta.DB) error {
+// SeedPlans writes the configured plans that the database does not have; those it has are left as they are. So are those
+// that tenants are on: their records were lost, and need not have said what is configured. It returns their names.
+func SeedPlans(ctx context.Context, cfg *configs.Config, db *meta.DB) (lost []string, err error) {
 	for name, plan := range cfg.Plans {
 		spec := quota.Spec{
 			Duplicates: plan.Duplicates, PDFActiveContent: plan.PDFActiveContent, UpgradeURL: plan.UpgradeURL,
@@ -111,16 +113,32 @@ func SeedPlans(ctx context.Context, cfg *configs.Config, db *meta.DB) error {
 		}
 		raw, err := spec.Encode()
 		if err != nil {
-			return err
+			return nil, err
 		}
 		row := meta.Plan{Name: name, StorageBytes: int64(plan.StorageBytes), Spec: raw, UpdatedAt: meta.Now()}
+		alone := false
 		err = db.InTx(ctx, func(tx *meta.Tx) error {
-			_, err := tx.CreatePlan(row) // what is there already is the operator's
+			n, err := tx.TenantsOn(name)
+			if err != nil {
+				return err
+			}
+			if n == 0 {
+				_, err = tx.CreatePlan(row) // what is there already is the operator's
+				return err
+			}
+			_, err = tx.LockPlan(name)
+			if alone = errors.Is(err, storage.ErrNotFound); alone {
+				return nil
+			}
 			return err
 		})
 		if err != nil {
-			return fmt.Errorf("seed plan %s: %w", name, err)
+			return nil, fmt.Errorf("seed plan %s: %w", name, err)
+		}
+		if alone {
+			lost = append(lost, name)
 		}
 	}
-	return nil
+	slices.Sort(lost)
+	return lost, nil
 }

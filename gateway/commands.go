@@ -31,7 +31,8 @@ func (migrateCmd) Run(ctx context.Context, c *cli) error {
 	if err := db.Migrate(ctx); err != nil {
 		return err
 	}
-	if err := boot.SeedPlans(ctx, cfg, db); err != nil {
+	lost, err := boot.SeedPlans(ctx, cfg, db)
+	if err != nil {
 		return err
 	}
 	plans, err := db.Plans(ctx)
@@ -42,8 +43,16 @@ func (migrateCmd) Run(ctx context.Context, c *cli) error {
 	for i, p := range plans {
 		names[i] = p.Name
 	}
-	_, err = fmt.Fprintf(c.out, "The database is up to date: schema %s, plans %s.\n", meta.SchemaVersion(), strings.Join(names, ", "))
-	return err
+	if _, err = fmt.Fprintf(c.out, "The database is up to date: schema %s, plans %s.\n", meta.SchemaVersion(), strings.Join(names, ", ")); err != nil {
+		return err
+	}
+	for _, name := range lost {
+		if _, err := fmt.Fprintf(c.out, "The plan %s has tenants and no record: it was lost, and is not made anew from the configuration. "+
+			"Bring it back with worker snapshot restore ID --fill, or make it with gateway plan create.\n", name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 type openapiCmd struct{}

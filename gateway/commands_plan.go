@@ -108,6 +108,7 @@ func (p planSetCmd) Run(ctx context.Context, c *cli) error {
 
 type planCreateCmd struct {
 	why
+	shorter
 	Plan string `arg:"" help:"Name of the new plan."`
 	Like string `required:"" placeholder:"PLAN" help:"The plan to copy."`
 	JSON bool   `help:"Print the plan as JSON."`
@@ -116,7 +117,7 @@ type planCreateCmd struct {
 // Run creates a plan.
 func (p planCreateCmd) Run(ctx context.Context, c *cli) error {
 	return withAdmin(ctx, c, func(a admin.Admin) error {
-		a.Reason = p.Reason
+		a.Reason, a.DeleteOlder = p.Reason, p.DeleteOlder
 		made, err := a.CreatePlan(ctx, p.Plan, p.Like)
 		if err != nil {
 			return err

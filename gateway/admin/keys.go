@@ -101,11 +101,13 @@ func (a Admin) RevokeKey(ctx context.Context, idOrKey string) (Change, error) {
 		if !revoked {
 			return refuse(storage.CodeConflict, "key_revoked", "The API key has been revoked already.", "该 API 密钥此前已被吊销。")
 		}
-		t, err := tx.Tenant(k.TenantID).Row()
-		if err != nil {
+		name := k.TenantID // of a tenant whose record was lost; its key may have leaked all the same
+		if t, err := tx.Tenant(k.TenantID).Row(); err == nil {
+			name = t.Name
+		} else if !errors.Is(err, storage.ErrNotFound) {
 			return fmt.Errorf("read tenant: %w", err)
 		}
-		c = Change{TenantID: k.TenantID, Name: t.Name, What: "key", KeyID: k.ID, KeyName: k.Name, Before: "valid", After: "revoked"}
+		c = Change{TenantID: k.TenantID, Name: name, What: "key", KeyID: k.ID, KeyName: k.Name, Before: "valid", After: "revoked"}
 		return a.write(tx, k.TenantID, "key.revoke", k.ID, map[string]any{"name": k.Name, "before": c.Before, "after": c.After})
 	})
 	return c, err

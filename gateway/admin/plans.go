@@ -214,6 +214,14 @@ func (a Admin) CreatePlan(ctx context.Context, name, like string) (Plan, error) 
 			return fmt.Errorf("read plan: %w", err)
 		}
 		p.Name, p.UpdatedAt = name, meta.Now()
+		room, err := roomIn(p)
+		if err != nil {
+			return err
+		}
+		// Tenants may be on it already: its record was lost, and files have been kept since whatever it said.
+		if _, err := a.overdue(room.days, func(made meta.Stamp) (int64, error) { return tx.AssetsOnMadeBefore(name, made) }); err != nil {
+			return err
+		}
 		created, err := tx.CreatePlan(p)
 		if err != nil {
 			return fmt.Errorf("write plan: %w", err)

@@ -67,6 +67,28 @@ func TestShorterRetentionThatDeletesFilesIsAgreedTo(t *testing.T) {
 		_, err = o.SetPlan(ctx, "free", admin.Edit{Clear: []string{"retention_days"}})
 		require.NoError(t, err)
 
+		// The plan's record is lost, and made anew like one that keeps files for less time.
+		_, err = o.CreatePlan(ctx, "month", "free")
+		require.NoError(t, err)
+		_, err = o.SetPlan(ctx, "month", set("retention_days", "3"))
+		require.NoError(t, err)
+		_, err = o.DB.Exec(ctx, "DELETE FROM plans WHERE name = 'free'")
+		require.NoError(t, err)
+		_, err = o.CreatePlan(ctx, "free", "month")
+		refused(err, "delete 2 files")
+		_, err = agreed.CreatePlan(ctx, "free", "month")
+		require.NoError(t, err)
+		_, err = o.SetPlan(ctx, "free", admin.Edit{Clear: []string{"retention_days"}})
+		require.NoError(t, err)
+
+		_, err = o.DB.Exec(ctx, "UPDATE tenants SET state = 'pending_delete', restore_state = '' WHERE id = ?", zeta)
+		require.NoError(t, err)
+		_, err = o.SetPlan(ctx, "free", set("retention_days", "1"))
+		require.NoError(t, err, "its purge has begun, and the other has a retention of its own")
+		_, err = o.SetPlan(ctx, "free", admin.Edit{Clear: []string{"retention_days"}})
+		require.NoError(t, err)
+		o.put(t, zeta, storage.TenantActive)
+
 		_, err = o.SetPlan(ctx, "pro", set("retention_days", "1"))
 		require.NoError(t, err, "nobody is on it")
 		_, err = o.SetTenantPlan(ctx, "zeta", "pro")

@@ -72,11 +72,11 @@ func (tx *Tx) TenantsAbove(plan string, bytes, files int64) (int64, error) {
 }
 
 // AssetsOnMadeBefore counts the assets that were made before a moment and are not deleted, of all tenants of a plan that
-// have no retention of their own and are not over.
+// have no retention of their own and are not over, nor being purged. One that is pending deletion may be restored.
 func (tx *Tx) AssetsOnMadeBefore(plan string, made Stamp) (int64, error) {
 	var n int64
 	err := tx.g.Raw(`SELECT COUNT(*) FROM assets a JOIN tenants t ON t.id = a.tenant_id
-		WHERE t.plan = ? AND t.state NOT IN ? AND t.overrides NOT LIKE ? AND a.state <> ? AND a.created_at < ?`,
+		WHERE t.plan = ? AND t.state NOT IN ? AND (t.state <> 'pending_delete' OR t.restore_state <> '') AND t.overrides NOT LIKE ? AND a.state <> ? AND a.created_at < ?`,
 		plan, []storage.TenantState{storage.TenantDeleted, storage.TenantFailed}, `%"retention_days"%`, storage.AssetDeleted, made).Scan(&n).Error
 	return n, err
 }
