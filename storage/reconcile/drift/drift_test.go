@@ -318,7 +318,7 @@ func (w *world) requireOnlyKnown(before, ready state, first, run meta.ReconcileR
 		fam := w.familyOf(w.keyOf(f))
 		known := fam != nil && (fates[fam.id] == lost && (named[f.Kind] || left[f.Kind]) ||
 			(before.busy(fam) || ready.busy(fam)) && left[f.Kind] || before.rowless(fam) && f.Preset != "" ||
-			before.damaged(fam) && f.Preset != "" && f.Kind == storage.DriftDigest)
+			w.healed(first, f))
 		require.True(w.t, known, "the second run finds %s (%s): %s/%s %s", f.Kind, f.Repair, f.TenantID, f.SHA256, f.Detail)
 	}
 }
@@ -334,10 +334,13 @@ func (s state) rowless(f *family) bool {
 	return !there && len(s.live(f.id)) > 0
 }
 
-// damaged reports whether the blob was marked: it heals first, and then the bytes of its variants are read.
-func (s state) damaged(f *family) bool {
-	b, there := s.blob(f.id)
-	return there && b.Damage != ""
+// healed reports whether the first run found the blob's own object gone or the blob marked, and mended that: what else is
+// wrong with such a blob, a copy in the other zone or a variant's bytes, is looked at when the blob is whole.
+func (w *world) healed(first meta.ReconcileRun, f meta.ReconcileFinding) bool {
+	return slices.ContainsFunc(w.findings(first), func(g meta.ReconcileFinding) bool {
+		return g.TenantID == f.TenantID && g.SHA256 == f.SHA256 && g.Kind == storage.DriftMissing && g.Repair != "" &&
+			(g.State == meta.FindingRepaired || g.State == meta.FindingGone)
+	})
 }
 
 // busy reports whether a task about the digest was open.
