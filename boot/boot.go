@@ -94,8 +94,8 @@ func Policy(cfg *configs.Config) storage.Policy {
 	return p
 }
 
-// SeedPlans writes the configured plans that the database does not have; those it has are left as they are. So are those
-// that tenants are on: their records were lost, and need not have said what is configured. It returns their names.
+// SeedPlans writes the configured plans that the database does not have. It leaves out, and returns the names of, those that
+// tenants are on: their records were lost, and need not have said what is configured.
 func SeedPlans(ctx context.Context, cfg *configs.Config, db *meta.DB) (lost []string, err error) {
 	for name, plan := range cfg.Plans {
 		spec := quota.Spec{

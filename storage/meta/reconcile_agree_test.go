@@ -20,7 +20,6 @@ type family struct {
 	states        []storage.AssetState
 	size, hasSize int64 // the blob's, and that of its assets
 	sweeping      bool
-	damage        storage.Damage
 	unreferenced  meta.Stamp
 	noBlob        bool
 }
@@ -39,11 +38,11 @@ func TestDisagreeingNamesEveryTenantThatTheChecksFindSomethingIn(t *testing.T) {
 		"none":              {},
 	}
 	wrong := map[string][]family{
-		"no row of the blob":       {{noBlob: true, states: states{available}}},
-		"nor of one that is swept": {{noBlob: true, states: states{available}}, {refs: 1, scan: storage.ScanClean, states: states{available}}},
-		"too few":                  {{refs: 1, scan: storage.ScanClean, states: states{available, available}}},
-		"too many":                 {{refs: 2, scan: storage.ScanClean, states: states{available}}},
-		"more than a sum holds":    {{refs: math.MaxInt64, scan: storage.ScanClean, states: states{available}}},
+		"no row of the blob":    {{noBlob: true, states: states{available}}},
+		"no row of one of two":  {{noBlob: true, states: states{available}}, {refs: 1, scan: storage.ScanClean, states: states{available}}},
+		"too few":               {{refs: 1, scan: storage.ScanClean, states: states{available, available}}},
+		"too many":              {{refs: 2, scan: storage.ScanClean, states: states{available}}},
+		"more than a sum holds": {{refs: math.MaxInt64, scan: storage.ScanClean, states: states{available}}},
 		"two that make up for each other": {
 			{refs: 2, scan: storage.ScanClean, states: states{available}}, {refs: 1, scan: storage.ScanClean, states: states{available, available}},
 		},
@@ -65,7 +64,7 @@ func TestDisagreeingNamesEveryTenantThatTheChecksFindSomethingIn(t *testing.T) {
 					if !f.noBlob {
 						b := newBlob(digest)
 						b.TenantID, b.Refs, b.ScanStatus, b.Size, b.Sweeping = tenant, f.refs, f.scan, f.size, f.sweeping
-						b.Damage, b.UnreferencedAt = f.damage, f.unreferenced
+						b.UnreferencedAt = f.unreferenced
 						if err := tx.Create(b); err != nil {
 							return err
 						}

@@ -13,7 +13,7 @@ import (
 	"gatehouse/storage/meta"
 )
 
-// parseTrashKey is the reverse of it for the object of a blob; variants are made anew, nobody looks for them.
+// parseTrashKey reads what storage.TrashKey made for the object of a blob; variants are made anew, nobody looks for them.
 func parseTrashKey(key string) (storage.Key, bool) {
 	rest, ok := strings.CutPrefix(key, storage.TrashPrefix)
 	if !ok {

@@ -40,7 +40,8 @@ func setting(t *testing.T, name string, otherwise uint64) uint64 {
 }
 
 // TestDrift: after one run, its confirmation if it is held, and the work that it queued, the system is in order, or
-// exactly what is lost is named, and nothing was lost by it. A second run finds nothing but what is lost.
+// exactly what is lost is named, and nothing was lost by it. A second run finds what is
+// lost, what the first had to leave to it (requireOnlyKnown), and nothing else; after it the system is in order.
 func TestDrift(t *testing.T) {
 	rounds := setting(t, "GATEHOUSE_DRIFT_ROUNDS", defaultRounds)
 	seed := setting(t, "GATEHOUSE_DRIFT_SEED", uint64(time.Now().UnixNano())%1_000_000_000)
@@ -307,7 +308,7 @@ func (w *world) tried(first meta.ReconcileRun, f meta.ReconcileFinding) bool {
 	})
 }
 
-// requireOnlyKnown: a second run finds nothing new. before is the state that drifted, ready the one that the first run met.
+// requireOnlyKnown: a second run finds what is lost and what the first left to it, and nothing else. before is the state that drifted, ready the one that the first run met.
 func (w *world) requireOnlyKnown(before, ready state, first, run meta.ReconcileRun) {
 	w.t.Helper()
 	fates := before.fates(w.fams)
@@ -334,7 +335,7 @@ func (s state) rowless(f *family) bool {
 	return !there && len(s.live(f.id)) > 0
 }
 
-// healed reports whether the first run found the blob's own object gone or the blob marked, and mended that: what else is
+// healed reports whether the first run found the blob's own object gone, or marked as gone, and mended that: what else is
 // wrong with such a blob, a copy in the other zone or a variant's bytes, is looked at when the blob is whole.
 func (w *world) healed(first meta.ReconcileRun, f meta.ReconcileFinding) bool {
 	return slices.ContainsFunc(w.findings(first), func(g meta.ReconcileFinding) bool {
