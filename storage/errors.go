@@ -13,6 +13,7 @@ type Code string
 // The codes a caller can meet.
 const (
 	CodeUnauthenticated     Code = "UNAUTHENTICATED"
+	CodeMFARequired         Code = "MFA_REQUIRED"
 	CodeForbidden           Code = "FORBIDDEN"
 	CodeTenantSuspended     Code = "TENANT_SUSPENDED"
 	CodePlanForbids         Code = "PLAN_FORBIDS"

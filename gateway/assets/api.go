@@ -55,7 +55,7 @@ func (a *API) tenant(ctx context.Context, c *fiber.Ctx) meta.Tenant {
 // actor describes the caller to the audit log. Its strings outlive the request, so they are copies.
 func (a *API) actor(c *fiber.Ctx) audit.Actor {
 	return audit.Actor{
-		Kind: "key", ID: auth.From(c).KeyID, RequestID: strings.Clone(a.RequestID(c)),
+		Kind: audit.KindKey, ID: auth.From(c).KeyID, RequestID: strings.Clone(a.RequestID(c)),
 		Address: strings.Clone(a.Client(c)), UserAgent: strings.Clone(c.Get(fiber.HeaderUserAgent)),
 	}
 }

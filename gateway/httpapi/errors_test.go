@@ -75,7 +75,7 @@ func TestEveryCodeHasAnAnswer(t *testing.T) {
 func TestStatuses(t *testing.T) {
 	want := map[int][]storage.Code{
 		400: {storage.CodeUploadIncomplete, storage.CodeMalformedRequest},
-		401: {storage.CodeUnauthenticated},
+		401: {storage.CodeUnauthenticated, storage.CodeMFARequired},
 		403: {storage.CodeForbidden, storage.CodeTenantSuspended, storage.CodePlanForbids},
 		404: {storage.CodeNotFound},
 		405: {storage.CodeMethodNotAllowed},

@@ -15,15 +15,15 @@ import (
 const authTime = 10 * time.Second
 
 // Guards are the checks of the permissions that the route table names.
-func Guards(keys *auth.Keys) map[Permission]fiber.Handler {
-	return map[Permission]fiber.Handler{
+func Guards(keys *auth.Keys) map[Permission]Guard {
+	return map[Permission]Guard{
 		TenantRead:  tenantGuard(keys, auth.ScopeRead),
 		TenantWrite: tenantGuard(keys, auth.ScopeWrite),
 	}
 }
 
-func tenantGuard(keys *auth.Keys, scope auth.Scope) fiber.Handler {
-	return func(c *fiber.Ctx) error {
+func tenantGuard(keys *auth.Keys, scope auth.Scope) Guard {
+	check := func(c *fiber.Ctx) error {
 		ctx, cancel := context.WithTimeout(c.UserContext(), authTime)
 		defer cancel()
 		p, err := keys.Authenticate(ctx, c.Get(fiber.HeaderAuthorization))
@@ -37,6 +37,7 @@ func tenantGuard(keys *auth.Keys, scope auth.Scope) fiber.Handler {
 		auth.Put(c, p)
 		return c.Next()
 	}
+	return func(Route) fiber.Handler { return check }
 }
 
 // Precheck judges a request with Expect: 100-continue by its headers, before any byte of its body is sent: the
@@ -72,7 +73,7 @@ func Precheck(keys *auth.Keys, room func(bytes int64) error, refused func(*auth.
 }
 
 func actorOf(req *fasthttp.RequestCtx, p *auth.Principal) audit.Actor {
-	actor := audit.Actor{Kind: "key", ID: p.KeyID, UserAgent: string(req.UserAgent())}
+	actor := audit.Actor{Kind: audit.KindKey, ID: p.KeyID, UserAgent: string(req.UserAgent())}
 	if x, ok := req.UserValue(exchangeKey{}).(*exchange); ok {
 		actor.RequestID, actor.Address = x.id, x.client
 	}

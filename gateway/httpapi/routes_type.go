@@ -8,6 +8,9 @@ import (
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
+
+	"gatehouse/gateway/admin/api"
+	"gatehouse/gateway/auth/operator"
 )
 
 // Permission says who may call a route. There is no zero permission: a row that names none does not start.
@@ -20,6 +23,8 @@ const (
 	// TenantRead and TenantWrite need an API key with that scope.
 	TenantRead  Permission = "tenant:read"
 	TenantWrite Permission = "tenant:write"
+	// Operator needs an operator of at least the row's role.
+	Operator Permission = "operator"
 )
 
 // Route is a row of THE route table.
@@ -32,21 +37,36 @@ type Route struct {
 	Handler    fiber.Handler
 	// Upload marks a route whose body may be large: it counts against the bound on running uploads.
 	Upload bool
+
+	// Role is the least role of a row for operators, and of no other row.
+	Role operator.Role
+	// StepUp: the call is dangerous, and needs a code of the second factor that is at most five minutes old.
+	StepUp bool
+	// Stage is how far a session must have come; empty is operator.StageFull. A row of an earlier stage is part of the login.
+	Stage operator.Stage
+	// Action is what the audit log calls the call of an operator: what was read, and what was refused or failed. What was
+	// changed is recorded by its use case, in its own transaction, under the same name.
+	Action string
+	// Endpoint describes the call of an operator to the OpenAPI document.
+	Endpoint api.Endpoint
 }
+
+// Guard makes the check that stands before a row.
+type Guard func(Route) fiber.Handler
 
 var routeMethods = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
 
 // Mount puts the rows on the app. guards holds the check of each permission; Public needs none. uploads surrounds
 // the rows marked Upload, behind their guard, so that strangers take no place: BoundUploads. All faults of the table
 // are reported at once, and then nothing is mounted.
-func Mount(app *fiber.App, routes []Route, guards map[Permission]fiber.Handler, uploads fiber.Handler) error {
+func Mount(app *fiber.App, routes []Route, guards map[Permission]Guard, uploads fiber.Handler) error {
 	if err := check(routes, guards, uploads); err != nil {
 		return err
 	}
 	for _, r := range routes {
 		handlers := []fiber.Handler{named(r.Path)}
 		if guard := guards[r.Permission]; guard != nil {
-			handlers = append(handlers, guard)
+			handlers = append(handlers, guard(r))
 		}
 		if r.Upload {
 			handlers = append(handlers, uploads)
@@ -60,7 +80,7 @@ func Mount(app *fiber.App, routes []Route, guards map[Permission]fiber.Handler, 
 	return nil
 }
 
-func check(routes []Route, guards map[Permission]fiber.Handler, uploads fiber.Handler) error {
+func check(routes []Route, guards map[Permission]Guard, uploads fiber.Handler) error {
 	var faults []error
 	seen := map[string]string{}
 	for _, r := range routes {
@@ -86,6 +106,7 @@ func check(routes []Route, guards map[Permission]fiber.Handler, uploads fiber.Ha
 		case r.Permission != Public && guards[r.Permission] == nil:
 			fault("no guard for the permission %q", r.Permission)
 		}
+		checkOperators(r, fault)
 		// Parameters of other names make the same route.
 		shape := r.Method + " " + shapeOf(r.Path)
 		if other, ok := seen[shape]; ok {
@@ -94,6 +115,27 @@ func check(routes []Route, guards map[Permission]fiber.Handler, uploads fiber.Ha
 		seen[shape] = row
 	}
 	return errors.Join(faults...)
+}
+
+// adminPrefix begins the addresses of operators, and no other.
+const adminPrefix = "/api/admin/"
+
+// checkOperators finds the faults of what only rows for operators have.
+func checkOperators(r Route, fault func(string, ...any)) {
+	mine := r.Permission == Operator
+	switch {
+	case !mine && (r.Role != "" || r.StepUp || r.Action != "" || r.Stage != ""):
+		fault("a role, a step-up, a stage and an action are for operators")
+	case mine && !r.Role.Known():
+		fault("the role %q is none of %v", r.Role, operator.Roles)
+	case mine && r.Action == "":
+		fault("no action for the audit log")
+	case mine && r.Role == operator.Auditor && r.Method != http.MethodGet && r.Stage == "" && !strings.HasPrefix(r.Path, adminPrefix+"auth/"):
+		fault("an auditor never writes")
+	}
+	if strings.HasPrefix(r.Path, adminPrefix) && !mine && !strings.HasPrefix(r.Path, adminPrefix+"auth/") {
+		fault("everything under %s but the login is for operators", adminPrefix)
+	}
 }
 
 func shapeOf(path string) string {

@@ -6,6 +6,8 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/stretchr/testify/require"
+
+	"gatehouse/gateway/auth/operator"
 )
 
 func TestMountRefusesFaultyRows(t *testing.T) {
@@ -31,6 +33,14 @@ func TestMountRefusesFaultyRows(t *testing.T) {
 		{"lower case", with(func(r *Route) { r.Method = "get" }), `method "get"`},
 		{"no slash", with(func(r *Route) { r.Path = "b" }), "the path must begin"},
 		{"last slash", with(func(r *Route) { r.Path = "/b/" }), "the path must begin"},
+		{"a role for nobody", with(func(r *Route) { r.Role = operator.Ops }), "GET /b: a role, a step-up"},
+		{"a step-up for nobody", with(func(r *Route) { r.StepUp = true }), "GET /b: a role, a step-up"},
+		{"no role", with(func(r *Route) { r.Permission, r.Action = Operator, "x" }), `GET /b: the role ""`},
+		{"no action", with(func(r *Route) { r.Permission, r.Role = Operator, operator.Ops }), "GET /b: no action"},
+		{"an auditor that writes", with(func(r *Route) {
+			r.Permission, r.Role, r.Action, r.Method = Operator, operator.Auditor, "x", "POST"
+		}), "POST /b: an auditor never writes"},
+		{"an admin call for tenants", with(func(r *Route) { r.Path = "/api/admin/b" }), "GET /api/admin/b: everything under /api/admin/"},
 		{"twice", good, "GET /a/:id: the same as GET /a/:id"},
 		{"twice by another name", with(func(r *Route) { r.Path = "/a/:name" }), "GET /a/:name: the same as GET /a/:id"},
 	}
@@ -56,7 +66,7 @@ func TestMount(t *testing.T) {
 	require.NoError(t, Mount(app, []Route{
 		{Method: "GET", Path: "/a/:id", Permission: TenantRead, Handler: func(c *fiber.Ctx) error { return c.SendString(c.Params("id")) }},
 		{Method: "POST", Path: "/a/:id", Permission: TenantWrite, Handler: step("handler"), Upload: true},
-	}, map[Permission]fiber.Handler{TenantRead: step("read"), TenantWrite: step("write")}, step("uploads")))
+	}, map[Permission]Guard{TenantRead: always(step("read")), TenantWrite: always(step("write"))}, step("uploads")))
 	for _, method := range []string{"GET", "HEAD"} {
 		order = nil
 		resp, err := app.Test(httptest.NewRequest(method, "/a/7", nil))

@@ -18,6 +18,9 @@ func (a answer) sentence(e *storage.Error, l storage.Locale) string {
 	if e.Reason != nil {
 		reason = e.Reason.In(l)
 	}
+	if a.alone && reason != "" {
+		return reason
+	}
 	var out strings.Builder
 	for template != "" {
 		plain, rest, optional := strings.Cut(template, "[")

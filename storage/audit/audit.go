@@ -12,20 +12,35 @@ import (
 
 // Actor is who did it.
 type Actor struct {
-	// Kind is "key" (a tenant's API key), "worker", "cli" or, later, "operator".
+	// Kind is one of the constants below.
 	Kind string
 	ID   string
+	// Role is that of an operator, or of the operator's token, when it was done.
+	Role string
 	// RequestID, Address and UserAgent are those of the HTTP request, if there was one.
 	RequestID string
 	Address   string
 	UserAgent string
 }
 
+// The kinds of actor.
+const (
+	// KindKey is a tenant's API key.
+	KindKey = "key"
+	// KindOperator is a person with a session, KindToken a program with an operator's API token.
+	KindOperator = "operator"
+	KindToken    = "operator_token"
+	// KindStranger has not proved who they are: a login that failed.
+	KindStranger = "stranger"
+	KindWorker   = "worker"
+	KindCLI      = "cli"
+)
+
 // Worker is the actor of what the worker does by itself.
-var Worker = Actor{Kind: "worker"}
+var Worker = Actor{Kind: KindWorker}
 
 // CLI is the actor of what an administrator does on the command line.
-var CLI = Actor{Kind: "cli"}
+var CLI = Actor{Kind: KindCLI}
 
 // The results of an action.
 const (
@@ -69,7 +84,7 @@ func WriteAll(tx *meta.Tx, list []Entry) error {
 			}
 		}
 		records = append(records, meta.AuditRecord{
-			At: meta.Now(), ActorKind: e.Actor.Kind, ActorID: clip(e.Actor.ID, 190), TenantID: e.TenantID,
+			At: meta.Now(), ActorKind: e.Actor.Kind, ActorID: clip(e.Actor.ID, 190), ActorRole: e.Actor.Role, TenantID: e.TenantID,
 			Action: e.Action, Target: clip(e.Target, 190), Result: e.Result, Code: e.Code,
 			RequestID: clip(e.Actor.RequestID, 64), Address: clip(e.Actor.Address, 64),
 			UserAgent: clip(e.Actor.UserAgent, 255), Data: string(data),

@@ -26,6 +26,7 @@ var migrations = []migration{
 	{"0004_tenant_life", tenantLifeUp, tenantLifeDown},
 	{"0005_reconcile", reconcileUp, reconcileDown},
 	{"0006_alerts", alertsUp, alertsDown},
+	{"0007_audit_role", auditRoleUp, auditRoleDown},
 }
 
 // typeNames maps the braces of a statement to a database's own words.

@@ -206,6 +206,7 @@ type AuditRecord struct {
 	At        Stamp
 	ActorKind string
 	ActorID   string
+	ActorRole string
 	TenantID  string
 	Action    string
 	Target    string

@@ -1,0 +1,50 @@
+package api
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"gatehouse/gateway/admin"
+	"gatehouse/gateway/auth/operator"
+	"gatehouse/storage"
+)
+
+// API holds what the calls need. All fields are required.
+type API struct {
+	// Admin does the work; each request has a copy with its caller as the actor.
+	Admin admin.Admin
+	// Timeout bounds the database work of one request, but for CSV.
+	Timeout time.Duration
+	// Client tells the address of the caller behind trusted proxies, RequestID the id of the request.
+	Client    func(*fiber.Ctx) string
+	RequestID func(*fiber.Ctx) string
+}
+
+// Request is what a call knows beside its input.
+type Request struct {
+	// Admin acts as the caller.
+	Admin admin.Admin
+	By    *operator.Principal
+}
+
+// request describes the caller. Its strings are copies: records outlive the request's buffers.
+func (a *API) request(c *fiber.Ctx) *Request {
+	by := operator.From(c)
+	r := &Request{Admin: a.Admin, By: by}
+	r.Admin.Actor = by.Actor()
+	r.Admin.Actor.RequestID = strings.Clone(a.RequestID(c))
+	r.Admin.Actor.Address = strings.Clone(a.Client(c))
+	r.Admin.Actor.UserAgent = strings.Clone(c.Get(fiber.HeaderUserAgent))
+	return r
+}
+
+func (a *API) context(c *fiber.Ctx) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(c.UserContext(), a.Timeout)
+}
+
+func malformed(slug, english, chinese string) error {
+	return storage.Refuse(storage.CodeMalformedRequest, nil).Because(storage.Reason{Slug: slug, English: english, Chinese: chinese})
+}

@@ -1,0 +1,42 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"reflect"
+
+	"github.com/gofiber/fiber/v2"
+)
+
+// Endpoint is a call with the shapes of what it takes and gives, for the OpenAPI document.
+type Endpoint struct {
+	Handler fiber.Handler
+	// In is a struct: fields tagged path and query are parameters, those tagged json the body. Out is the answer; nil is none.
+	In, Out reflect.Type
+	// Item is set of a list: Out is a page of it, and format=csv gives all.
+	Item reflect.Type
+}
+
+// Nothing is what a call takes that takes nothing, and gives that answers 204.
+type Nothing struct{}
+
+// Call makes the endpoint of a function.
+func Call[In, Out any](a *API, do func(context.Context, *Request, In) (Out, error)) Endpoint {
+	handler := func(c *fiber.Ctx) error {
+		var in In
+		if err := bind(c, &in); err != nil {
+			return err
+		}
+		ctx, cancel := a.context(c)
+		defer cancel()
+		out, err := do(ctx, a.request(c), in)
+		if err != nil {
+			return err
+		}
+		if _, nothing := any(out).(Nothing); nothing {
+			return c.SendStatus(http.StatusNoContent)
+		}
+		return c.JSON(out)
+	}
+	return Endpoint{Handler: handler, In: reflect.TypeFor[In](), Out: reflect.TypeFor[Out]()}
+}

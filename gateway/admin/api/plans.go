@@ -1,0 +1,94 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+
+	"gatehouse/gateway/admin"
+)
+
+// Why is the part of an input that says why something is done; it goes into the audit record.
+type Why struct {
+	Reason string `json:"reason" doc:"Why; kept in the audit log."`
+}
+
+// PlanEdit changes a plan.
+type PlanEdit struct {
+	Why
+	Name string `path:"name" json:"-"`
+	// Set and Clear name settings as in gateway plan set.
+	Set   map[string]json.RawMessage `json:"set" doc:"Settings by name; storage_bytes is one of them."`
+	Clear []string                   `json:"clear" doc:"Settings to take away."`
+	// DeleteOlder agrees that files older than a shorter retention are deleted.
+	DeleteOlder bool `json:"delete_older" doc:"Agree that files older than a shorter retention are deleted."`
+}
+
+// NewPlan makes a plan.
+type NewPlan struct {
+	Why
+	Name string `json:"name"`
+	Like string `json:"like" doc:"The plan that it begins as."`
+}
+
+// Named names something in the path.
+type Named struct {
+	Name string `path:"name" json:"-"`
+}
+
+// NamedWhy is Named with a reason.
+type NamedWhy struct {
+	Why
+	Name string `path:"name" json:"-"`
+}
+
+// Plans lists all plans; there are never many.
+func (a *API) Plans() Endpoint {
+	return List(a, func(ctx context.Context, r *Request, _ Nothing, p Page) ([]admin.Plan, error) {
+		all, err := r.Admin.Plans(ctx)
+		return pageByKey(all, p, planKey), err
+	}, planKey)
+}
+
+func planKey(p admin.Plan) string { return p.Name }
+
+// pageByKey is a page of a short list that is whole and in order.
+func pageByKey[Item any](all []Item, p Page, keyOf func(Item) string) []Item {
+	var out []Item
+	for _, item := range all {
+		if keyOf(item) > p.After && len(out) < p.Limit {
+			out = append(out, item)
+		}
+	}
+	return out
+}
+
+// Plan shows a plan.
+func (a *API) Plan() Endpoint {
+	return Call(a, func(ctx context.Context, r *Request, in Named) (admin.Plan, error) {
+		return r.Admin.ShowPlan(ctx, in.Name)
+	})
+}
+
+// SetPlan changes a plan.
+func (a *API) SetPlan() Endpoint {
+	return Call(a, func(ctx context.Context, r *Request, in PlanEdit) (admin.Change, error) {
+		r.Admin.Reason, r.Admin.DeleteOlder = in.Reason, in.DeleteOlder
+		return r.Admin.SetPlan(ctx, in.Name, admin.Edit{Set: in.Set, Clear: in.Clear})
+	})
+}
+
+// CreatePlan makes a plan like another.
+func (a *API) CreatePlan() Endpoint {
+	return Call(a, func(ctx context.Context, r *Request, in NewPlan) (admin.Plan, error) {
+		r.Admin.Reason = in.Reason
+		return r.Admin.CreatePlan(ctx, in.Name, in.Like)
+	})
+}
+
+// RemovePlan removes a plan that nobody is on.
+func (a *API) RemovePlan() Endpoint {
+	return Call(a, func(ctx context.Context, r *Request, in NamedWhy) (Nothing, error) {
+		r.Admin.Reason = in.Reason
+		return Nothing{}, r.Admin.RemovePlan(ctx, in.Name)
+	})
+}
