@@ -197,6 +197,9 @@ func (l *loader) addr(key, value string) {
 	l.must(err == nil && perr == nil, key, "an address like :8080 or 127.0.0.1:8080 is expected")
 }
 
+// hostName is a name of letters, digits and hyphens (RFC 1123, section 2.1), or an IPv4 address.
+var hostName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$`)
+
 func isWebURL(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil
@@ -210,6 +213,8 @@ func (l *loader) checkHTTP(c *Config) {
 	public := c.HTTP.PublicURL
 	l.must(public == "" || isWebURL(public) && !strings.ContainsAny(public, "?#"), "http.public_url",
 		"an http or https URL without query is expected, or nothing")
+	l.must(c.HTTP.AdminHost == "" || hostName.MatchString(c.HTTP.AdminHost), "http.admin_host",
+		"a host name without port is expected, like admin.example.com, or nothing")
 	if c.Metrics.Addr != "" {
 		l.addr("metrics.addr", c.Metrics.Addr)
 	}

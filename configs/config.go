@@ -46,6 +46,7 @@ type Log struct {
 type HTTP struct {
 	Addr                    string         `yaml:"addr"`
 	PublicURL               string         `yaml:"public_url"`
+	AdminHost               string         `yaml:"admin_host"`
 	TrustedProxies          []netip.Prefix `yaml:"trusted_proxies"`
 	HeaderTimeout           time.Duration  `yaml:"header_timeout"`
 	IdleTimeout             time.Duration  `yaml:"idle_timeout"`

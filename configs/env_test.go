@@ -17,6 +17,7 @@ var otherValue = map[string]string{
 	"log.format":                   "json",
 	"http.addr":                    "127.0.0.1:9000",
 	"http.public_url":              "https://files.example.com/up",
+	"http.admin_host":              "admin.example.com",
 	"http.trusted_proxies":         "10.0.0.0/8,192.0.2.7/32,fd00::/8",
 	"database.url":                 "postgres://u:p@db:5432/gatehouse",
 	"store.driver":                 "s3",

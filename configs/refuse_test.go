@@ -38,6 +38,7 @@ func TestRefusedFiles(t *testing.T) {
 		"addr with a named port": {"http: {addr: ':http'}", `http.addr = ":http"`},
 		"metrics addr":           {"metrics: {addr: '9100'}", `metrics.addr = "9100"`},
 		"worker addr":            {"worker: {http_addr: '9100'}", `worker.http_addr = "9100"`},
+		"admin host with a port": {"http: {admin_host: 'admin.example.com:443'}", `http.admin_host = "admin.example.com:443"`},
 		"public URL":             {"http: {public_url: files.example.com}", `http.public_url = "files.example.com"`},
 		"public URL with query":  {"http: {public_url: 'https://a/?b'}", `http.public_url = "https://a/?b"`},
 		"channel kind":           {"alerts: {channels: {ops: {kind: mail}}}", `alerts.channels.ops.kind = "mail"`},
