@@ -55,11 +55,17 @@ func (migrateCmd) Run(ctx context.Context, c *cli) error {
 	return nil
 }
 
-type openapiCmd struct{}
+type openapiCmd struct {
+	Admin bool `help:"The document of the admin API, which /api/admin/openapi.yaml serves to operators."`
+}
 
 // Run prints the document.
-func (openapiCmd) Run(c *cli) error {
-	_, err := c.out.Write(httpapi.OpenAPI)
+func (x openapiCmd) Run(c *cli) error {
+	document := httpapi.OpenAPI
+	if x.Admin {
+		document = httpapi.AdminOpenAPI
+	}
+	_, err := c.out.Write(document)
 	return err
 }
 

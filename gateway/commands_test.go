@@ -94,7 +94,7 @@ func TestHelp(t *testing.T) {
 	var all strings.Builder
 	for _, args := range []string{
 		"", "tenant create", "tenant list", "tenant show", "tenant suspend", "tenant delete", "tenant purge", "tenant plan",
-		"tenant quota", "tenant override", "plan show", "plan set", "plan create", "plan remove", "key create", "key list", "key revoke",
+		"tenant quota", "tenant override", "plan show", "plan set", "plan create", "plan remove", "key create", "key list", "key revoke", "openapi",
 	} {
 		out, _ := x.try(append(strings.Fields(args), "--help")...)
 		all.WriteString("$ gateway " + strings.TrimSpace(args+" --help") + "\n" + out + "\n")

@@ -37,7 +37,7 @@ type cli struct {
 		List assetListCmd `cmd:"" help:"List the files of a tenant, newest first: names, states, verdicts. Those that are deleted are not listed."`
 	} `cmd:"" help:"The files of tenants."`
 	Audit   auditCmd   `cmd:"" help:"Read the audit log, newest first: who changed, uploaded, deleted or was refused what, and why."`
-	Openapi openapiCmd `cmd:"" help:"Print the OpenAPI document that /openapi.yaml serves."`
+	Openapi openapiCmd `cmd:"" help:"Print the OpenAPI document that /openapi.yaml serves; with --admin, that of the admin API."`
 	Conf    struct {
 		Print configPrintCmd `cmd:"" help:"Print the configuration in force, secrets masked."`
 	} `cmd:"" name:"config" help:"Configuration."`

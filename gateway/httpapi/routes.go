@@ -37,15 +37,10 @@ func Routes(h Handlers) []Route {
 
 		{Method: fiber.MethodGet, Path: "/healthz", Permission: Public, Handler: h.Health.Healthz},
 		{Method: fiber.MethodGet, Path: "/readyz", Permission: Public, Handler: h.Health.Readyz},
-		{Method: fiber.MethodGet, Path: "/openapi.yaml", Permission: Public, Handler: serveOpenAPI},
+		{Method: fiber.MethodGet, Path: "/openapi.yaml", Permission: Public, Handler: sendDocument(OpenAPI)},
 	}
 	if h.Metrics != nil {
 		routes = append(routes, Route{Method: fiber.MethodGet, Path: "/metrics", Permission: Public, Handler: h.Metrics})
 	}
 	return routes
-}
-
-func serveOpenAPI(c *fiber.Ctx) error {
-	c.Set(fiber.HeaderContentType, "application/yaml; charset=utf-8")
-	return c.Send(OpenAPI)
 }

@@ -17,6 +17,8 @@ func AdminRoutes(a *api.API) []Route {
 		row(http.MethodPost, "plans", ops, "plan.create", a.CreatePlan()),
 		row(http.MethodPatch, "plans/:name", ops, "plan.set", a.SetPlan()),
 		steppedUp(row(http.MethodDelete, "plans/:name", super, "plan.remove", a.RemovePlan())),
+
+		row(http.MethodGet, "openapi.yaml", auditor, "api.document", adminDocument()),
 	}
 }
 

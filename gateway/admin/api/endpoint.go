@@ -15,6 +15,8 @@ type Endpoint struct {
 	In, Out reflect.Type
 	// Item is set of a list: Out is a page of it, and format=csv gives all.
 	Item reflect.Type
+	// Media is the media type of an answer that is not JSON; there is no Out then.
+	Media string
 }
 
 // Nothing is what a call takes that takes nothing, and gives that answers 204.

@@ -15,8 +15,8 @@ import (
 
 // The sizes of a page, and of the pages that make a CSV.
 const (
-	defaultPage = 50
-	maxPage     = 200
+	DefaultPage = 50
+	MaxPage     = 200
 	csvPage     = 1000
 )
 
@@ -33,7 +33,7 @@ type Page struct {
 type PageOf[Item any] struct {
 	Items []Item `json:"items"`
 	// NextCursor leads on; null ends the list.
-	NextCursor *string `json:"next_cursor"`
+	NextCursor *string `json:"next_cursor" doc:"Hand it back as cursor for the next page; null on the last."`
 }
 
 // List makes the endpoint of a list. do gives the items of a page in the order of their keys; keyOf is an item's key.
@@ -74,10 +74,10 @@ func List[In, Item any](a *API, do func(context.Context, *Request, In, Page) ([]
 }
 
 func pageOf(c *fiber.Ctx) (Page, error) {
-	p := Page{Limit: defaultPage}
+	p := Page{Limit: DefaultPage}
 	if s := c.Query("limit"); s != "" {
 		n, err := strconv.Atoi(s)
-		if err != nil || n < 1 || n > maxPage {
+		if err != nil || n < 1 || n > MaxPage {
 			return p, malformed("limit", "The limit must be a number from 1 to 200.", "limit 必须是 1 到 200 之间的数字。")
 		}
 		p.Limit = n

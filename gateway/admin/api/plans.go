@@ -26,8 +26,8 @@ type PlanEdit struct {
 // NewPlan makes a plan.
 type NewPlan struct {
 	Why
-	Name string `json:"name"`
-	Like string `json:"like" doc:"The plan that it begins as."`
+	Name string `json:"name" required:"true"`
+	Like string `json:"like" required:"true" doc:"The plan that it begins as."`
 }
 
 // Named names something in the path.

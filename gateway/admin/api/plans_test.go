@@ -39,10 +39,10 @@ func TestPlans(t *testing.T) {
 func TestWhatCannotBeUnderstoodIsRefused(t *testing.T) {
 	d := newDesk(t, metatest.SQLite(t))
 	for path, reason := range map[string]string{
-		"plans?limit=0": "limit", "plans?limit=x": "limit", "plans?cursor=x": "cursor", "plans?format=xml": "format", "plans?nmae=free": "parameter_unknown",
+		"plans?limit=0": "limit", "plans?limit=x": "limit", "plans?cursor=x": "cursor", "plans?format=xml": "format", "plans?named=free": "parameter_unknown",
 	} {
 		require.Equal(t, reason, d.refused(400, http.MethodGet, path, nil), path)
 	}
-	require.NotEmpty(t, d.refused(400, http.MethodPost, "plans", map[string]any{"nmae": "x"}))
+	require.NotEmpty(t, d.refused(400, http.MethodPost, "plans", map[string]any{"named": "x"}))
 	require.NotEmpty(t, d.refused(400, http.MethodPatch, "plans/free", map[string]any{"Name": "pro"}), "a path is not set by a body")
 }

@@ -1,0 +1,140 @@
+package httpapi
+
+import "strings"
+
+// actions says in a few words what each call of operators does, by the name that the route table and the audit log have for
+// it. A call of the login that anybody may make has no record under a name of its own: its address names it (Route.action).
+var actions = map[string]string{
+	"api.document": "Read this document",
+
+	"auth.setup":          "Set the first password with a set-up link",
+	"auth.login":          "Log in with name and password",
+	"auth.logout":         "Log out",
+	"auth.mfa.setup":      "Begin to set up the second factor",
+	"auth.mfa.confirm":    "Confirm the second factor with a first code",
+	"auth.verify":         "Give a code of the second factor",
+	"auth.recover":        "Give a recovery code instead of the second factor",
+	"auth.step_up":        "Give a fresh code, for dangerous calls",
+	"auth.password":       "Change one's own password",
+	"auth.session":        "Show the session: stage, role, CSRF token",
+	"auth.session.list":   "List one's own sessions",
+	"auth.session.revoke": "End one of one's own sessions",
+
+	"overview.show": "Show everything at a glance",
+
+	"tenant.list":      "List tenants",
+	"tenant.show":      "Show a tenant with what it uses and its recent events",
+	"tenant.create":    "Create a tenant and its first API key",
+	"tenant.set":       "Edit a tenant",
+	"tenant.plan":      "Put a tenant on another plan",
+	"tenant.quota":     "Give a tenant a storage quota of its own",
+	"tenant.overrides": "Give a tenant settings of its own",
+	"tenant.suspend":   "Suspend a tenant: its uploads are refused",
+	"tenant.resume":    "Resume a suspended tenant",
+	"tenant.delete":    "Mark a tenant for deletion",
+	"tenant.restore":   "Take a tenant back from deletion",
+	"tenant.export":    "Export what there is of a tenant",
+	"tenant.purge":     "Delete a tenant with all its files, for good",
+	"tenant.purge_now": "Delete a tenant with all its files, for good",
+
+	"key.list":   "List the API keys of a tenant",
+	"key.create": "Create an API key; it is shown this once",
+	"key.revoke": "Revoke an API key",
+
+	"asset.list":         "List assets across tenants",
+	"asset.show":         "Show an asset with its whole history",
+	"asset.retry":        "Retry what failed of an asset",
+	"asset.rescan":       "Scan an asset again",
+	"asset.delete":       "Delete an asset",
+	"asset.bulk":         "Retry, rescan or delete all assets of a filter, or count them",
+	"asset.bulk_retry":   "Retry what failed of all assets of a filter, or count them",
+	"asset.bulk_rescan":  "Scan all assets of a filter again, or count them",
+	"asset.bulk_delete":  "Delete all assets of a filter, or count them",
+	"asset.bulk.retry":   "Retry what failed of all assets of a filter, or count them",
+	"asset.bulk.rescan":  "Scan all assets of a filter again, or count them",
+	"asset.bulk.delete":  "Delete all assets of a filter, or count them",
+	"asset.bulk_preview": "Count the assets of a filter",
+
+	"task.list":   "List tasks",
+	"task.show":   "Show a task with its attempts and errors",
+	"task.retry":  "Retry a task",
+	"task.cancel": "Cancel a task",
+
+	"lane.list":   "List the lanes: depth, rate, age",
+	"lane.show":   "Show a lane: depth, rate, age",
+	"lane.pause":  "Pause a lane",
+	"lane.resume": "Resume a lane",
+
+	"plan.list":   "List plans",
+	"plan.show":   "Show a plan",
+	"plan.create": "Create a plan like another",
+	"plan.set":    "Change a plan, for all tenants on it",
+	"plan.remove": "Remove a plan that no tenant is on",
+
+	"operator.list":           "List operators",
+	"operator.show":           "Show an operator",
+	"operator.create":         "Create an operator; the answer has a one-time set-up link",
+	"operator.set":            "Edit an operator",
+	"operator.role":           "Give an operator another role",
+	"operator.activate":       "Let a deactivated operator in again",
+	"operator.deactivate":     "Deactivate an operator and end all sessions",
+	"operator.reset":          "Reset an operator: a new set-up link, a new second factor",
+	"operator.unlock":         "Unlock an operator after too many failed logins",
+	"operator.session.list":   "List the sessions of an operator",
+	"operator.session.revoke": "End a session of an operator",
+	"operator.token.list":     "List operators' API tokens",
+	"operator.token.create":   "Create an API token for a program; it is shown this once",
+	"operator.token.revoke":   "Revoke an API token",
+	"token.list":              "List operators' API tokens",
+	"token.create":            "Create an API token for a program; it is shown this once",
+	"token.revoke":            "Revoke an API token",
+
+	"allowlist.list":   "List the addresses that operators may come from",
+	"allowlist.add":    "Allow a range of addresses",
+	"allowlist.remove": "Take a range of addresses away",
+
+	"reconcile.list":     "List reconciliation runs",
+	"reconcile.show":     "Show a reconciliation run",
+	"reconcile.findings": "List the findings of a reconciliation run",
+	"reconcile.start":    "Start a reconciliation run",
+	"reconcile.confirm":  "Confirm what a reconciliation run holds back",
+	"reconcile.cancel":   "Cancel a reconciliation run",
+
+	"snapshot.list":   "List snapshots",
+	"snapshot.show":   "Show a snapshot",
+	"snapshot.create": "Take a snapshot",
+	"snapshot.verify": "Verify a snapshot",
+
+	"alert.list":        "List alerts",
+	"alert.show":        "Show an alert",
+	"alert.acknowledge": "Acknowledge an alert",
+	"alert.rules":       "List the rules that raise alerts",
+	"alert.rule.list":   "List the rules that raise alerts",
+	"alert.rule.set":    "Change a rule that raises alerts",
+	"alert.channels":    "List the channels that alerts go to",
+	"alert.channel":     "List the channels that alerts go to",
+	"alert.test":        "Send a test alert to a channel",
+
+	"setting.list":  "List the settings that may change at run time",
+	"setting.show":  "Show a setting",
+	"setting.set":   "Change a setting",
+	"setting.clear": "Give a setting its configured value again",
+
+	"audit.list":        "Search the audit log",
+	"audit.search":      "Search the audit log",
+	"audit.show":        "Show an audit record",
+	"audit.export":      "Export the audit log so that it verifies offline",
+	"audit.verify":      "Verify the audit log",
+	"audit.seal":        "Show how far the audit log is sealed",
+	"audit.checkpoints": "List the signed checkpoints of the audit log",
+	"audit.key":         "Show the public key that checkpoints are signed with",
+	"audit.archives":    "List the archived parts of the audit log",
+}
+
+// action is the row's action; a call that anybody may make has the name that its address gives: auth/login is auth.login.
+func (r Route) action() string {
+	if r.Action != "" {
+		return r.Action
+	}
+	return strings.NewReplacer("/", ".", "-", "_").Replace(strings.TrimPrefix(r.Path, adminPrefix))
+}

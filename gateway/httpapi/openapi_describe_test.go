@@ -1,0 +1,325 @@
+package httpapi
+
+import (
+	"net/http"
+	"reflect"
+	"strconv"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+
+	"gatehouse/gateway/admin/api"
+	"gatehouse/gateway/auth/operator"
+	"gatehouse/storage"
+)
+
+func typeOf[T any]() reflect.Type { return reflect.TypeFor[T]() }
+
+const adminIntroduction = `What operators do: see and steer tenants, files, tasks, plans, and what protects them. Operators are people with an account
+of their own, and programs with a token that an operator made. Keys of tenants are worth nothing here.
+docs/admin-api.md tells how to log in, step by step.
+
+**Who you are.** A person logs in (` + "`auth/login`, `auth/verify`" + `) and has a session, in the cookie ` + "`__Host-gatehouse`" + `. Every call
+but ` + "`GET`" + ` then also needs the header ` + "`X-CSRF-Token`" + `, whose value the answers of the login have, and an ` + "`Origin`" + ` that is the
+gateway's own, if there is one (browsers send it). A program sends ` + "`Authorization: Bearer <operator token>`" + ` and needs neither.
+
+**What you may do.** Each call names its least role (` + "`x-least-role`" + `): ` + "`auditor`" + ` reads, ` + "`ops`" + ` also does the daily work, ` + "`super`" + `
+also what is dangerous. Where ` + "`x-step-up`" + ` is true a session must have shown a code of its second factor in the last 5 minutes
+(` + "`auth/step-up`" + `), else the answer is 401 ` + "`MFA_REQUIRED`" + `; a token can never make such a call. Everything is recorded in the
+audit log, under the name in ` + "`x-action`" + `: what was done, refused or failed, and what was read.
+
+**Lists** come in pages: hand ` + "`next_cursor`" + ` back as ` + "`cursor`" + ` until it is null. ` + "`format=csv`" + ` gives the whole list at once instead, from
+` + "`cursor`" + ` on if there is one, in UTF-8 with a line of names. A parameter or a field of a body that a call does not have is refused.
+
+**When something is refused**, the answer is always the same JSON object (` + "`Error`" + `): a sentence for people, in English or, by
+` + "`Accept-Language`" + `, Simplified Chinese; a stable ` + "`code`" + ` for programs; the ` + "`request_id`" + `; and the facts in ` + "`details`" + `. Where one code has
+several causes, ` + "`details.reason`" + ` names the cause. Beside the refusals listed with each call, any request may meet 404
+` + "`NOT_FOUND`" + ` at an address that does not exist, 405 ` + "`METHOD_NOT_ALLOWED`" + `, 411 ` + "`LENGTH_REQUIRED`" + ` for a body in chunks, and
+` + "`MALFORMED_REQUEST`" + ` with 400, 408 (too slow) or 431 (headers too large).
+
+**How things are written.** JSON with snake_case names, UTF-8. Times are RFC 3339 in UTC. Sizes are whole bytes. Ids are UUIDs. Every
+answer carries ` + "`X-Request-Id`" + `; a request may bring its own. Every ` + "`GET`" + ` also answers ` + "`HEAD`" + `, without the body.
+`
+
+// adminRefusals are the refusals that each call may meet.
+var adminRefusals = []struct {
+	name   string
+	status int
+	codes  []storage.Code
+	text   string
+	// retry: the answer says when to try again.
+	retry bool
+}{
+	{"Malformed", http.StatusBadRequest, []storage.Code{storage.CodeMalformedRequest, storage.CodeUploadIncomplete},
+		"The request cannot be understood, `details.reason` says why; or its body broke off.", false},
+	{"Unauthenticated", http.StatusUnauthorized, []storage.Code{storage.CodeUnauthenticated, storage.CodeMFARequired},
+		"`UNAUTHENTICATED`: no valid session or token. `MFA_REQUIRED`: a code of the second factor is needed, for the login or anew.", false},
+	{"Forbidden", http.StatusForbidden, []storage.Code{storage.CodeForbidden},
+		"The role, the token, the CSRF token or the address does not allow it; `details.reason` says which.", false},
+	{"NotFound", http.StatusNotFound, []storage.Code{storage.CodeNotFound}, "There is no such thing.", false},
+	{"Conflict", http.StatusConflict, []storage.Code{storage.CodeConflict, storage.CodeAssetQuarantined, storage.CodeAssetDamaged},
+		"The present state does not allow it; `details.reason` says why.", false},
+	{"RateLimited", http.StatusTooManyRequests, []storage.Code{storage.CodeRateLimited},
+		"Too many attempts or requests; try again as `Retry-After` says.", true},
+	{"Internal", http.StatusInternalServerError, []storage.Code{storage.CodeInternal},
+		"A fault of ours; the request id helps to find it.", false},
+	{"Unavailable", http.StatusServiceUnavailable, []storage.Code{storage.CodeUnavailable},
+		"Something the server needs is down; try again as `Retry-After` says.", true},
+}
+
+// describeAdmin makes the document of the rows.
+func describeAdmin(t *testing.T, rows []Route) *yaml.Node {
+	s, common := newSchemas(t), tenantDocument(t)
+	paths, tags := mapping(), []*yaml.Node(nil)
+	ids, tagged := operationIDs(rows), map[string]bool{}
+	// Answers first: a type that is in both has its plain name there.
+	answersOf := make([]*yaml.Node, len(rows))
+	for i, r := range rows {
+		answersOf[i] = responsesOf(s, r)
+	}
+	for i, r := range rows {
+		item := get(paths, r.OpenAPIPath())
+		if item == nil {
+			item = mapping()
+			put(paths, r.OpenAPIPath(), item)
+		}
+		put(item, strings.ToLower(r.Method), operation(s, r, ids[i], answersOf[i]))
+		if tag := tagOf(r); !tagged[tag] {
+			tagged[tag] = true
+			tags = append(tags, flow(mapping("name", tag)))
+		}
+	}
+	responses := mapping()
+	for _, r := range adminRefusals {
+		put(responses, r.name, refusal(r.codes, r.text, r.retry))
+	}
+	for _, name := range []string{"Error", "Code"} {
+		s.made[name] = get(common, "components", "schemas", name)
+	}
+	headers := mapping()
+	for _, name := range []string{"X-Request-Id", "Retry-After"} {
+		put(headers, name, get(common, "components", "headers", name))
+	}
+	return mapping(
+		"openapi", "3.1.0",
+		"info", mapping("title", "Gatehouse: the admin API", "version", "1", "description", adminIntroduction),
+		"servers", []*yaml.Node{mapping("url", "/", "description", "The gateway that served this document.")},
+		"tags", tags,
+		"paths", paths,
+		"components", mapping(
+			"securitySchemes", mapping(
+				"session", mapping("type", "apiKey", "in", "cookie", "name", "__Host-gatehouse",
+					"description", "The session of an operator who has logged in. Secure, HttpOnly, SameSite=Strict."),
+				"csrf", mapping("type", "apiKey", "in", "header", "name", "X-CSRF-Token",
+					"description", "The `csrf_token` of the login's answers. A session needs it for every call but `GET`."),
+				"token", mapping("type", "http", "scheme", "bearer",
+					"description", "An operator's API token, for programs. It has a role, an end, and addresses that it may come from."),
+			),
+			"headers", headers, "responses", responses, "schemas", s.components(),
+		),
+	)
+}
+
+// tagOf is the subject: the first part of the address.
+func tagOf(r Route) string {
+	tag, _, _ := strings.Cut(strings.TrimPrefix(r.Path, adminPrefix), "/")
+	return strings.TrimSuffix(tag, ".yaml")
+}
+
+func operation(s *schemas, r Route, id string, responses *yaml.Node) *yaml.Node {
+	op := mapping("operationId", id, "tags", []string{tagOf(r)}, "summary", actions[r.action()], "description", describe(r),
+		"x-action", r.Action, "x-least-role", string(r.Role))
+	if r.StepUp {
+		put(op, "x-step-up", true)
+	}
+	put(op, "x-stage", string(r.Stage))
+	put(op, "security", security(r))
+	put(op, "parameters", parameters(s, r))
+	put(op, "requestBody", requestBody(s, r))
+	put(op, "responses", responses)
+	return op
+}
+
+func describe(r Route) string {
+	var out []string
+	if r.Permission == Public {
+		return "Part of the login: anybody may call it."
+	}
+	if r.Stage != "" && r.Stage != operator.StageFull {
+		out = append(out, "Part of the login: for a session that has come to the stage `"+string(r.Stage)+"`.")
+	} else {
+		out = append(out, "For operators of the role "+strings.Join(rolesFrom(r.Role), " or ")+".")
+	}
+	if r.StepUp {
+		out = append(out, "Only for a session that has shown a code of its second factor, at most 5 minutes old (`auth/step-up`); not for tokens.")
+	}
+	return strings.Join(out, " ")
+}
+
+func rolesFrom(least operator.Role) []string {
+	var out []string
+	for _, role := range operator.Roles {
+		if role.Covers(least) {
+			out = append(out, "`"+string(role)+"`")
+		}
+	}
+	return out
+}
+
+// sessionOnly: the login and one's own sessions are for people, and so is what is dangerous.
+func sessionOnly(r Route) bool {
+	return r.StepUp || r.Stage != "" || strings.HasPrefix(r.Path, adminPrefix+"auth/")
+}
+
+func security(r Route) *yaml.Node {
+	if r.Permission == Public {
+		return flow(encoded([]string{}))
+	}
+	session := mapping("session", encoded([]string{}))
+	if r.Method != http.MethodGet {
+		put(session, "csrf", encoded([]string{}))
+	}
+	ways := []*yaml.Node{flow(session)}
+	if !sessionOnly(r) {
+		ways = append(ways, flow(mapping("token", encoded([]string{}))))
+	}
+	return node(ways)
+}
+
+func parameters(s *schemas, r Route) []*yaml.Node {
+	var out []*yaml.Node
+	if in := r.Endpoint.In; in != nil {
+		for _, where := range []string{"path", "query"} {
+			for _, f := range reflect.VisibleFields(in) {
+				if name := f.Tag.Get(where); name != "" && !f.Anonymous {
+					out = append(out, parameter(s, where, name, f))
+				}
+			}
+		}
+	}
+	if r.Endpoint.Item != nil {
+		out = append(out,
+			mapping("name", "limit", "in", "query", "description", "How many items a page has.",
+				"schema", flow(mapping("type", "integer", "minimum", 1, "maximum", api.MaxPage, "default", api.DefaultPage))),
+			mapping("name", "cursor", "in", "query", "description", "The `next_cursor` of the page before.", "schema", flow(mapping("type", "string"))),
+			mapping("name", "format", "in", "query", "description", "`csv` gives the whole list, not a page.",
+				"schema", flow(mapping("type", "string", "enum", []string{"json", "csv"}, "default", "json"))))
+	}
+	return out
+}
+
+func parameter(s *schemas, where, name string, f reflect.StructField) *yaml.Node {
+	p := mapping("name", name, "in", where)
+	if where == "path" || f.Tag.Get("required") == "true" {
+		put(p, "required", true)
+	}
+	put(p, "description", f.Tag.Get("doc"))
+	schema := described(s.of(f.Type, true), "", f.Tag.Get("enum"))
+	if f.Type.Kind() == reflect.Slice {
+		put(p, "style", "form")
+		put(p, "explode", false)
+	}
+	put(p, "schema", schema)
+	return p
+}
+
+func requestBody(s *schemas, r Route) *yaml.Node {
+	if r.Endpoint.In == nil {
+		return nil
+	}
+	fields, required := jsonFields(r.Endpoint.In, true, true), false
+	if len(fields) == 0 {
+		return nil
+	}
+	for _, f := range fields {
+		required = required || f.required
+	}
+	return mapping("required", required, "content", mapping("application/json", mapping("schema", s.of(r.Endpoint.In, true))))
+}
+
+func responsesOf(s *schemas, r Route) *yaml.Node {
+	out, e := mapping(), r.Endpoint
+	headers := mapping("X-Request-Id", ref("headers", "X-Request-Id"))
+	status, done := "200", mapping("description", "Done.", "headers", headers)
+	switch {
+	case e.Media != "":
+		put(done, "content", mapping(e.Media, mapping("schema", flow(mapping("type", "string")))))
+	case e.Item != nil:
+		put(done, "content", mapping(
+			"application/json", mapping("schema", s.of(e.Out, false)),
+			"text/csv", mapping("schema", flow(mapping("type", "string")))))
+	case e.Out == nil || e.Out == typeOf[api.Nothing]():
+		status = "204"
+	default:
+		put(done, "content", mapping("application/json", mapping("schema", s.of(e.Out, false))))
+	}
+	quoted := func(code string) *yaml.Node {
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: code, Style: yaml.SingleQuotedStyle}
+	}
+	out.Content = append(out.Content, quoted(status), done)
+	for _, refused := range adminRefusals {
+		out.Content = append(out.Content, quoted(strconv.Itoa(refused.status)), ref("responses", refused.name))
+	}
+	return out
+}
+
+func refusal(codes []storage.Code, text string, retry bool) *yaml.Node {
+	headers := mapping("X-Request-Id", ref("headers", "X-Request-Id"))
+	if retry {
+		put(headers, "Retry-After", ref("headers", "Retry-After"))
+	}
+	var names []string
+	for _, c := range codes {
+		names = append(names, string(c))
+	}
+	return mapping("description", text, "headers", headers, "content", mapping("application/json", mapping("schema",
+		mapping("allOf", []*yaml.Node{
+			ref("schemas", "Error"),
+			flow(mapping("properties", mapping("code", mapping("enum", names)))),
+		}))))
+}
+
+// operationIDs are the actions as names: plan.list is listPlan. Rows that share an action have their method in it too, and their
+// address where that is not enough.
+func operationIDs(rows []Route) []string {
+	long := []func(Route) string{
+		func(Route) string { return "" },
+		func(r Route) string { return "." + strings.ToLower(r.Method) },
+		func(r Route) string {
+			return "." + strings.ToLower(r.Method) + "." + strings.NewReplacer("/", ".", ":", "", "-", ".").Replace(strings.TrimPrefix(r.Path, adminPrefix))
+		},
+	}
+	out := make([]string, len(rows))
+	for _, more := range long {
+		count := map[string]int{}
+		names := make([]string, len(rows))
+		for i, r := range rows {
+			names[i] = camel(verbFirst(r.action()) + more(r))
+			count[names[i]]++
+		}
+		for i := range rows {
+			if out[i] == "" && count[names[i]] == 1 {
+				out[i] = names[i]
+			}
+		}
+	}
+	return out
+}
+
+// verbFirst turns operator.token.create into create.operator.token.
+func verbFirst(action string) string {
+	i := strings.LastIndex(action, ".")
+	if i < 0 {
+		return action
+	}
+	return action[i+1:] + "." + action[:i]
+}
+
+func camel(name string) string {
+	words := strings.FieldsFunc(name, func(r rune) bool { return r == '.' || r == '_' })
+	for i := range words[1:] {
+		words[i+1] = title(words[i+1])
+	}
+	return strings.Join(words, "")
+}
