@@ -9,6 +9,8 @@ import (
 	"mime"
 	"net/http"
 	"slices"
+	"strings"
+	"sync"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
@@ -34,22 +36,45 @@ func Validator(t T) http.RoundTripper {
 // Around checks every response that comes through inner.
 func Around(t T, inner http.RoundTripper) http.RoundTripper {
 	t.Helper()
-	doc, err := Document(context.Background())
+	tenant, err := tenantContract()
 	if err != nil {
 		t.Fatal(err)
 	}
-	router, err := gorillamux.NewRouter(doc)
+	admin, err := adminContract()
 	if err != nil {
-		t.Fatal(fmt.Errorf("routes of the OpenAPI document: %w", err))
+		t.Fatal(err)
 	}
-	return &transport{t: t, inner: inner, doc: doc, router: router}
+	return &transport{t: t, inner: inner, tenant: tenant, admin: admin}
 }
 
-// Document is the gateway's OpenAPI document, loaded and found valid.
-func Document(ctx context.Context) (*openapi3.T, error) {
+// The documents take long to validate, and tests make many clients.
+var (
+	tenantContract = sync.OnceValues(func() (contract, error) { return contractOf(Document) })
+	adminContract  = sync.OnceValues(func() (contract, error) { return contractOf(AdminDocument) })
+)
+
+func contractOf(document func(context.Context) (*openapi3.T, error)) (contract, error) {
+	doc, err := document(context.Background())
+	if err != nil {
+		return contract{}, err
+	}
+	router, err := gorillamux.NewRouter(doc)
+	if err != nil {
+		return contract{}, fmt.Errorf("routes of the OpenAPI document: %w", err)
+	}
+	return contract{doc, router}, nil
+}
+
+// Document is the OpenAPI document of all that is not for operators, loaded and found valid.
+func Document(ctx context.Context) (*openapi3.T, error) { return load(ctx, httpapi.OpenAPI) }
+
+// AdminDocument is the OpenAPI document of the admin API, loaded and found valid.
+func AdminDocument(ctx context.Context) (*openapi3.T, error) { return load(ctx, httpapi.AdminOpenAPI) }
+
+func load(ctx context.Context, document []byte) (*openapi3.T, error) {
 	loader := openapi3.NewLoader()
 	loader.Context = ctx
-	doc, err := loader.LoadFromData(httpapi.OpenAPI)
+	doc, err := loader.LoadFromData(document)
 	if err != nil {
 		return nil, fmt.Errorf("read the OpenAPI document: %w", err)
 	}
@@ -60,10 +85,26 @@ func Document(ctx context.Context) (*openapi3.T, error) {
 }
 
 type transport struct {
-	t      T
-	inner  http.RoundTripper
+	t             T
+	inner         http.RoundTripper
+	tenant, admin contract
+}
+
+// contract is a document, and where its calls are in it.
+type contract struct {
 	doc    *openapi3.T
 	router routers.Router
+}
+
+// adminPrefix begins the addresses that the admin document is for.
+const adminPrefix = "/api/admin/"
+
+// of is the contract that an address is under.
+func (x *transport) of(path string) contract {
+	if strings.HasPrefix(path, adminPrefix) {
+		return x.admin
+	}
+	return x.tenant
 }
 
 // RoundTrip sends the request and checks what comes back.
@@ -84,6 +125,7 @@ func (x *transport) check(req *http.Request, resp *http.Response) error {
 	if err != nil && resp.Header.Get("Content-Type") != "" {
 		return fmt.Errorf("Content-Type: %w", err)
 	}
+	under := x.of(req.URL.Path)
 	var body []byte
 	switch kind {
 	case "application/json":
@@ -94,14 +136,14 @@ func (x *transport) check(req *http.Request, resp *http.Response) error {
 		resp.Body = x.watch(req.URL.Path, resp.Body)
 	}
 	if refusedBeforeRouting(resp.StatusCode) {
-		return x.isRefusal(req, body)
+		return under.isRefusal(req, body)
 	}
-	route, params, err := x.find(req)
+	route, params, err := under.find(req)
 	if errors.Is(err, routers.ErrPathNotFound) || errors.Is(err, routers.ErrMethodNotAllowed) {
 		if !slices.Contains([]int{http.StatusNotFound, http.StatusMethodNotAllowed}, resp.StatusCode) {
 			return fmt.Errorf("not in the document: %w", err)
 		}
-		return x.isRefusal(req, body)
+		return under.isRefusal(req, body)
 	}
 	if err != nil {
 		return fmt.Errorf("find in the document: %w", err)
@@ -127,7 +169,7 @@ func refusedBeforeRouting(status int) bool {
 }
 
 // find looks the request up; HEAD answers as GET does.
-func (x *transport) find(req *http.Request) (*routers.Route, map[string]string, error) {
+func (x contract) find(req *http.Request) (*routers.Route, map[string]string, error) {
 	if req.Method != http.MethodHead {
 		return x.router.FindRoute(req)
 	}
@@ -143,7 +185,7 @@ func isListed(route *routers.Route, status int, mediaType string) bool {
 }
 
 // isRefusal checks an answer that belongs to no operation of the document; to HEAD it has no body.
-func (x *transport) isRefusal(req *http.Request, raw []byte) error {
+func (x contract) isRefusal(req *http.Request, raw []byte) error {
 	switch {
 	case req.Method == http.MethodHead:
 		return nil

@@ -27,7 +27,8 @@ const (
 		"media":{"status":"none","progress":0,"error":null,"reason":null,"width":null,"height":null,"dominant_color":null,
 		"thumbhash":null,"duration":null,"fps":null,"video_codec":null,"audio_codec":null,"variants":[]},
 		"damage":null,"duplicate":false,"created_at":"2026-11-21T09:30:00Z","updated_at":"2026-11-21T09:30:00Z"}`
-	one = "/api/v1/assets/" + assetID
+	one  = "/api/v1/assets/" + assetID
+	plan = `{"name":"pro","storage_bytes":1,"spec":{},"tenants":0,"updated_at":"2026-11-21T09:30:00Z"}`
 )
 
 func refusal(code string) string {
@@ -85,6 +86,16 @@ func TestResponsesAgainstTheDocument(t *testing.T) {
 		{name: "an event of another shape", path: one + "/events", status: 200, kind: "text/event-stream",
 			body: strings.Replace(stream, `"state"`, `"stage"`, 1), complaint: "AssetEvent"},
 		{name: "events after the end", path: one + "/events", status: 200, kind: "text/event-stream", body: stream + stream, complaint: "after the end"},
+		{name: "a plan", path: "/api/admin/plans/pro", status: 200, kind: "application/json", body: plan},
+		{name: "a plan with an unknown field", path: "/api/admin/plans/pro", status: 200, kind: "application/json",
+			body: strings.Replace(plan, `"name"`, `"price":1,"name"`, 1), complaint: "price"},
+		{name: "a page of plans", path: "/api/admin/plans", status: 200, kind: "application/json", body: `{"items":[` + plan + `],"next_cursor":null}`},
+		{name: "no page of plans", path: "/api/admin/plans", status: 200, kind: "application/json", body: `{"items":null,"next_cursor":null}`, complaint: "items"},
+		{name: "plans as CSV", path: "/api/admin/plans?format=csv", status: 200, kind: "text/csv; charset=utf-8; header=present", body: "name\n"},
+		{name: "a plan as CSV", path: "/api/admin/plans/pro", status: 200, kind: "text/csv", body: "name\n", complaint: "Content-Type"},
+		{name: "a step-up is needed", method: "DELETE", path: "/api/admin/plans/pro", status: 401, kind: "application/json", body: refusal("MFA_REQUIRED")},
+		{name: "nowhere of operators", path: "/api/admin/nowhere", status: 404, kind: "application/json", body: refusal("NOT_FOUND")},
+		{name: "an admin call that is not in the table", path: "/api/admin/nowhere", status: 200, kind: "application/json", body: "{}", complaint: "not in the document"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

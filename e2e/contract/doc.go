@@ -1,4 +1,5 @@
-// Package contract holds real responses against the OpenAPI document.
+// Package contract holds real responses against the OpenAPI documents: that of the admin API for addresses under
+// /api/admin/, the other one for the rest.
 //
 //	client := &http.Client{Transport: contract.Validator(t)}
 //
@@ -7,5 +8,5 @@
 // streams are checked event by event as they are read. A response that does not fit fails the test and is handed on
 // unchanged. Requests are not checked: tests send wrong ones on purpose.
 //
-// It is for the gateway only; the worker's own port is not in the document.
+// It is for the gateway only; the worker's own port is not in a document.
 package contract

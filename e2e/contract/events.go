@@ -83,7 +83,7 @@ func (b *eventBody) event(fields map[string]string) error {
 		return fmt.Errorf("%s has other fields than id, event and data: %v", kind, fields)
 	}
 	b.last, b.ended = id, kind == "end"
-	if err := Fits(b.x.doc, "AssetEvent", []byte(fields["data"])); err != nil {
+	if err := Fits(b.x.tenant.doc, "AssetEvent", []byte(fields["data"])); err != nil {
 		return fmt.Errorf("the data of %s: %w", kind, err)
 	}
 	return nil

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
+	"gatehouse/e2e/contract"
 	"gatehouse/gateway/admin"
 	"gatehouse/gateway/admin/api"
 	"gatehouse/gateway/auth/operator"
@@ -31,6 +32,8 @@ type desk struct {
 	API *api.API
 	By  *operator.Principal
 	URL string
+	// client holds every answer against the OpenAPI document.
+	client *http.Client
 }
 
 func newDesk(t *testing.T, db *meta.DB) *desk {
@@ -46,7 +49,7 @@ func newDesk(t *testing.T, db *meta.DB) *desk {
 		}
 		return nil
 	}))
-	d := &desk{t: t, DB: db, By: &operator.Principal{
+	d := &desk{t: t, DB: db, client: &http.Client{Transport: contract.Validator(t)}, By: &operator.Principal{
 		OperatorID: meta.NewID(), Name: "alex", Role: operator.Super, Stage: operator.StageFull, SessionID: meta.NewID(), SteppedUp: time.Now(),
 	}}
 	d.API = &api.API{
@@ -92,7 +95,7 @@ func (d *desk) do(method, path string, body any) (int, []byte) {
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := d.client.Do(req)
 	require.NoError(d.t, err)
 	defer func() { _ = resp.Body.Close() }()
 	raw, err := io.ReadAll(resp.Body)
