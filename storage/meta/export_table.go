@@ -20,6 +20,8 @@ func exported() []any {
 	return []any{
 		&Plan{}, &TenantRow{}, &APIKey{}, &Blob{}, &Asset{}, &Variant{}, &Reservation{}, &IdempotencyKey{}, &Task{}, &Event{},
 		&AuditRecord{}, &Fact{}, &ReconcileRun{}, &ReconcileFinding{}, &ReconcileMark{}, &Alert{}, &Notice{},
+		&Operator{}, &OperatorPassword{}, &RecoveryCode{}, &OperatorLink{}, &OperatorSession{}, &OperatorToken{},
+		&OperatorAttempt{}, &OperatorNetwork{},
 	}
 }
 

@@ -27,6 +27,7 @@ var migrations = []migration{
 	{"0005_reconcile", reconcileUp, reconcileDown},
 	{"0006_alerts", alertsUp, alertsDown},
 	{"0007_audit_role", auditRoleUp, auditRoleDown},
+	{"0008_operators", operatorsUp, operatorsDown},
 }
 
 // typeNames maps the braces of a statement to a database's own words.

@@ -36,6 +36,9 @@ type Principal struct {
 	TokenID   string
 	// SteppedUp is when the session last showed a code of its second factor; zero for a token, which never can.
 	SteppedUp time.Time
+
+	// proof is the hash of the secret that the session was found by: one that was replaced meanwhile changes nothing any more.
+	proof string
 }
 
 // Actor describes the principal to the audit log.
