@@ -2,7 +2,10 @@ package meta
 
 import (
 	"context"
+	"errors"
 	"time"
+
+	"gorm.io/gorm"
 
 	"gatehouse/storage"
 )
@@ -33,7 +36,11 @@ func (tx *Tx) CountAttempt(subject string, limit AttemptLimit, now Stamp) (Opera
 	if err != nil {
 		return a, false, err
 	}
-	return a, counted, tx.g.Take(&a, "subject = ?", subject).Error
+	err = tx.g.Take(&a, "subject = ?", subject).Error
+	if errors.Is(err, gorm.ErrRecordNotFound) { // forgotten in between
+		err = ErrChanged
+	}
+	return a, counted, err
 }
 
 func (tx *Tx) countOnce(subject string, limit AttemptLimit, now Stamp) (bool, error) {
@@ -59,8 +66,9 @@ func (tx *Tx) RefundAttempt(subject string) error {
 
 // ClearAttempts forgets the failures and the lock of a subject; it reports whether there were any.
 func (tx *Tx) ClearAttempts(subject string) (bool, error) {
-	r := tx.g.Where("subject = ?", subject).Delete(&OperatorAttempt{})
-	return r.RowsAffected == 1, r.Error
+	// The row stays: who counts at this moment waits for it.
+	n, err := tx.Exec(`UPDATE operator_attempts SET failures = 0, locked_until = 0 WHERE subject = ? AND failures > 0`, subject)
+	return n == 1, err
 }
 
 // TellOfLock reports whether the audit log should be told of an attempt that met a lock: once in `every`.

@@ -121,6 +121,22 @@ func oddRow(t meta.Table, i int) any {
 		}
 	case *meta.Notice:
 		r.ID, r.AlertID = unique, fmt.Sprint("alerts-", i)
+	case *meta.Operator:
+		r.ID, r.Name = unique, unique
+	case *meta.OperatorPassword:
+		r.ID = unique
+	case *meta.RecoveryCode:
+		r.ID = unique
+	case *meta.OperatorLink:
+		r.ID, r.Hash = unique, digestNo(i)
+	case *meta.OperatorSession:
+		r.ID, r.Hash = unique, digestNo(i)
+	case *meta.OperatorToken:
+		r.ID, r.Hash = unique, digestNo(i)
+	case *meta.OperatorAttempt:
+		r.Subject = unique
+	case *meta.OperatorNetwork:
+		r.ID, r.CIDR = unique, unique
 	default:
 		panic(fmt.Sprintf("a table without odd rows: %T", row))
 	}
