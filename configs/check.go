@@ -159,6 +159,10 @@ func (l *loader) check(program Program) {
 		"must be set when the database is not SQLite, the same for every gateway")
 	l.must(c.Auth.LinkSecret == "" || len(c.Auth.LinkSecret) >= minLinkSecret, "auth.link_secret",
 		"32 bytes or more are expected, as from: openssl rand -hex 32")
+	l.must(program != ForGateway || c.Embedded() || c.Auth.OperatorKey != "", "auth.operator_key",
+		"must be set when the database is not SQLite, the same for every gateway")
+	_, err := decodeKey(c.Auth.OperatorKey.Reveal())
+	l.must(c.Auth.OperatorKey == "" || err == nil, "auth.operator_key", "32 bytes as hex or Base64 are expected, as from: openssl rand -hex 32")
 }
 
 // must reports a key, with its value and origin, unless ok.

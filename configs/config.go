@@ -303,10 +303,11 @@ type Snapshots struct {
 	KeepMonthly int `yaml:"keep_monthly"`
 }
 
-// Auth is about links. Use Config.LinkSecret, which makes a secret where the mode allows it.
+// Auth is about links and operators. Use Config.LinkSecret and OperatorKey, which make secrets where the mode allows it.
 type Auth struct {
-	LinkSecret Secret        `yaml:"link_secret"`
-	LinkMaxAge time.Duration `yaml:"link_max_age"`
+	LinkSecret  Secret        `yaml:"link_secret"`
+	LinkMaxAge  time.Duration `yaml:"link_max_age"`
+	OperatorKey Secret        `yaml:"operator_key"`
 }
 
 // Metrics is about /metrics of the gateway.

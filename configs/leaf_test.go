@@ -54,6 +54,7 @@ func TestSecretsAreNeverPrinted(t *testing.T) {
 	const secret = "hunter2-hunter2-hunter2-hunter2-hunter2"
 	env := []string{
 		"GATEHOUSE_AUTH_LINK_SECRET=" + secret,
+		"GATEHOUSE_AUTH_OPERATOR_KEY=" + strings.Repeat("deadbeef", 8),
 		"DATABASE_URL=postgres://u:" + secret + "@h/n",
 		"GATEHOUSE_BROKER_URL=amqp://u:" + secret + "@h/",
 		"GATEHOUSE_STORE_S3_SECRET_KEY=" + secret,
@@ -71,6 +72,7 @@ func TestSecretsAreNeverPrinted(t *testing.T) {
 	require.NoError(t, err)
 	out.Write(j)
 	require.NotContains(t, out.String(), "hunter2")
+	require.NotContains(t, out.String(), "deadbeef")
 	require.NotContains(t, out.String(), fmt.Sprintf("%x", "hunter2"))
 
 	_, err = Load(ForGateway, "", append(env, "GATEHOUSE_DATABASE_URL=oracle://u:hunter2:x@h:p/n", "GATEHOUSE_BROKER_URL=://hunter2"))

@@ -25,7 +25,7 @@ func (c *Config) LinkSecret() ([]byte, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return secret, err
 	}
-	if err := makeLinkSecret(file); err != nil {
+	if err := makeSecret(file); err != nil {
 		return nil, fmt.Errorf("make the link secret: %w", err)
 	}
 	return readLinkSecret(file)
@@ -43,13 +43,13 @@ func readLinkSecret(file string) ([]byte, error) {
 	return []byte(secret), nil
 }
 
-// makeLinkSecret writes a whole file beside its place and links it there: whoever comes second loses, and nobody
-// reads half a secret.
-func makeLinkSecret(file string) (err error) {
+// makeSecret writes 32 random bytes as hex into a whole file beside its place and links it there: whoever comes second loses, and
+// nobody reads half a secret.
+func makeSecret(file string) (err error) {
 	if err := os.MkdirAll(filepath.Dir(file), 0o750); err != nil {
 		return err
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(file), ".link.secret-*") // made with mode 0600
+	tmp, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+"-*") // made with mode 0600
 	if err != nil {
 		return err
 	}

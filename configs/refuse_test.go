@@ -103,6 +103,7 @@ func TestRefusedFiles(t *testing.T) {
 		"lease and heartbeat":    {"tasks: {lease: 20s}", `tasks.lease = "20s"`},
 		"backoff":                {"tasks: {backoff_min: 1h}", `tasks.backoff_min = "1h"`},
 		"lane":                   {"tasks: {lanes: {scan: {concurrency: 0}}}", `tasks.lanes.scan.concurrency = "0"`},
+		"short operator key":     {"auth: {operator_key: short}", `auth.operator_key = "***"`},
 		"short link secret":      {"auth: {link_secret: short}", `auth.link_secret = "***"`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -147,4 +148,5 @@ func TestOnlyServingNeedsTheLinkSecret(t *testing.T) {
 	}
 	_, err := Load(ForGateway, "", env)
 	require.ErrorContains(t, err, "auth.link_secret")
+	require.ErrorContains(t, err, "auth.operator_key")
 }

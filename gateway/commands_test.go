@@ -68,6 +68,7 @@ func (x terminal) run(args ...string) string {
 // varying is what no two runs have in common.
 var varying = map[string]*regexp.Regexp{
 	"<id>":            regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}`),
+	"<link>":          regexp.MustCompile(`ghl_[\w-]{43}`),
 	"<key>":           regexp.MustCompile(`ghk_[\w-]{43}`),
 	"schema <number>": regexp.MustCompile(`schema \d{4}_\w+`),
 	"<when>":          regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`),

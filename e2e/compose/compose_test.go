@@ -25,6 +25,7 @@ var secrets = map[string]string{
 	"RABBITMQ_PASSWORD": strings.Repeat("b2", 32),
 	"MINIO_PASSWORD":    strings.Repeat("c3", 32),
 	"LINK_SECRET":       strings.Repeat("d4", 32),
+	"OPERATOR_KEY":      strings.Repeat("e5", 32),
 	"PUBLIC_URL":        "http://localhost:8080",
 }
 

@@ -73,6 +73,7 @@ func Services(t testing.TB) map[string]string {
 		"GATEHOUSE_SCANNER_ADDRESS":            "unix://" + services.ClamdSocket(t),
 		"GATEHOUSE_SCANNER_DATABASE_DIR":       services.ClamdDatabase(t),
 		"GATEHOUSE_AUTH_LINK_SECRET":           strings.Repeat("not-a-real-secret-", 3),
+		"GATEHOUSE_AUTH_OPERATOR_KEY":          strings.Repeat("0f", 32),
 	}
 }
 

@@ -104,5 +104,8 @@ func (r *Reconciler) forget(ctx context.Context, _ *Report) error {
 	if err := r.db.ForgetRuns(ctx, now.Add(-r.cfg.History)); err != nil {
 		return err
 	}
+	if err := r.db.ForgetOperatorTraces(ctx, now); err != nil {
+		return fmt.Errorf("traces of operators: %w", err)
+	}
 	return r.db.Forget(ctx, now.Add(-r.cfg.TaskHistory), now.Add(-r.cfg.EventHistory), now.Add(-r.cfg.IdempotencyTTL))
 }

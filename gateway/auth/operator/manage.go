@@ -187,7 +187,10 @@ func (d *Desk) ResetAccess(ctx context.Context, who audit.Actor, reason, idOrNam
 		}
 		return d.ended(tx, *o, now, who, reason, "operator.reset", map[string]any{})
 	})
-	return v, link, err
+	if err != nil {
+		return OperatorView{}, "", err
+	}
+	return v, link, nil
 }
 
 // Unlock forgets the failed attempts on an account.
