@@ -111,8 +111,14 @@ func withConfig(ctx context.Context, c *cli, do func(*configs.Config, admin.Admi
 	if err := db.SchemaCurrent(ctx); err != nil {
 		return err
 	}
-	a := admin.Admin{DB: db, Actor: audit.CLI, CoolingOff: cfg.Tenants.CoolingOff, DeletedGrace: cfg.Retention.DeletedGrace,
-		MaxBytes: map[storage.Category]int64{}}
+	a := office(cfg, db)
+	a.Actor = audit.CLI
+	return do(cfg, a)
+}
+
+// office is where the use cases of operators are done, for the command line and for the admin API.
+func office(cfg *configs.Config, db *meta.DB) admin.Admin {
+	a := admin.Admin{DB: db, CoolingOff: cfg.Tenants.CoolingOff, DeletedGrace: cfg.Retention.DeletedGrace, MaxBytes: map[storage.Category]int64{}}
 	for name, category := range cfg.Categories {
 		a.MaxBytes[storage.Category(name)] = int64(category.MaxBytes)
 	}
@@ -122,7 +128,7 @@ func withConfig(ctx context.Context, c *cli, do func(*configs.Config, admin.Admi
 	for _, p := range cfg.Videos.Presets {
 		a.VideoPresets = append(a.VideoPresets, p.Name)
 	}
-	return do(cfg, a)
+	return a
 }
 
 func closeDB(db *meta.DB) { closing("database", db.Close) }

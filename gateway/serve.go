@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -123,6 +124,7 @@ func newServer(cfg *configs.Config, db *meta.DB, zones *blob.Zones, registry *pr
 		door.RecordRefusal(context.Background(), intake.Upload{TenantID: p.TenantID, Actor: actor, DeclaredSize: -1}, "headers", err)
 	})
 	options.TrustedProxies = cfg.HTTP.TrustedProxies
+	options.AdminHost = cfg.HTTP.AdminHost
 	options.HSTS = strings.HasPrefix(cfg.HTTP.PublicURL, "https://")
 	options.HeaderTimeout, options.IdleTimeout = cfg.HTTP.HeaderTimeout, cfg.HTTP.IdleTimeout
 	options.Pace.MinBytesPerSecond = int64(cfg.HTTP.MinUploadBytesPerSecond)
@@ -145,7 +147,14 @@ func newServer(cfg *configs.Config, db *meta.DB, zones *blob.Zones, registry *pr
 	if cfg.Metrics.Enabled && cfg.Metrics.Addr == "" {
 		handlers.Metrics = metricsHandler(registry)
 	}
-	return server, httpapi.Mount(server.App(), httpapi.Routes(handlers), httpapi.Guards(keys), httpapi.BoundUploads(cfg.HTTP.MaxUploads))
+	desk, err := newDesk(cfg, db)
+	if err != nil {
+		return nil, err
+	}
+	rows := append(httpapi.Routes(handlers), httpapi.AdminRoutes(newAdmin(cfg, db, zones, desk))...)
+	guards := httpapi.Guards(keys)
+	maps.Copy(guards, httpapi.OperatorGuards(httpapi.Operators{Desk: desk, DB: db, Origins: ownOrigins(cfg)}))
+	return server, httpapi.Mount(server.App(), rows, guards, httpapi.BoundUploads(cfg.HTTP.MaxUploads))
 }
 
 // newIntake makes the door that every file comes through.

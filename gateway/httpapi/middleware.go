@@ -21,7 +21,7 @@ import (
 // exchange is what the log and the metrics know of one request. It outlives the request's buffers, so its strings
 // are copies.
 type exchange struct {
-	id, client, method, route, tenant string
+	id, client, method, route, tenant, operator string
 
 	start    time.Time
 	duration time.Duration
@@ -70,6 +70,9 @@ func Client(c *fiber.Ctx) string { return exchangeIn(c).client }
 // SetTenant names the tenant in the request's log line.
 func SetTenant(c *fiber.Ctx, tenantID string) { exchangeIn(c).tenant = strings.Clone(tenantID) }
 
+// SetOperator names the operator in the request's log line.
+func SetOperator(c *fiber.Ctx, operatorID string) { exchangeIn(c).operator = strings.Clone(operatorID) }
+
 // named notes the route's pattern for log and metrics.
 func named(pattern string) fiber.Handler {
 	return func(c *fiber.Ctx) error {
@@ -117,6 +120,10 @@ func (s *Server) run(ctx *fasthttp.RequestCtx) {
 		s.refuse(ctx, fiber.ErrMethodNotAllowed)
 		return
 	}
+	if err := s.wrongHost(ctx); err != nil {
+		s.refuse(ctx, err)
+		return
+	}
 	s.inner(ctx)
 }
 
@@ -146,8 +153,8 @@ func (s *Server) precheck(ctx *fasthttp.RequestCtx) (err error) {
 	if err := stream.CheckFraming(&ctx.Request.Header); err != nil {
 		return err
 	}
-	if s.options.Precheck == nil {
-		return nil
+	if err := s.wrongHost(ctx); err != nil || s.options.Precheck == nil {
+		return err
 	}
 	return s.options.Precheck(ctx)
 }
@@ -213,6 +220,9 @@ func (s *Server) finish(x *exchange) {
 	}
 	if x.tenant != "" {
 		attrs = append(attrs, slog.String("tenant", x.tenant))
+	}
+	if x.operator != "" {
+		attrs = append(attrs, slog.String("operator", x.operator))
 	}
 	if x.code != "" {
 		attrs = append(attrs, slog.String("code", string(x.code)))

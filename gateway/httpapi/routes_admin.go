@@ -12,6 +12,35 @@ import (
 func AdminRoutes(a *api.API) []Route {
 	const auditor, ops, super = operator.Auditor, operator.Ops, operator.Super
 	return []Route{
+		login("setup", a.SetUp()),
+		login("login", a.Login()),
+		during(row(http.MethodPost, "auth/mfa/setup", auditor, "operator.enroll", a.BeginMFA()), operator.StageEnroll),
+		during(row(http.MethodPost, "auth/mfa/confirm", auditor, "operator.enroll", a.ConfirmMFA()), operator.StageEnroll),
+		during(row(http.MethodPost, "auth/verify", auditor, "operator.verify", a.Verify()), operator.StageVerify),
+		during(row(http.MethodPost, "auth/recover", auditor, "operator.recover", a.Recover()), operator.StageVerify),
+		during(row(http.MethodPost, "auth/password", auditor, "operator.password", a.ChangePassword()), operator.StagePassword, operator.StageFull),
+		row(http.MethodPost, "auth/step-up", auditor, "operator.step_up", a.StepUp()),
+		during(row(http.MethodGet, "auth/session", auditor, actionSession, a.Session()), operator.Stages...),
+		during(row(http.MethodPost, "auth/logout", auditor, "operator.logout", a.Logout()), operator.Stages...),
+		row(http.MethodGet, "auth/sessions", auditor, "operator.sessions", a.Sessions()),
+		row(http.MethodDelete, "auth/sessions/:id", auditor, "operator.session_revoke", a.RevokeSession()),
+
+		row(http.MethodGet, "operators", auditor, "operator.list", a.Operators()),
+		row(http.MethodGet, "operators/:id", auditor, "operator.show", a.Operator()),
+		steppedUp(row(http.MethodPost, "operators", super, "operator.create", a.CreateOperator())),
+		steppedUp(row(http.MethodPut, "operators/:id/role", super, "operator.role", a.SetRole())),
+		steppedUp(row(http.MethodPost, "operators/:id/deactivate", super, "operator.deactivate", a.DeactivateOperator())),
+		steppedUp(row(http.MethodPost, "operators/:id/activate", super, "operator.activate", a.ActivateOperator())),
+		steppedUp(row(http.MethodPost, "operators/:id/reset", super, "operator.reset", a.ResetOperator())),
+		steppedUp(row(http.MethodPost, "operators/:id/unlock", super, "operator.unlock", a.UnlockOperator())),
+		row(http.MethodGet, "operators/:id/sessions", super, "operator.sessions", a.SessionsOf()),
+		row(http.MethodGet, "operator-tokens", super, "operator.token_list", a.Tokens()),
+		steppedUp(row(http.MethodPost, "operator-tokens", super, "operator.token_create", a.CreateToken())),
+		steppedUp(row(http.MethodDelete, "operator-tokens/:id", super, "operator.token_revoke", a.RevokeToken())),
+		row(http.MethodGet, "ip-allowlist", auditor, "network.list", a.Networks()),
+		steppedUp(row(http.MethodPost, "ip-allowlist", super, "network.add", a.AddNetwork())),
+		steppedUp(row(http.MethodDelete, "ip-allowlist/:id", super, "network.remove", a.RemoveNetwork())),
+
 		row(http.MethodGet, "plans", auditor, "plan.list", a.Plans()),
 		row(http.MethodGet, "plans/:name", auditor, "plan.show", a.Plan()),
 		row(http.MethodPost, "plans", ops, "plan.create", a.CreatePlan()),
@@ -26,6 +55,20 @@ func row(method, path string, least operator.Role, action string, e api.Endpoint
 	return Route{
 		Method: method, Path: adminPrefix + path, Permission: Operator, Role: least, Action: action, Handler: e.Handler, Endpoint: e,
 	}
+}
+
+// actionSession is what a session asks about itself.
+const actionSession = "operator.session"
+
+// login is a row for strangers who are about to prove that they are operators.
+func login(path string, e api.Endpoint) Route {
+	return Route{Method: http.MethodPost, Path: adminPrefix + "auth/" + path, Permission: OperatorLogin, Handler: e.Handler, Endpoint: e}
+}
+
+// during is a row for sessions that are at those stages of the login.
+func during(r Route, stages ...operator.Stage) Route {
+	r.Stages = stages
+	return r
 }
 
 func steppedUp(r Route) Route {

@@ -25,6 +25,8 @@ const (
 	TenantWrite Permission = "tenant:write"
 	// Operator needs an operator of at least the row's role.
 	Operator Permission = "operator"
+	// OperatorLogin is for strangers who are about to prove that they are operators.
+	OperatorLogin Permission = "operator:login"
 )
 
 // Route is a row of THE route table.
@@ -42,8 +44,8 @@ type Route struct {
 	Role operator.Role
 	// StepUp: the call is dangerous, and needs a code of the second factor that is at most five minutes old.
 	StepUp bool
-	// Stage is how far a session must have come; empty is operator.StageFull. A row of an earlier stage is part of the login.
-	Stage operator.Stage
+	// Stages are how far a session may have come; none is operator.StageFull. A row of an earlier stage is part of the login.
+	Stages []operator.Stage
 	// Action is what the audit log calls the call of an operator: what was read, and what was refused or failed. What was
 	// changed is recorded by its use case, in its own transaction, under the same name.
 	Action string
@@ -123,20 +125,32 @@ const adminPrefix = "/api/admin/"
 // checkOperators finds the faults of what only rows for operators have.
 func checkOperators(r Route, fault func(string, ...any)) {
 	mine := r.Permission == Operator
+	login := r.Permission == OperatorLogin
 	switch {
-	case !mine && (r.Role != "" || r.StepUp || r.Action != "" || r.Stage != ""):
+	case !mine && (r.Role != "" || r.StepUp || len(r.Stages) > 0):
 		fault("a role, a step-up, a stage and an action are for operators")
 	case mine && !r.Role.Known():
 		fault("the role %q is none of %v", r.Role, operator.Roles)
 	case mine && r.Action == "":
 		fault("no action for the audit log")
-	case mine && r.Role == operator.Auditor && r.Method != http.MethodGet && r.Stage == "" && !strings.HasPrefix(r.Path, adminPrefix+"auth/"):
+	case mine && r.Role == operator.Auditor && r.Method != http.MethodGet && len(r.Stages) == 0 && !strings.HasPrefix(r.Path, adminPrefix+"auth/"):
 		fault("an auditor never writes")
 	}
-	if strings.HasPrefix(r.Path, adminPrefix) && !mine && !strings.HasPrefix(r.Path, adminPrefix+"auth/") {
-		fault("everything under %s but the login is for operators", adminPrefix)
+	if strings.HasPrefix(r.Path, adminPrefix) != (mine || login) {
+		fault("everything under %s is for operators, and nothing else is", adminPrefix)
 	}
 }
+
+// stages are those in which a session may call the row.
+func (r Route) stages() []operator.Stage {
+	if len(r.Stages) == 0 {
+		return []operator.Stage{operator.StageFull}
+	}
+	return r.Stages
+}
+
+// recordsItself: what a session does about itself is recorded where it is judged, with its failures; asking who one is is not.
+func (r Route) recordsItself() bool { return strings.HasPrefix(r.Path, adminPrefix+"auth/") }
 
 func shapeOf(path string) string {
 	parts := strings.Split(path, "/")

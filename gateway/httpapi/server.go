@@ -29,6 +29,9 @@ type Options struct {
 	Precheck func(*fasthttp.RequestCtx) error
 	// HSTS tells browsers to come back by HTTPS only. Set it where the gateway is reached by HTTPS.
 	HSTS bool
+	// AdminHost is the only host name that answers the calls of operators, and it answers nothing else; empty: every host
+	// answers everything.
+	AdminHost string
 
 	// ReadBuffer is the memory of a connection for reading, and with it the most bytes of a request's line and
 	// headers. 1,000 ranges, as electron-updater sends, are a Range header of about 20 KB for files up to 1 GiB.

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"gatehouse/storage"
 	"gatehouse/storage/audit"

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -16,6 +17,8 @@ import (
 type API struct {
 	// Admin does the work; each request has a copy with its caller as the actor.
 	Admin admin.Admin
+	// Desk is where operators prove who they are, and where operators are made.
+	Desk *operator.Desk
 	// Timeout bounds the database work of one request, but for CSV.
 	Timeout time.Duration
 	// Client tells the address of the caller behind trusted proxies, RequestID the id of the request.
@@ -27,17 +30,27 @@ type API struct {
 type Request struct {
 	// Admin acts as the caller.
 	Admin admin.Admin
-	By    *operator.Principal
+	// By is who calls; nil of a login that begins.
+	By *operator.Principal
+	// Address is the caller's, behind trusted proxies too; the zero address when it cannot be known.
+	Address netip.Addr
+
+	// cookie goes with the answer.
+	cookie *fiber.Cookie
 }
 
 // request describes the caller. Its strings are copies: records outlive the request's buffers.
 func (a *API) request(c *fiber.Ctx) *Request {
-	by := operator.From(c)
-	r := &Request{Admin: a.Admin, By: by}
-	r.Admin.Actor = by.Actor()
+	r := &Request{Admin: a.Admin, By: operator.Of(c)}
+	if r.By != nil {
+		r.Admin.Actor = r.By.Actor()
+	}
 	r.Admin.Actor.RequestID = strings.Clone(a.RequestID(c))
 	r.Admin.Actor.Address = strings.Clone(a.Client(c))
 	r.Admin.Actor.UserAgent = strings.Clone(c.Get(fiber.HeaderUserAgent))
+	if at, err := netip.ParseAddr(r.Admin.Actor.Address); err == nil {
+		r.Address = at
+	}
 	return r
 }
 

@@ -31,9 +31,13 @@ func Call[In, Out any](a *API, do func(context.Context, *Request, In) (Out, erro
 		}
 		ctx, cancel := a.context(c)
 		defer cancel()
-		out, err := do(ctx, a.request(c), in)
+		r := a.request(c)
+		out, err := do(ctx, r, in)
 		if err != nil {
 			return err
+		}
+		if r.cookie != nil {
+			c.Cookie(r.cookie)
 		}
 		if _, nothing := any(out).(Nothing); nothing {
 			return c.SendStatus(http.StatusNoContent)

@@ -66,7 +66,9 @@ func newDesk(t *testing.T, db *meta.DB) *desk {
 			return c.Next()
 		}
 	}
-	require.NoError(t, httpapi.Mount(server.App(), httpapi.AdminRoutes(d.API), map[httpapi.Permission]httpapi.Guard{httpapi.Operator: letIn}, nil))
+	require.NoError(t, httpapi.Mount(server.App(), httpapi.AdminRoutes(d.API), map[httpapi.Permission]httpapi.Guard{
+		httpapi.Operator: letIn, httpapi.OperatorLogin: letIn,
+	}, nil))
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	d.URL = "http://" + l.Addr().String() + "/api/admin/"

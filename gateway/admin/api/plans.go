@@ -3,6 +3,8 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"slices"
+	"strings"
 
 	"gatehouse/gateway/admin"
 )
@@ -51,8 +53,9 @@ func (a *API) Plans() Endpoint {
 
 func planKey(p admin.Plan) string { return p.Name }
 
-// pageByKey is a page of a short list that is whole and in order.
+// pageByKey is a page of a short list that is whole.
 func pageByKey[Item any](all []Item, p Page, keyOf func(Item) string) []Item {
+	all = slices.SortedFunc(slices.Values(all), func(a, b Item) int { return strings.Compare(keyOf(a), keyOf(b)) })
 	var out []Item
 	for _, item := range all {
 		if keyOf(item) > p.After && len(out) < p.Limit {

@@ -23,6 +23,9 @@ const (
 	StageFull Stage = "full"
 )
 
+// Stages lists them.
+var Stages = []Stage{StageEnroll, StageVerify, StagePassword, StageFull}
+
 // Principal is the operator that a request comes from: by a session in a browser, or by an API token of a program.
 type Principal struct {
 	// OperatorID and Name are the operator's; a token acts for the operator that made it.
@@ -36,6 +39,8 @@ type Principal struct {
 	TokenID   string
 	// SteppedUp is when the session last showed a code of its second factor; zero for a token, which never can.
 	SteppedUp time.Time
+	// CSRF is what the writes of a session must show.
+	CSRF string
 
 	// proof is the hash of the secret that the session was found by: one that was replaced meanwhile changes nothing any more.
 	proof string
@@ -49,17 +54,17 @@ func (p *Principal) Actor() audit.Actor {
 	return audit.Actor{Kind: audit.KindOperator, ID: p.OperatorID, Role: string(p.Role)}
 }
 
+// Cookie is the name of a session's cookie. Browsers take one with this prefix only with Secure, for the whole host and
+// from the host itself (RFC 6265bis, section 4.1.3.2).
+const Cookie = "__Host-gatehouse"
+
 type principalKey struct{}
 
 // Put keeps the principal with its request.
 func Put(c *fiber.Ctx, p *Principal) { c.Locals(principalKey{}, p) }
 
-// From gives the principal of a request that passed the guard of its route.
-func From(c *fiber.Ctx) *Principal {
-	p, ok := c.Locals(principalKey{}).(*Principal)
-	if !ok {
-		// Only a route that was mounted without its guard can get here, and Mount refuses those.
-		panic("operator.From on a route without a guard")
-	}
+// Of gives the principal of a request that passed the guard of its route; nil of one that begins a login.
+func Of(c *fiber.Ctx) *Principal {
+	p, _ := c.Locals(principalKey{}).(*Principal)
 	return p
 }

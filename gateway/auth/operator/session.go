@@ -113,8 +113,8 @@ func (p *Principal) at(stages ...Stage) error {
 
 // Logout ends the session.
 func (d *Desk) Logout(ctx context.Context, c Caller, p *Principal) error {
-	if p.SessionID == "" {
-		return errNoSession
+	if err := p.at(Stages...); err != nil {
+		return err
 	}
 	return d.db.InTx(ctx, func(tx *meta.Tx) error {
 		ended, err := tx.EndSession(p.SessionID, p.OperatorID, d.now())
