@@ -2,23 +2,29 @@ package httpapi
 
 import "strings"
 
-// actions says in a few words what each call of operators does, by the name that the route table and the audit log have for
-// it. A call of the login that anybody may make has no record under a name of its own: its address names it (Route.action).
-var actions = map[string]string{
+// sentences say in a few words what each call of operators does, by the name that the route table and the audit log have for
+// it. Calls that share an action may have sentences of their own, by their address: auth/mfa/setup is auth.mfa.setup.
+var sentences = map[string]string{
 	"api.document": "Read this document",
 
-	"auth.setup":          "Set the first password with a set-up link",
-	"auth.login":          "Log in with name and password",
-	"auth.logout":         "Log out",
-	"auth.mfa.setup":      "Begin to set up the second factor",
-	"auth.mfa.confirm":    "Confirm the second factor with a first code",
-	"auth.verify":         "Give a code of the second factor",
-	"auth.recover":        "Give a recovery code instead of the second factor",
-	"auth.step_up":        "Give a fresh code, for dangerous calls",
-	"auth.password":       "Change one's own password",
-	"auth.session":        "Show the session: stage, role, CSRF token",
-	"auth.session.list":   "List one's own sessions",
-	"auth.session.revoke": "End one of one's own sessions",
+	"auth.setup":               "Set the first password with a one-time link",
+	"auth.login":               "Log in with name and password",
+	"auth.mfa.setup":           "Begin to set up the second factor",
+	"auth.mfa.confirm":         "Confirm the second factor with its first code",
+	"auth.sessions":            "List one's own sessions",
+	"auth.sessions.id":         "End one of one's own sessions",
+	"operator.setup":           "Set the first password with a one-time link",
+	"operator.login":           "Log in with name and password",
+	"operator.enroll":          "Set up the second factor",
+	"operator.verify":          "Give a code of the second factor",
+	"operator.recover":         "Give a recovery code instead of one of the second factor",
+	"operator.password":        "Change one's own password",
+	"operator.step_up":         "Give a fresh code, for dangerous calls",
+	"operator.session":         "Show the session: stage, role, CSRF token",
+	"operator.logout":          "Log out",
+	"operator.sessions":        "List the sessions of an operator",
+	"operator.session_revoke":  "End a session",
+	"operator.sessions_revoke": "End all sessions of an operator",
 
 	"overview.show": "Show everything at a glance",
 
@@ -26,6 +32,8 @@ var actions = map[string]string{
 	"tenant.show":      "Show a tenant with what it uses and its recent events",
 	"tenant.create":    "Create a tenant and its first API key",
 	"tenant.set":       "Edit a tenant",
+	"tenant.edit":      "Edit a tenant",
+	"tenant.rename":    "Rename a tenant",
 	"tenant.plan":      "Put a tenant on another plan",
 	"tenant.quota":     "Give a tenant a storage quota of its own",
 	"tenant.overrides": "Give a tenant settings of its own",
@@ -50,9 +58,6 @@ var actions = map[string]string{
 	"asset.bulk_retry":   "Retry what failed of all assets of a filter, or count them",
 	"asset.bulk_rescan":  "Scan all assets of a filter again, or count them",
 	"asset.bulk_delete":  "Delete all assets of a filter, or count them",
-	"asset.bulk.retry":   "Retry what failed of all assets of a filter, or count them",
-	"asset.bulk.rescan":  "Scan all assets of a filter again, or count them",
-	"asset.bulk.delete":  "Delete all assets of a filter, or count them",
 	"asset.bulk_preview": "Count the assets of a filter",
 
 	"task.list":   "List tasks",
@@ -71,27 +76,21 @@ var actions = map[string]string{
 	"plan.set":    "Change a plan, for all tenants on it",
 	"plan.remove": "Remove a plan that no tenant is on",
 
-	"operator.list":           "List operators",
-	"operator.show":           "Show an operator",
-	"operator.create":         "Create an operator; the answer has a one-time set-up link",
-	"operator.set":            "Edit an operator",
-	"operator.role":           "Give an operator another role",
-	"operator.activate":       "Let a deactivated operator in again",
-	"operator.deactivate":     "Deactivate an operator and end all sessions",
-	"operator.reset":          "Reset an operator: a new set-up link, a new second factor",
-	"operator.unlock":         "Unlock an operator after too many failed logins",
-	"operator.session.list":   "List the sessions of an operator",
-	"operator.session.revoke": "End a session of an operator",
-	"operator.token.list":     "List operators' API tokens",
-	"operator.token.create":   "Create an API token for a program; it is shown this once",
-	"operator.token.revoke":   "Revoke an API token",
-	"token.list":              "List operators' API tokens",
-	"token.create":            "Create an API token for a program; it is shown this once",
-	"token.revoke":            "Revoke an API token",
+	"operator.list":         "List operators",
+	"operator.show":         "Show an operator",
+	"operator.create":       "Create an operator; the answer has a one-time set-up link",
+	"operator.role":         "Give an operator another role",
+	"operator.activate":     "Let a deactivated operator in again",
+	"operator.deactivate":   "Deactivate an operator and end all sessions",
+	"operator.reset":        "Reset an operator: a new set-up link, a new second factor",
+	"operator.unlock":       "Unlock an operator after too many failed logins",
+	"operator.token_list":   "List operators' API tokens",
+	"operator.token_create": "Create an API token for a program; it is shown this once",
+	"operator.token_revoke": "Revoke an API token",
 
-	"allowlist.list":   "List the addresses that operators may come from",
-	"allowlist.add":    "Allow a range of addresses",
-	"allowlist.remove": "Take a range of addresses away",
+	"network.list":   "List the networks that operators may come from",
+	"network.add":    "Let operators come from a network",
+	"network.remove": "Take a network from the list",
 
 	"reconcile.list":     "List reconciliation runs",
 	"reconcile.show":     "Show a reconciliation run",
@@ -131,10 +130,15 @@ var actions = map[string]string{
 	"audit.archives":    "List the archived parts of the audit log",
 }
 
-// action is the row's action; a call that anybody may make has the name that its address gives: auth/login is auth.login.
-func (r Route) action() string {
-	if r.Action != "" {
-		return r.Action
+// sentence says what the row's call does.
+func (r Route) sentence() string {
+	if s := sentences[r.address()]; s != "" {
+		return s
 	}
-	return strings.NewReplacer("/", ".", "-", "_").Replace(strings.TrimPrefix(r.Path, adminPrefix))
+	return sentences[r.Action]
+}
+
+// address is the row's path as a name: /api/admin/auth/sessions/:id is auth.sessions.id.
+func (r Route) address() string {
+	return strings.NewReplacer("/", ".", "-", "_", ":", "").Replace(strings.TrimPrefix(r.Path, adminPrefix))
 }

@@ -49,13 +49,13 @@ func TestAdminDocument(t *testing.T) {
 	require.Equal(t, string(want), got.String(), "write it anew with: go test ./gateway/httpapi -run AdminDocument -update")
 }
 
-func TestEveryActionHasASentence(t *testing.T) {
+func TestEveryCallOfOperatorsHasASentence(t *testing.T) {
 	for _, r := range adminTable() {
-		require.NotEmpty(t, actions[r.action()], "%s %s: %s has no sentence in actions.go", r.Method, r.Path, r.action())
+		require.NotEmpty(t, r.sentence(), "%s %s: %s has no sentence in actions.go", r.Method, r.Path, r.Action)
 	}
-	for action, sentence := range actions {
-		require.Regexp(t, `^[a-z_]+(\.[a-z_]+)+$`, action)
-		require.Regexp(t, `^[A-Z].*[^.]$`, sentence, action)
+	for name, sentence := range sentences {
+		require.Regexp(t, `^[a-z_]+(\.[a-z_]+)+$`, name)
+		require.Regexp(t, `^[A-Z].*[^.]$`, sentence, name)
 	}
 }
 
@@ -202,7 +202,11 @@ func TestOperationIDs(t *testing.T) {
 		require.False(t, slices.Contains(all, op), op)
 		all = append(all, op)
 	}
-	require.Equal(t, []string{"listPlan", "setTaskPost", "setTaskPatch"}, operationIDs([]Route{
-		{Action: "plan.list"}, {Action: "task.set", Method: "POST"}, {Action: "task.set", Method: "PATCH"},
+	route := func(method, path, action string) Route {
+		return Route{Method: method, Path: adminPrefix + path, Action: action}
+	}
+	require.Equal(t, []string{"listPlan", "setTaskPost", "setTaskPatch", "retryAssetPostAssetsRetry", "retryAssetPostAssetsIdRetry", "authStepUp"}, operationIDs([]Route{
+		route("GET", "plans", "plan.list"), route("POST", "tasks", "task.set"), route("PATCH", "tasks", "task.set"),
+		route("POST", "assets/retry", "asset.retry"), route("POST", "assets/:id/retry", "asset.retry"), route("POST", "auth/step-up", "operator.step_up"),
 	}))
 }

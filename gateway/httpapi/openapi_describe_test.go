@@ -1,8 +1,10 @@
 package httpapi
 
 import (
+	"cmp"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -128,12 +130,14 @@ func tagOf(r Route) string {
 }
 
 func operation(s *schemas, r Route, id string, responses *yaml.Node) *yaml.Node {
-	op := mapping("operationId", id, "tags", []string{tagOf(r)}, "summary", actions[r.action()], "description", describe(r),
+	op := mapping("operationId", id, "tags", []string{tagOf(r)}, "summary", r.sentence(), "description", describe(r),
 		"x-action", r.Action, "x-least-role", string(r.Role))
 	if r.StepUp {
 		put(op, "x-step-up", true)
 	}
-	put(op, "x-stage", string(r.Stage))
+	if stages := stagesOf(r); r.Permission == Operator && !slices.Equal(stages, []string{string(operator.StageFull)}) {
+		put(op, "x-stages", stages)
+	}
 	put(op, "security", security(r))
 	put(op, "parameters", parameters(s, r))
 	put(op, "requestBody", requestBody(s, r))
@@ -141,20 +145,23 @@ func operation(s *schemas, r Route, id string, responses *yaml.Node) *yaml.Node 
 	return op
 }
 
+// stagesOf are the stages of the login at which a session may make the call.
+func stagesOf(r Route) []string {
+	return []string{string(cmp.Or(r.Stage, operator.StageFull))}
+}
+
 func describe(r Route) string {
-	var out []string
-	if r.Permission == Public {
-		return "Part of the login: anybody may call it."
+	if r.Permission != Operator {
+		return "The login begins here: for whoever has no session yet."
 	}
-	if r.Stage != "" && r.Stage != operator.StageFull {
-		out = append(out, "Part of the login: for a session that has come to the stage `"+string(r.Stage)+"`.")
-	} else {
-		out = append(out, "For operators of the role "+strings.Join(rolesFrom(r.Role), " or ")+".")
+	out := "For operators of the role " + strings.Join(rolesFrom(r.Role), " or ") + "."
+	if stages := stagesOf(r); !slices.Contains(stages, string(operator.StageFull)) {
+		out = "Part of the login: for a session at the stage `" + strings.Join(stages, "` or `") + "`."
 	}
 	if r.StepUp {
-		out = append(out, "Only for a session that has shown a code of its second factor, at most 5 minutes old (`auth/step-up`); not for tokens.")
+		out += " Only for a session that has shown a code of its second factor, at most 5 minutes old (`auth/step-up`); not for tokens."
 	}
-	return strings.Join(out, " ")
+	return out
 }
 
 func rolesFrom(least operator.Role) []string {
@@ -169,11 +176,11 @@ func rolesFrom(least operator.Role) []string {
 
 // sessionOnly: the login and one's own sessions are for people, and so is what is dangerous.
 func sessionOnly(r Route) bool {
-	return r.StepUp || r.Stage != "" || strings.HasPrefix(r.Path, adminPrefix+"auth/")
+	return r.StepUp || strings.HasPrefix(r.Path, adminPrefix+"auth/")
 }
 
 func security(r Route) *yaml.Node {
-	if r.Permission == Public {
+	if r.Permission != Operator {
 		return flow(encoded([]string{}))
 	}
 	session := mapping("session", encoded([]string{}))
@@ -281,21 +288,22 @@ func refusal(codes []storage.Code, text string, retry bool) *yaml.Node {
 }
 
 // operationIDs are the actions as names: plan.list is listPlan. Rows that share an action have their method in it too, and their
-// address where that is not enough.
+// address where that is not enough. Those of the login are named by their address.
 func operationIDs(rows []Route) []string {
-	long := []func(Route) string{
+	more := []func(Route) string{
 		func(Route) string { return "" },
 		func(r Route) string { return "." + strings.ToLower(r.Method) },
-		func(r Route) string {
-			return "." + strings.ToLower(r.Method) + "." + strings.NewReplacer("/", ".", ":", "", "-", ".").Replace(strings.TrimPrefix(r.Path, adminPrefix))
-		},
+		func(r Route) string { return "." + strings.ToLower(r.Method) + "." + r.address() },
 	}
 	out := make([]string, len(rows))
-	for _, more := range long {
-		count := map[string]int{}
-		names := make([]string, len(rows))
+	for _, suffix := range more {
+		names, count := make([]string, len(rows)), map[string]int{}
 		for i, r := range rows {
-			names[i] = camel(verbFirst(r.action()) + more(r))
+			base := verbFirst(r.Action)
+			if tagOf(r) == "auth" {
+				base = strings.TrimSuffix(r.address(), ".id")
+			}
+			names[i] = camel(base + suffix(r))
 			count[names[i]]++
 		}
 		for i := range rows {
