@@ -115,7 +115,7 @@ type (
 	Shared struct {
 		ID string `json:"id" doc:"Whose it is."`
 	}
-	outer struct {
+	outerView struct {
 		Shared
 		State operator.Role   `json:"state"`
 		Least *operator.Role  `json:"least"`
@@ -136,8 +136,8 @@ type (
 
 func TestSchemasAreWhatJSONIs(t *testing.T) {
 	s := newSchemas(t)
-	require.Equal(t, "#/components/schemas/OuterPage", get(s.of(typeOf[api.PageOf[outer]](), false), "$ref").Value)
-	s.of(typeOf[outer](), true)
+	require.Equal(t, "#/components/schemas/OuterPage", get(s.of(typeOf[api.PageOf[outerView]](), false), "$ref").Value)
+	s.of(typeOf[outerView](), true)
 	doc := encodeDocument(t, mapping("openapi", "3.1.0", "info", mapping("title", "x", "version", "1"), "paths", mapping(),
 		"components", mapping("schemas", s.components())))
 	require.NoError(t, doc.Validate(t.Context()))
@@ -149,7 +149,7 @@ func TestSchemasAreWhatJSONIs(t *testing.T) {
 		return doc.Components.Schemas["Outer"].Value.VisitJSON(v, openapi3.EnableJSONSchema2020())
 	}
 	now, role := time.Now().UTC(), operator.Ops
-	for _, v := range []outer{
+	for _, v := range []outerView{
 		{State: role, Kinds: []string{"a"}, One: inner{Rows: map[string]int64{}}},
 		{State: role, Least: &role, At: &now, Raw: json.RawMessage(`{"x":1}`), Kinds: []string{}, One: inner{Rows: map[string]int64{"a": 1}, Of: &inner{Rows: map[string]int64{}}}},
 	} {
@@ -171,7 +171,7 @@ func TestInputsAreParametersAndABody(t *testing.T) {
 	e := api.Endpoint{In: typeOf[question](), Out: typeOf[api.Nothing]()}
 	doc := encodeDocument(t, describeAdmin(t, []Route{row("POST", "plans/:name", operator.Ops, "plan.set", e)}))
 	op := doc.Paths.Find("/api/admin/plans/{name}").Post
-	require.Equal(t, "setPlan", op.OperationID)
+	require.Equal(t, "planSet", op.OperationID)
 	var names []string
 	for _, p := range op.Parameters {
 		names = append(names, p.Value.In+" "+p.Value.Name+" "+strconv.FormatBool(p.Value.Required))
@@ -205,7 +205,7 @@ func TestOperationIDs(t *testing.T) {
 	route := func(method, path, action string) Route {
 		return Route{Method: method, Path: adminPrefix + path, Action: action}
 	}
-	require.Equal(t, []string{"listPlan", "setTaskPost", "setTaskPatch", "retryAssetPostAssetsRetry", "retryAssetPostAssetsIdRetry", "authStepUp"}, operationIDs([]Route{
+	require.Equal(t, []string{"planList", "taskSetPost", "taskSetPatch", "assetRetryPostAssetsRetry", "assetRetryPostAssetsIdRetry", "authStepUp"}, operationIDs([]Route{
 		route("GET", "plans", "plan.list"), route("POST", "tasks", "task.set"), route("PATCH", "tasks", "task.set"),
 		route("POST", "assets/retry", "asset.retry"), route("POST", "assets/:id/retry", "asset.retry"), route("POST", "auth/step-up", "operator.step_up"),
 	}))

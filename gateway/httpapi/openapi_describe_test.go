@@ -23,8 +23,8 @@ of their own, and programs with a token that an operator made. Keys of tenants a
 docs/admin-api.md tells how to log in, step by step.
 
 **Who you are.** A person logs in (` + "`auth/login`, `auth/verify`" + `) and has a session, in the cookie ` + "`__Host-gatehouse`" + `. Every call
-but ` + "`GET`" + ` then also needs the header ` + "`X-CSRF-Token`" + `, whose value the answers of the login have, and an ` + "`Origin`" + ` that is the
-gateway's own, if there is one (browsers send it). A program sends ` + "`Authorization: Bearer <operator token>`" + ` and needs neither.
+but ` + "`GET`" + ` then also needs the header ` + "`X-CSRF-Token`" + `, whose value the answers of the login have, and the header ` + "`Origin`" + ` with the
+address of the gateway (browsers send it by themselves). A program sends ` + "`Authorization: Bearer <operator token>`" + ` and needs neither.
 
 **What you may do.** Each call names its least role (` + "`x-least-role`" + `): ` + "`auditor`" + ` reads, ` + "`ops`" + ` also does the daily work, ` + "`super`" + `
 also what is dangerous. Where ` + "`x-step-up`" + ` is true a session must have shown a code of its second factor in the last 5 minutes
@@ -94,7 +94,7 @@ func describeAdmin(t *testing.T, rows []Route) *yaml.Node {
 	}
 	responses := mapping()
 	for _, r := range adminRefusals {
-		put(responses, r.name, refusal(r.codes, r.text, r.retry))
+		put(responses, r.name, refusedWith(r.codes, r.text, r.retry))
 	}
 	for _, name := range []string{"Error", "Code"} {
 		s.made[name] = get(common, "components", "schemas", name)
@@ -154,9 +154,14 @@ func describe(r Route) string {
 	if r.Permission != Operator {
 		return "The login begins here: for whoever has no session yet."
 	}
-	out := "For operators of the role " + strings.Join(rolesFrom(r.Role), " or ") + "."
-	if stages := stagesOf(r); !slices.Contains(stages, string(operator.StageFull)) {
+	out, stages := "For every operator.", stagesOf(r)
+	switch {
+	case !slices.Contains(stages, string(operator.StageFull)):
 		out = "Part of the login: for a session at the stage `" + strings.Join(stages, "` or `") + "`."
+	case len(stages) > 1:
+		out = "For every session, at the stages `" + strings.Join(stages, "`, `") + "` of the login."
+	case r.Role != operator.Auditor:
+		out = "For operators of the role " + strings.Join(rolesFrom(r.Role), " or ") + "."
 	}
 	if r.StepUp {
 		out += " Only for a session that has shown a code of its second factor, at most 5 minutes old (`auth/step-up`); not for tokens."
@@ -271,7 +276,7 @@ func responsesOf(s *schemas, r Route) *yaml.Node {
 	return out
 }
 
-func refusal(codes []storage.Code, text string, retry bool) *yaml.Node {
+func refusedWith(codes []storage.Code, text string, retry bool) *yaml.Node {
 	headers := mapping("X-Request-Id", ref("headers", "X-Request-Id"))
 	if retry {
 		put(headers, "Retry-After", ref("headers", "Retry-After"))
@@ -287,7 +292,7 @@ func refusal(codes []storage.Code, text string, retry bool) *yaml.Node {
 		}))))
 }
 
-// operationIDs are the actions as names: plan.list is listPlan. Rows that share an action have their method in it too, and their
+// operationIDs are the actions as names: plan.list is planList. Rows that share an action have their method in it too, and their
 // address where that is not enough. Those of the login are named by their address.
 func operationIDs(rows []Route) []string {
 	more := []func(Route) string{
@@ -299,7 +304,7 @@ func operationIDs(rows []Route) []string {
 	for _, suffix := range more {
 		names, count := make([]string, len(rows)), map[string]int{}
 		for i, r := range rows {
-			base := verbFirst(r.Action)
+			base := r.Action
 			if tagOf(r) == "auth" {
 				base = strings.TrimSuffix(r.address(), ".id")
 			}
@@ -313,15 +318,6 @@ func operationIDs(rows []Route) []string {
 		}
 	}
 	return out
-}
-
-// verbFirst turns operator.token.create into create.operator.token.
-func verbFirst(action string) string {
-	i := strings.LastIndex(action, ".")
-	if i < 0 {
-		return action
-	}
-	return action[i+1:] + "." + action[:i]
 }
 
 func camel(name string) string {

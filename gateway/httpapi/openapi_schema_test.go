@@ -116,14 +116,14 @@ func (s *schemas) component(t reflect.Type, in bool) *yaml.Node {
 	return ref("schemas", name)
 }
 
-// nameOf is the type's name, and more of it where another schema has that already. PageOf[Plan] is PlanPage.
+// nameOf is the type's name, and more of it where another schema has that already. PageOf[PlanView] is PlanPage.
 func (s *schemas) nameOf(t reflect.Type, in bool) string {
 	name, item, generic := strings.Cut(t.Name(), "[")
 	if generic {
 		item = strings.TrimSuffix(item, "]")
-		name = item[strings.LastIndex(item, ".")+1:] + strings.TrimSuffix(name, "Of")
+		name = plain(item[strings.LastIndex(item, ".")+1:]) + strings.TrimSuffix(name, "Of")
 	}
-	name = title(name)
+	name = plain(name)
 	candidates := []string{name, title(filepath.Base(t.PkgPath())) + name}
 	if in {
 		candidates = []string{name, name + "Input", candidates[1] + "Input"}
@@ -135,6 +135,14 @@ func (s *schemas) nameOf(t reflect.Type, in bool) string {
 	}
 	require.Fail(s.t, "no name is free", "%s: give the type another name", t)
 	return ""
+}
+
+// plain is a name without what only Go needs in it.
+func plain(name string) string {
+	if short := strings.TrimSuffix(name, "View"); short != "" {
+		name = short
+	}
+	return title(name)
 }
 
 func title(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
