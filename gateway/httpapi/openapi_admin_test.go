@@ -71,13 +71,13 @@ func TestRefusalsOfTheAdminDocumentHaveTheirStatus(t *testing.T) {
 func TestAdminDocumentTellsWhoMayCall(t *testing.T) {
 	none := api.Endpoint{}
 	rows := []Route{
-		{Method: "POST", Path: "/api/admin/auth/login", Permission: Public, Endpoint: none},
+		{Method: "POST", Path: "/api/admin/auth/login", Permission: OperatorLogin, Endpoint: none},
 		row("GET", "plans", operator.Auditor, "plan.list", none),
 		row("PATCH", "plans", operator.Ops, "plan.set", none),
 		steppedUp(row("DELETE", "plans", operator.Super, "plan.remove", none)),
 	}
 	staged := row("POST", "auth/verify", operator.Auditor, "auth.verify", none)
-	staged.Stage = operator.StageVerify
+	staged.Stages = []operator.Stage{operator.StageVerify}
 	doc := encodeDocument(t, describeAdmin(t, append(rows, staged)))
 	for path, want := range map[string]string{
 		"POST /api/admin/auth/login":  `[]`,

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"cmp"
 	"net/http"
 	"reflect"
 	"slices"
@@ -147,7 +146,11 @@ func operation(s *schemas, r Route, id string, responses *yaml.Node) *yaml.Node 
 
 // stagesOf are the stages of the login at which a session may make the call.
 func stagesOf(r Route) []string {
-	return []string{string(cmp.Or(r.Stage, operator.StageFull))}
+	var out []string
+	for _, s := range r.stages() {
+		out = append(out, string(s))
+	}
+	return out
 }
 
 func describe(r Route) string {
