@@ -22,6 +22,7 @@ func exported() []any {
 		&AuditRecord{}, &Fact{}, &ReconcileRun{}, &ReconcileFinding{}, &ReconcileMark{}, &Alert{}, &Notice{},
 		&Operator{}, &OperatorPassword{}, &RecoveryCode{}, &OperatorLink{}, &OperatorSession{}, &OperatorToken{},
 		&OperatorAttempt{}, &OperatorNetwork{},
+		&StatHour{}, &TenantDay{}, &TenantActivity{},
 	}
 }
 

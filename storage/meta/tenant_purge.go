@@ -73,6 +73,8 @@ var wiped = []struct{ table, column string }{
 	{"api_keys", "id"},
 	{"reconcile_findings", "id"},
 	{"reconcile_marks", "tenant_id"},
+	{"tenant_days", "day"},
+	{"tenant_activity", "tenant_id"},
 }
 
 // WipedTables names the tables that a purge empties of a tenant, in the order to do it.

@@ -1,0 +1,301 @@
+package meta
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"gatehouse/storage"
+)
+
+// factRollups is the fact with the position up to which the audit log is counted.
+const factRollups = "rollups"
+
+// Spans of the counters.
+const (
+	hourSpan = Stamp(time.Hour / time.Microsecond)
+	daySpan  = 24 * hourSpan
+	// rollupsKept is how long counters stay: a year and what it takes to compare with the one before.
+	rollupsKept = 400 * 24 * time.Hour
+)
+
+// Hour is the stamp's hour, counted from the Unix epoch.
+func (s Stamp) Hour() int64 { return int64(s / hourSpan) }
+
+// Day is the stamp's day by UTC, counted from the Unix epoch.
+func (s Stamp) Day() int64 { return int64(s / daySpan) }
+
+// HourStart is when an hour begins.
+func HourStart(hour int64) Stamp { return Stamp(hour) * hourSpan }
+
+// countable is what the counters read of a record. Position is its place in the order of counting.
+type countable struct {
+	Position  int64
+	At        Stamp
+	ActorKind string
+	TenantID  string
+	Action    string
+	Result    string
+	Code      string
+	Data      string
+}
+
+// toCount reads records behind a position in the order of counting, at most limit. The order must be one into whose past
+// nothing is ever put: it is that of the records' numbers up to `until`, behind which none can appear any more (audit.Settled).
+func (tx *Tx) toCount(after, until int64, limit int) ([]countable, error) {
+	var out []countable
+	return out, tx.g.Raw(`SELECT id AS position, at, actor_kind, tenant_id, action, result, code,
+			CASE WHEN action IN ('asset.upload', 'scan.verdict') THEN data ELSE '' END AS data
+		FROM audit_log WHERE id > ? AND id <= ? ORDER BY id LIMIT ?`, after, until, limit).Scan(&out).Error
+}
+
+// RollUp counts at most limit further records of the audit log, up to the number `until`, and reports how many it has read. Each
+// is counted once, whoever calls and however often: the position moves on with the counters, in one transaction.
+func (db *DB) RollUp(ctx context.Context, until int64, limit int) (int, error) {
+	n := 0
+	err := db.InTx(ctx, func(tx *Tx) error {
+		if _, err := insertNew(tx.g, tx.dialect, &Fact{Name: factRollups, Value: "0", UpdatedAt: Now()}); err != nil {
+			return err
+		}
+		var fact Fact
+		if err := tx.g.Clauses(tx.forUpdate()...).Take(&fact, "name = ?", factRollups).Error; err != nil {
+			return err
+		}
+		after, err := strconv.ParseInt(fact.Value, 10, 64)
+		if err != nil {
+			return fmt.Errorf("fact %s: %w", factRollups, err)
+		}
+		list, err := tx.toCount(after, until, limit)
+		if err != nil {
+			return fmt.Errorf("read the audit log: %w", err)
+		}
+		if n = len(list); n > 0 {
+			after = list[n-1].Position
+			if err := tx.addUp(list, Now().Add(-rollupsKept)); err != nil {
+				return err
+			}
+		}
+		return tx.SetFact(factRollups, strconv.FormatInt(after, 10))
+	})
+	return n, err
+}
+
+// sums is what a batch of records adds up to.
+type sums struct {
+	hours map[StatHour]int64 // keyed with N = 0
+	days  map[TenantDay]*TenantDay
+	last  map[string]Stamp
+}
+
+func (tx *Tx) addUp(list []countable, oldest Stamp) error {
+	s := sums{map[StatHour]int64{}, map[TenantDay]*TenantDay{}, map[string]Stamp{}}
+	for _, r := range list {
+		if r.At < oldest {
+			continue
+		}
+		if err := s.add(r); err != nil {
+			return fmt.Errorf("audit record %d: %w", r.Position, err)
+		}
+	}
+	if err := tx.leaveOutPurged(&s); err != nil {
+		return fmt.Errorf("look for tenants that are gone: %w", err)
+	}
+	return tx.write(s)
+}
+
+// add counts one record. What it does not know it leaves out.
+func (s sums) add(r countable) error {
+	var facts struct {
+		Size      int64              `json:"size"`
+		Duplicate bool               `json:"duplicate"`
+		Status    storage.ScanStatus `json:"status"`
+	}
+	if r.Data != "" {
+		if err := json.Unmarshal([]byte(r.Data), &facts); err != nil {
+			return err
+		}
+	}
+	day := func() *TenantDay {
+		key := TenantDay{TenantID: r.TenantID, Day: r.At.Day()}
+		if s.days[key] == nil {
+			s.days[key] = &TenantDay{TenantID: key.TenantID, Day: key.Day}
+		}
+		return s.days[key]
+	}
+	hour := func(metric, label string, n int64) { s.hours[StatHour{Hour: r.At.Hour(), Metric: metric, Label: label}] += n }
+	switch {
+	case r.Action == "asset.upload" && r.Result == "ok":
+		label := "new"
+		if facts.Duplicate {
+			label = "duplicate"
+		}
+		hour(StatUploads, label, 1)
+		hour(StatBytes, label, facts.Size)
+		day().Uploads++
+		day().Bytes += facts.Size
+		s.last[r.TenantID] = max(s.last[r.TenantID], r.At)
+	case r.Action == "asset.upload" && r.Result == "refused":
+		hour(StatRefusals, r.Code, 1)
+		day().Refusals++
+	case r.Action == "scan.verdict" && r.Result == "ok":
+		hour(StatVerdicts, string(facts.Status), 1)
+		if state, err := storage.StateOf(facts.Status); err == nil && state == storage.AssetRejected {
+			day().Rejected++
+		}
+	case r.Action == "asset.delete" && r.Result == "ok":
+		hour(StatDeletes, r.ActorKind, 1)
+	}
+	return nil
+}
+
+// leaveOutPurged keeps what a purge has removed from coming back.
+func (tx *Tx) leaveOutPurged(s *sums) error {
+	ids := map[string]bool{}
+	for key := range s.days {
+		ids[key.TenantID] = true
+	}
+	for part := range slices.Chunk(slices.Sorted(maps.Keys(ids)), statBatch) {
+		var live []string
+		err := tx.g.Model(&TenantRow{}).Where("id IN ? AND state <> ? AND NOT (state = ? AND restore_state = '')",
+			part, storage.TenantDeleted, storage.TenantPendingDelete).Pluck("id", &live).Error
+		if err != nil {
+			return err
+		}
+		for _, id := range live {
+			delete(ids, id)
+		}
+	}
+	maps.DeleteFunc(s.days, func(key TenantDay, _ *TenantDay) bool { return ids[key.TenantID] })
+	maps.DeleteFunc(s.last, func(id string, _ Stamp) bool { return ids[id] })
+	return nil
+}
+
+// statBatch bounds one statement.
+const statBatch = 500
+
+// write adds the sums to the counters.
+func (tx *Tx) write(s sums) error {
+	hours := make([]StatHour, 0, len(s.hours))
+	for h, n := range s.hours {
+		h.N = n
+		hours = append(hours, h)
+	}
+	days := make([]TenantDay, 0, len(s.days))
+	for _, d := range s.days {
+		days = append(days, *d)
+	}
+	last := make([]TenantActivity, 0, len(s.last))
+	for id, at := range s.last {
+		last = append(last, TenantActivity{id, at})
+	}
+	// In one order, so that no two transactions wait for each other.
+	slices.SortFunc(days, func(a, b TenantDay) int {
+		return cmp.Or(cmp.Compare(a.TenantID, b.TenantID), cmp.Compare(a.Day, b.Day))
+	})
+	slices.SortFunc(last, func(a, b TenantActivity) int { return cmp.Compare(a.TenantID, b.TenantID) })
+	if err := upsert(tx, hours, []string{"hour", "metric", "label"}, tx.plus("stat_hours", "n")); err != nil {
+		return fmt.Errorf("count hours: %w", err)
+	}
+	if err := upsert(tx, days, []string{"tenant_id", "day"}, tx.plus("tenant_days", "uploads", "bytes", "refusals", "rejected")); err != nil {
+		return fmt.Errorf("count days: %w", err)
+	}
+	now := tx.offered("last_upload_at")
+	latest := gorm.Expr("CASE WHEN " + now + " > tenant_activity.last_upload_at THEN " + now + " ELSE tenant_activity.last_upload_at END")
+	if err := upsert(tx, last, []string{"tenant_id"}, map[string]any{"last_upload_at": latest}); err != nil {
+		return fmt.Errorf("note last uploads: %w", err)
+	}
+	return nil
+}
+
+// offered is the SQL of what an insert wanted to put into a column that has a value already.
+func (tx *Tx) offered(column string) string {
+	if tx.dialect == MySQL {
+		return "VALUES(" + column + ")"
+	}
+	return "excluded." + column
+}
+
+func (tx *Tx) plus(table string, columns ...string) map[string]any {
+	out := map[string]any{}
+	for _, c := range columns {
+		out[c] = gorm.Expr(table + "." + c + " + " + tx.offered(c))
+	}
+	return out
+}
+
+func upsert[Row any](tx *Tx, rows []Row, key []string, set map[string]any) error {
+	conflict := clause.OnConflict{DoUpdates: clause.Assignments(set)}
+	for _, c := range key {
+		conflict.Columns = append(conflict.Columns, clause.Column{Name: c})
+	}
+	for part := range slices.Chunk(rows, statBatch) {
+		if err := tx.g.Clauses(conflict).Create(&part).Error; err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// RolledUp is when the audit log was last counted; zero before the first time.
+func (db *DB) RolledUp(ctx context.Context) (Stamp, error) {
+	f, err := db.FactByName(ctx, factRollups)
+	if errors.Is(err, storage.ErrNotFound) {
+		return 0, nil
+	}
+	return f.UpdatedAt, err
+}
+
+// ForgetRollups removes counters that are older than they are kept.
+func (db *DB) ForgetRollups(ctx context.Context, now Stamp) error {
+	oldest := now.Add(-rollupsKept)
+	return db.InTx(ctx, func(tx *Tx) error {
+		if err := tx.g.Delete(&StatHour{}, "hour < ?", oldest.Hour()).Error; err != nil {
+			return err
+		}
+		return tx.g.Delete(&TenantDay{}, "day < ?", oldest.Day()).Error
+	})
+}
+
+// Stat is how much of a metric there was, since two hours.
+type Stat struct {
+	Metric string
+	Label  string
+	// Recent is since the later one, Total since the earlier.
+	Recent int64
+	Total  int64
+}
+
+// Stats adds the counters up since the hour `since`, and of that since the hour `recent`.
+func (db *DB) Stats(ctx context.Context, since, recent int64) ([]Stat, error) {
+	var out []Stat
+	err := db.g.WithContext(ctx).Raw(`SELECT metric, label, SUM(CASE WHEN hour >= ? THEN n ELSE 0 END) AS recent, SUM(n) AS total
+		FROM stat_hours WHERE hour >= ? GROUP BY metric, label ORDER BY metric, label`, recent, since).Scan(&out).Error
+	return out, err
+}
+
+// ActivityOf adds up what tenants did since a day.
+func (db *DB) ActivityOf(ctx context.Context, tenants []string, since int64) (map[string]TenantDay, error) {
+	out := map[string]TenantDay{}
+	for part := range slices.Chunk(tenants, statBatch) {
+		var rows []TenantDay
+		err := db.g.WithContext(ctx).Raw(`SELECT tenant_id, SUM(uploads) AS uploads, SUM(bytes) AS bytes, SUM(refusals) AS refusals,
+				SUM(rejected) AS rejected
+			FROM tenant_days WHERE tenant_id IN ? AND day >= ? GROUP BY tenant_id`, part, since).Scan(&rows).Error
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range rows {
+			out[r.TenantID] = r
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,125 @@
+package meta_test
+
+import (
+	"context"
+	"encoding/json"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"gatehouse/storage"
+	"gatehouse/storage/meta"
+	"gatehouse/storage/meta/metatest"
+)
+
+// told writes records of the audit log, past its package, which meta does not know.
+func told(t *testing.T, db *meta.DB, list ...meta.AuditRecord) {
+	t.Helper()
+	require.NoError(t, db.InTx(context.Background(), func(tx *meta.Tx) error {
+		for i := range list {
+			if list[i].Data == "" {
+				list[i].Data = "{}"
+			}
+		}
+		return tx.Create(&list)
+	}))
+}
+
+func facts(t *testing.T, data map[string]any) string {
+	t.Helper()
+	raw, err := json.Marshal(data)
+	require.NoError(t, err)
+	return string(raw)
+}
+
+func TestRollUp(t *testing.T) {
+	metatest.Each(t, func(t *testing.T, db *meta.DB) {
+		ctx := context.Background()
+		tenant, gone := metatest.Tenant(t, db, 1000), metatest.Tenant(t, db, 1000)
+		_, err := db.Exec(ctx, `UPDATE tenants SET state = ? WHERE id = ?`, storage.TenantDeleted, gone)
+		require.NoError(t, err)
+		now := meta.Now()
+		const hour = meta.Stamp(3600 * 1e6)
+		upload := meta.AuditRecord{At: now, TenantID: tenant, Action: "asset.upload", Result: "ok"}
+		one, two, refused, verdict, old := upload, upload, upload, upload, upload
+		one.Data, two.Data = facts(t, map[string]any{"size": 10}), facts(t, map[string]any{"size": 5, "duplicate": true})
+		one.At = now - 2*hour
+		refused.Result, refused.Code = "refused", "TYPE_MISMATCH"
+		verdict.Action, verdict.Data = "scan.verdict", facts(t, map[string]any{"status": "infected"})
+		old.At = now - 401*24*hour
+		purged := upload
+		purged.TenantID = gone
+		told(t, db, old, one, two, refused, verdict, purged,
+			meta.AuditRecord{At: now, ActorKind: "key", TenantID: tenant, Action: "asset.delete", Result: "ok"},
+			meta.AuditRecord{At: now, TenantID: tenant, Action: "tenant.suspend", Result: "ok"})
+		all, err := db.LastAuditBefore(ctx, now+1)
+		require.NoError(t, err)
+
+		n, err := db.RollUp(ctx, all-1, 3)
+		require.NoError(t, err)
+		require.Equal(t, 3, n)
+		n, err = db.RollUp(ctx, all-1, 100)
+		require.NoError(t, err)
+		require.Equal(t, 4, n, "not the last one, which has not settled")
+		for range 2 {
+			_, err = db.RollUp(ctx, all, 100)
+			require.NoError(t, err)
+		}
+
+		list, err := db.Stats(ctx, (now - 24*hour).Hour(), now.Hour())
+		require.NoError(t, err)
+		require.Equal(t, []meta.Stat{
+			{"deletes", "key", 1, 1}, {"refusals", "TYPE_MISMATCH", 1, 1}, {"upload_bytes", "duplicate", 5, 5}, {"upload_bytes", "new", 0, 10},
+			{"uploads", "duplicate", 1, 1}, {"uploads", "new", 1, 2}, {"verdicts", "infected", 1, 1},
+		}, list)
+		did, err := db.ActivityOf(ctx, []string{tenant, gone}, (now - 48*hour).Day())
+		require.NoError(t, err)
+		require.Equal(t, map[string]meta.TenantDay{tenant: {TenantID: tenant, Uploads: 2, Bytes: 15, Refusals: 1, Rejected: 1}}, did)
+
+		told(t, db, meta.AuditRecord{At: now - hour, TenantID: tenant, Action: "asset.upload", Result: "ok"})
+		_, err = db.RollUp(ctx, all+1, 100)
+		require.NoError(t, err)
+		var last int64
+		require.NoError(t, db.InTx(ctx, func(tx *meta.Tx) error {
+			_, err := tx.Scan(&last, `SELECT last_upload_at FROM tenant_activity WHERE tenant_id = ?`, tenant)
+			return err
+		}))
+		require.EqualValues(t, now, last, "an older record takes nothing back")
+
+		require.NoError(t, db.ForgetRollups(ctx, now+402*24*hour))
+		list, err = db.Stats(ctx, 0, 0)
+		require.NoError(t, err)
+		require.Empty(t, list)
+	})
+}
+
+// Workers that count at once count nothing twice, and leave nothing out.
+func TestRollUpByManyAtOnce(t *testing.T) {
+	metatest.EachTwice(t, func(t *testing.T, one, two *meta.DB) {
+		ctx := context.Background()
+		tenant := metatest.Tenant(t, one, 1000)
+		list := make([]meta.AuditRecord, 300)
+		for i := range list {
+			list[i] = meta.AuditRecord{At: meta.Now(), TenantID: tenant, Action: "asset.upload", Result: "ok"}
+		}
+		told(t, one, list...)
+		all, err := one.LastAuditBefore(ctx, meta.Now()+1)
+		require.NoError(t, err)
+		var g errgroup.Group
+		for i := range 4 {
+			g.Go(func() error {
+				db := []*meta.DB{one, two}[i%2]
+				for {
+					if n, err := db.RollUp(ctx, all, 7); n == 0 || err != nil {
+						return err
+					}
+				}
+			})
+		}
+		require.NoError(t, g.Wait())
+		stats, err := one.Stats(ctx, 0, 0)
+		require.NoError(t, err)
+		require.Equal(t, []meta.Stat{{"upload_bytes", "new", 0, 0}, {"uploads", "new", 300, 300}}, stats)
+	})
+}
