@@ -1,28 +1,386 @@
 package meta
 
-import "context"
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"gorm.io/gorm"
+
+	"gatehouse/storage"
+)
 
 // AuditFilter narrows the audit log; empty fields do not.
 type AuditFilter struct {
 	TenantID string
 	// Action is one action, or all whose names begin with it and a dot: "tenant" is tenant.create and the others.
 	Action string
-	// Since is when the oldest was written.
-	Since Stamp
+	// ActorKind, ActorID and Role are of who did it.
+	ActorKind, ActorID, Role string
+	Target                   string
+	Result, Code             string
+	Address, RequestID       string
+	// Since and Until are when the oldest and the newest was written.
+	Since, Until Stamp
+	// Words must each be one of the record's values: a target, an actor's id, a request, an address, a code, an action or a tenant's
+	// id. A word has one or more forms of which one must be found.
+	Words [][]string
+	// Before is the number of the record before which the list goes on; 0 begins with the newest.
+	Before int64
 }
 
-// AuditLog lists records newest first, at most limit.
+// AuditLog lists records newest first, at most limit. Whatever the filter, it walks no more of the log than the shortest of the
+// indexes that the filter names, which is what keeps it fast where nothing matches.
 func (db *DB) AuditLog(ctx context.Context, f AuditFilter, limit int) ([]AuditRecord, error) {
-	q := db.g.WithContext(ctx)
-	if f.TenantID != "" {
-		q = q.Where("tenant_id = ?", f.TenantID)
+	s := search{g: db.g.WithContext(ctx), dialect: db.dialect, filter: f, limit: limit, above: 0, below: math.MaxInt64}
+	if f.Before > 0 {
+		s.below = f.Before
 	}
-	if f.Action != "" {
-		q = q.Where("action = ? OR action LIKE ? ESCAPE '!'", f.Action, escapeLike(f.Action)+".%")
+	if err := s.bound(); err != nil {
+		return nil, err
 	}
-	if f.Since > 0 {
-		q = q.Where("at >= ?", f.Since)
+	legs, err := s.legs()
+	if err != nil {
+		return nil, err
+	}
+	ids, err := s.walk(legs)
+	if err != nil || len(ids) == 0 {
+		return nil, err
 	}
 	var out []AuditRecord
-	return out, q.Order("id DESC").Limit(limit).Find(&out).Error
+	for part := range slices.Chunk(ids, statBatch) {
+		var some []AuditRecord
+		if err := s.g.Where("id IN ?", part).Find(&some).Error; err != nil {
+			return nil, err
+		}
+		out = append(out, some...)
+	}
+	slices.SortFunc(out, func(a, b AuditRecord) int { return cmp.Compare(b.ID, a.ID) })
+	return out, nil
+}
+
+// AuditRecordBy reads one record; storage.ErrNotFound when there is none.
+func (db *DB) AuditRecordBy(ctx context.Context, id int64) (AuditRecord, error) {
+	var r AuditRecord
+	q := db.g.WithContext(ctx).Where("id = ?", id).Limit(1).Find(&r)
+	if q.Error == nil && q.RowsAffected == 0 {
+		return r, storage.ErrNotFound
+	}
+	return r, q.Error
+}
+
+// search is one question to the audit log. What it finds has numbers of at least above and below below.
+type search struct {
+	g            *gorm.DB
+	dialect      Dialect
+	filter       AuditFilter
+	limit        int
+	above, below int64
+}
+
+// auditDisorder is how far records may be out of the order of their times: audit.Settles, with room.
+const auditDisorder = 10 * time.Minute
+
+// bound makes a range of numbers of the range of time.
+func (s *search) bound() error {
+	number := func(where string, at Stamp, order string) (int64, error) {
+		var r AuditRecord
+		err := s.g.Select("id").Where(where, at).Order(order).Limit(1).Find(&r).Error
+		return r.ID, err
+	}
+	if s.filter.Since > 0 {
+		last, err := number("at < ?", s.filter.Since.Add(-auditDisorder), "at DESC, id DESC")
+		if err != nil {
+			return err
+		}
+		s.above = last + 1
+	}
+	if s.filter.Until > 0 {
+		first, err := number("at > ?", s.filter.Until.Add(auditDisorder), "at, id")
+		if err != nil {
+			return err
+		}
+		if first > 0 {
+			s.below = min(s.below, first)
+		}
+	}
+	return nil
+}
+
+// leg is a part of an index in which records lie in the order of their numbers: those with a value of its column, and where it
+// has one with an action. Without an index it is the whole log.
+type leg struct {
+	index         *auditIndex
+	value, action string
+}
+
+// legs are those of the index with the fewest entries for what is looked for.
+func (s *search) legs() ([]leg, error) {
+	type lead struct {
+		index auditIndex
+		value string
+	}
+	var leads []lead
+	for _, x := range auditIndexes {
+		value := s.wanted(x.column)
+		if value != "" && !(x.column == "result" && value == "ok") {
+			leads = append(leads, lead{x, value})
+		}
+	}
+	best := -1
+	for i, least := 0, int64(math.MaxInt64); i < len(leads) && len(leads) > 1; i++ {
+		n, err := s.entries(leads[i].index, leads[i].value)
+		if err != nil {
+			return nil, err
+		}
+		if n < least {
+			best, least = i, n
+		}
+	}
+	switch {
+	case len(leads) == 1:
+		best = 0
+	case len(s.filter.Words) > 0 && best < 0:
+		return s.wordLegs()
+	case best < 0 && s.filter.Action == "":
+		return []leg{{}}, nil
+	case best < 0:
+		return s.actionLegs()
+	}
+	return s.legsOf(leads[best].index, leads[best].value)
+}
+
+// wanted is what a column must be.
+func (s *search) wanted(column string) string {
+	f := s.filter
+	return map[string]string{
+		"tenant_id": f.TenantID, "actor_kind": f.ActorKind, "actor_id": f.ActorID, "actor_role": f.Role, "target": f.Target,
+		"result": f.Result, "code": f.Code, "address": f.Address, "request_id": f.RequestID,
+	}[column]
+}
+
+// enough entries are as many as any more: they need not be counted.
+const enough = 5000
+
+func (s *search) entries(x auditIndex, value string) (int64, error) {
+	q := "SELECT 1 AS one FROM audit_log" + s.hint(x) + " WHERE " + x.column + " = ?" + x.and()
+	args := []any{value}
+	if action := s.filter.Action; action != "" && x.byAction {
+		// A family is counted whole, which is never less.
+		q, args = q+" AND action >= ? AND action < ?", append(args, action, action+"/")
+	}
+	var n int64
+	err := s.g.Raw(fmt.Sprintf("SELECT COUNT(*) FROM (%s LIMIT %d) t", q, enough), args...).Scan(&n).Error
+	return n, err
+}
+
+// and is the condition of a partial index, which the database wants to see.
+func (x auditIndex) and() string {
+	if x.only == "" {
+		return ""
+	}
+	return " AND " + x.only
+}
+
+// hint names the index to the databases that take a name.
+func (s *search) hint(x auditIndex) string {
+	switch s.dialect {
+	case MySQL:
+		return " FORCE INDEX (" + x.name + ")"
+	case SQLite:
+		return " INDEXED BY " + x.name
+	case Postgres:
+	}
+	return ""
+}
+
+func (s *search) legsOf(x auditIndex, value string) ([]leg, error) {
+	if !x.byAction {
+		return []leg{{index: &x, value: value}}, nil
+	}
+	actions, err := s.distinct(x, "action", value)
+	if err != nil {
+		return nil, err
+	}
+	var out []leg
+	for _, a := range actions {
+		if s.filter.family(a) {
+			out = append(out, leg{&x, value, a})
+		}
+	}
+	return out, nil
+}
+
+func (f AuditFilter) family(action string) bool {
+	return f.Action == "" || f.Action == action || strings.HasPrefix(action, f.Action+".")
+}
+
+// actionLegs look for an action whoever did it.
+func (s *search) actionLegs() ([]leg, error) {
+	x := indexOn("actor_kind")
+	kinds, err := s.distinct(x, x.column, "")
+	if err != nil {
+		return nil, err
+	}
+	var out []leg
+	for _, kind := range kinds {
+		some, err := s.legsOf(x, kind)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, some...)
+	}
+	return out, nil
+}
+
+func indexOn(column string) auditIndex {
+	return auditIndexes[slices.IndexFunc(auditIndexes, func(x auditIndex) bool { return x.column == column })]
+}
+
+// worded are the columns in which a word is looked for.
+var worded = []string{"tenant_id", "target", "actor_id", "request_id", "address", "code"}
+
+// wordLegs look for the first word; the others only narrow.
+func (s *search) wordLegs() ([]leg, error) {
+	var out []leg
+	for _, word := range s.filter.Words[0] {
+		for _, column := range worded {
+			some, err := s.legsOf(indexOn(column), word)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, some...)
+		}
+		byAction := *s
+		byAction.filter = AuditFilter{Action: word}
+		some, err := byAction.actionLegs()
+		if err != nil {
+			return nil, err
+		}
+		for _, l := range some {
+			if l.action == word && s.filter.family(word) {
+				out = append(out, l)
+			}
+		}
+	}
+	return out, nil
+}
+
+// distinct lists the different values of an index in its first column, or of its actions behind a value of the first, by leaps:
+// one look-up a value, however many records have it.
+func (s *search) distinct(x auditIndex, column, value string) ([]string, error) {
+	from, args := "SELECT MIN("+column+") AS v FROM audit_log"+s.hint(x)+" WHERE "+column+" > ''"+x.and(), []any(nil)
+	next := "SELECT MIN(" + column + ") FROM audit_log" + s.hint(x) + " WHERE " + column + " > a.v" + x.and()
+	if column != x.column {
+		from, next, args = from+" AND "+x.column+" = ?", next+" AND "+x.column+" = ?", []any{value, value}
+	}
+	var out []string
+	err := s.g.Raw("WITH RECURSIVE a AS ("+from+" UNION ALL SELECT ("+next+") FROM a WHERE a.v IS NOT NULL) SELECT v FROM a WHERE v IS NOT NULL",
+		args...).Scan(&out).Error
+	return out, err
+}
+
+// atOnceLegs bounds the parts of one statement: SQLite takes 500.
+const atOnceLegs = 50
+
+// walk gives the highest numbers of all legs together, in falling order.
+func (s *search) walk(legs []leg) ([]int64, error) {
+	var ids []int64
+	for part := range slices.Chunk(legs, atOnceLegs) {
+		var sql []string
+		var args []any
+		for _, l := range part {
+			q, a := s.sql(l)
+			sql, args = append(sql, "SELECT id FROM ("+q+") t"), append(args, a...)
+		}
+		var some []int64
+		if err := s.g.Raw(strings.Join(sql, " UNION ALL "), args...).Scan(&some).Error; err != nil {
+			return nil, err
+		}
+		ids = append(ids, some...)
+	}
+	slices.SortFunc(ids, func(a, b int64) int { return cmp.Compare(b, a) })
+	ids = slices.Compact(ids) // the legs of words may meet
+	return ids[:min(len(ids), s.limit)], nil
+}
+
+// sql is the walk along one leg, from its end.
+func (s *search) sql(l leg) (string, []any) {
+	var where []string
+	var args []any
+	and := func(sql string, values ...any) { where, args = append(where, sql), append(args, values...) }
+	from, order := "audit_log", "id DESC"
+	switch {
+	case l.index == nil:
+		and("id >= ? AND id < ?", s.above, s.below)
+	case s.dialect == Postgres:
+		// As a range of the whole index, not as conditions on its columns: for those the planner walks the whole log by its numbers
+		// where it takes matches for frequent, which is a guess that two columns that go together make wrong.
+		columns, values := []string{l.index.column}, []any{l.value}
+		if l.index.byAction {
+			columns, values = append(columns, "action"), append(values, l.action)
+		}
+		columns = append(columns, "id")
+		list, marks := strings.Join(columns, ", "), strings.TrimSuffix(strings.Repeat("?, ", len(columns)), ", ")
+		and(fmt.Sprintf("(%s) >= (%s) AND (%s) < (%s)", list, marks, list, marks), slices.Concat(values, []any{s.above}, values, []any{s.below})...)
+		order = strings.Join(columns, " DESC, ") + " DESC"
+	default:
+		from += s.hint(*l.index)
+		and(l.index.column+" = ?", l.value)
+		if l.index.byAction {
+			and("action = ?", l.action)
+		}
+		and("id >= ? AND id < ?", s.above, s.below)
+	}
+	if l.index != nil && l.index.only != "" {
+		and(l.index.only)
+	}
+	s.narrow(l, and)
+	return fmt.Sprintf("SELECT id FROM %s WHERE %s ORDER BY %s LIMIT %d", from, strings.Join(where, " AND "), order, s.limit), args
+}
+
+// narrow adds what the leg itself does not see to.
+func (s *search) narrow(l leg, and func(string, ...any)) {
+	for _, x := range auditIndexes {
+		if value := s.wanted(x.column); value != "" && (l.index == nil || l.index.column != x.column) {
+			and(x.column+" = ?", value)
+		}
+	}
+	if s.filter.Action != "" && (l.index == nil || !l.index.byAction) {
+		and("(action = ? OR action LIKE ? ESCAPE '!')", s.filter.Action, escapeLike(s.filter.Action)+".%")
+	}
+	for _, forms := range s.filter.Words {
+		var either []string
+		var values []any
+		for _, column := range append([]string{"action"}, worded...) {
+			either, values = append(either, column+" IN ?"), append(values, forms)
+		}
+		and("("+strings.Join(either, " OR ")+")", values...)
+	}
+	// Not as a bare column: the range of numbers is the way to them.
+	if s.filter.Since > 0 {
+		and("at + 0 >= ?", s.filter.Since)
+	}
+	if s.filter.Until > 0 {
+		and("at + 0 <= ?", s.filter.Until)
+	}
+}
+
+// AuditSince reports whether an action was done for the tenant with success since another one last was.
+func (t Tenant) AuditSince(action, since string) (bool, error) {
+	last := func(action string) (int64, error) {
+		var r AuditRecord
+		err := t.rows(&AuditRecord{}).Select("id").Where("action = ? AND result = 'ok'", action).Order("id DESC").Limit(1).Find(&r).Error
+		return r.ID, err
+	}
+	done, err := last(action)
+	if err != nil {
+		return false, err
+	}
+	from, err := last(since)
+	return done > from, err
 }

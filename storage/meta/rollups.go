@@ -131,7 +131,9 @@ func (s sums) add(r countable) error {
 		}
 		return s.days[key]
 	}
-	hour := func(metric, label string, n int64) { s.hours[StatHour{Hour: r.At.Hour(), Metric: metric, Label: label}] += n }
+	hour := func(metric, label string, n int64) {
+		s.hours[StatHour{Hour: r.At.Hour(), Metric: metric, Label: label}] += n
+	}
 	switch {
 	case r.Action == "asset.upload" && r.Result == "ok":
 		label := "new"
