@@ -18,7 +18,7 @@ type keyCreateCmd struct {
 func (k keyCreateCmd) Run(ctx context.Context, c *cli) error {
 	return withAdmin(ctx, c, func(a admin.Admin) error {
 		a.Reason = k.Reason
-		made, err := a.CreateKey(ctx, k.Tenant, k.Name)
+		made, err := a.CreateKey(ctx, k.Tenant, admin.KeySpec{Name: k.Name})
 		if err != nil {
 			return err
 		}

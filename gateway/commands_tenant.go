@@ -19,7 +19,7 @@ type tenantCmds struct {
 	Resume   tenantResumeCmd   `cmd:"" help:"Take a suspension back."`
 	Delete   tenantDeleteCmd   `cmd:"" help:"Close a tenant: nothing of it is served any more. After tenants.cooling_off everything of it is removed."`
 	Restore  tenantRestoreCmd  `cmd:"" help:"Take a deletion back, as long as the tenant is cooling off."`
-	Purge    tenantPurgeCmd    `cmd:"" help:"End the cooling-off of a deleted tenant: a worker removes everything of it now. There is no way back."`
+	Purge    tenantPurgeCmd    `cmd:"" help:"End the cooling-off of a deleted tenant: a worker removes everything of it now. There is no way back. This is the emergency door of who has the machine: the admin API waits for the cooling-off to end and asks for an export."`
 	Plan     tenantPlanCmd     `cmd:"" help:"Put a tenant on another plan."`
 	Quota    tenantQuotaCmd    `cmd:"" help:"Give a tenant a quota of its own, or that of its plan again."`
 	Override tenantOverrideCmd `cmd:"" help:"Let a tenant differ from its plan. The keys are those of a plan, as plan show prints them."`

@@ -3,7 +3,10 @@
 // Every change is written to the audit log, with what was before and what is after, in its own transaction, and holds
 // from the next request on: nothing is cached anywhere.
 //
-//	tenants.go   make, list and show tenants
+//	tenants.go   make and show tenants; tenantlist.go lists them
+//	overview.go  how the platform stands
+//	export.go    what a tenant can take along, and its purge afterwards
+//	log.go       the audit log
 //	life.go      suspend, resume, delete, restore, purge
 //	settings.go  a tenant's plan, quota and overrides
 //	plans.go     plans

@@ -140,16 +140,12 @@ func (a Admin) act(ctx context.Context, x action, tenant, reason string, set fun
 	})
 }
 
-// Purge ends the cooling-off of a deleted tenant: the worker removes everything of it now. confirm is its name.
+// Purge ends the cooling-off of a deleted tenant: the worker removes everything of it now. confirm is its name. It is the
+// emergency door of who has the machine; operators come in by PurgeExported.
 func (a Admin) Purge(ctx context.Context, tenant, confirm, reason string) (Change, error) {
 	return a.onTenant(ctx, tenant, func(tx *meta.Tx, t meta.TenantRow) (Change, error) {
-		if err := actPurge.check(t); err != nil {
+		if err := purgeable(t, confirm); err != nil {
 			return Change{}, err
-		}
-		if confirm != t.Name {
-			return Change{}, refuse(storage.CodeMalformedRequest, "purge_confirm",
-				fmt.Sprintf("A purge cannot be taken back: confirm it with the tenant's name, which is %q.", t.Name),
-				fmt.Sprintf("彻底清除无法撤回：请用租户名称 %q 确认。", t.Name))
 		}
 		if err := tx.EndCoolingOff(t); err != nil {
 			return Change{}, err

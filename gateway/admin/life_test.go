@@ -113,7 +113,7 @@ func TestPurgeNeedsTheNameAndQueuesTheTask(t *testing.T) {
 		o.tenant(t, "acme") // the name is free again
 		_, err = o.SetTenantPlan(ctx, id, "pro")
 		requireRefused(t, err, storage.CodeConflict, "tenant_over")
-		_, err = o.CreateKey(ctx, id, "k")
+		_, err = o.CreateKey(ctx, id, admin.KeySpec{Name: "k"})
 		requireRefused(t, err, storage.CodeConflict, "tenant_not_served")
 	})
 }

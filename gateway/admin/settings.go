@@ -96,10 +96,8 @@ func specJSON(raw string) json.RawMessage {
 // setting changes one setting of a tenant that is not over, and says by how much it is above what is less then.
 func (a Admin) setting(ctx context.Context, tenant, what string, do func(*meta.Tx, meta.TenantRow) (Change, error)) (Change, error) {
 	return a.onTenant(ctx, tenant, func(tx *meta.Tx, t meta.TenantRow) (Change, error) {
-		if !t.State.Served() && (t.State != storage.TenantPendingDelete || t.Purging()) {
-			return Change{}, refuse(storage.CodeConflict, "tenant_over",
-				fmt.Sprintf("The tenant %q is %s; its settings cannot be changed.", t.Name, t.State),
-				fmt.Sprintf("租户 %q 的状态为 %s，无法修改其设置。", t.Name, t.State))
+		if err := changeable(t); err != nil {
+			return Change{}, err
 		}
 		before, err := roomOf(tx, t)
 		if err != nil && !errors.Is(err, meta.ErrNoPlan) {
@@ -126,6 +124,16 @@ func (a Admin) setting(ctx context.Context, tenant, what string, do func(*meta.T
 			"before": c.Before, "after": c.After, "over_bytes": c.OverBytes, "over_files": c.OverFiles, "overdue_files": c.OverdueFiles,
 		})
 	})
+}
+
+// changeable refuses to change what is over.
+func changeable(t meta.TenantRow) error {
+	if t.State.Served() || t.State == storage.TenantPendingDelete && !t.Purging() {
+		return nil
+	}
+	return refuse(storage.CodeConflict, "tenant_over",
+		fmt.Sprintf("The tenant %q is %s; its settings cannot be changed.", t.Name, t.State),
+		fmt.Sprintf("租户 %q 的状态为 %s，无法修改其设置。", t.Name, t.State))
 }
 
 // room is what a tenant may have, and for how many days.

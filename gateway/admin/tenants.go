@@ -28,15 +28,13 @@ type NewTenant struct {
 
 // CreateTenant makes an active tenant on a plan, with its first key.
 func (a Admin) CreateTenant(ctx context.Context, name, plan string) (NewTenant, error) {
-	if !goodName(name) {
-		return NewTenant{}, refuse(storage.CodeMalformedRequest, "tenant_name",
-			fmt.Sprintf("The name of a tenant must have 1 to %d bytes of UTF-8 without control and other invisible characters and without spaces around it, and must not be the form of an id.", tenancy.MaxName),
-			fmt.Sprintf("租户名称必须是 1 到 %d 字节的 UTF-8 文本，不含控制字符和其他不可见字符，首尾没有空格，且不能是标识的形式。", tenancy.MaxName))
+	if err := checkName(name); err != nil {
+		return NewTenant{}, err
 	}
 	if _, err := a.plan(ctx, plan); err != nil {
 		return NewTenant{}, err
 	}
-	p := tenancy.Provisioner{DB: a.DB, Zones: a.Zones, Actor: a.Actor, NewKey: auth.NewKey, Scopes: auth.AllScopes}
+	p := tenancy.Provisioner{DB: a.DB, Zones: a.Zones, Actor: a.Actor, Reason: a.Reason, NewKey: auth.NewKey, Scopes: auth.AllScopes}
 	if _, err := a.DB.TenantByName(ctx, name); err == nil {
 		// Whatever holds the name may be what a program left behind that died.
 		if _, err := p.FailAbandoned(ctx, meta.Now().Add(-tenancy.Abandoned)); err != nil {
@@ -54,6 +52,15 @@ func (a Admin) CreateTenant(ctx context.Context, name, plan string) (NewTenant, 
 		return NewTenant{}, fmt.Errorf("create tenant: %w", err)
 	}
 	return NewTenant{TenantID: id, APIKey: key}, nil
+}
+
+func checkName(name string) error {
+	if goodName(name) {
+		return nil
+	}
+	return refuse(storage.CodeMalformedRequest, "tenant_name",
+		fmt.Sprintf("The name of a tenant must have 1 to %d bytes of UTF-8 without control and other invisible characters and without spaces around it, and must not be the form of an id.", tenancy.MaxName),
+		fmt.Sprintf("租户名称必须是 1 到 %d 字节的 UTF-8 文本，不含控制字符和其他不可见字符，首尾没有空格，且不能是标识的形式。", tenancy.MaxName))
 }
 
 // goodName keeps out what two names could differ in without anybody seeing it. Letters of either case are two letters: Acme and
@@ -115,6 +122,9 @@ type Tenant struct {
 	MaxBytes map[storage.Category]int64 `json:"max_bytes,omitempty"`
 	// Held is what it has deleted that is still among its used bytes.
 	Held *quota.Releasing `json:"deleted,omitempty"`
+	// Activity and LastUploadAt are as of the last count of the audit log.
+	Activity     *Activity  `json:"activity,omitempty"`
+	LastUploadAt *time.Time `json:"last_upload_at,omitempty"`
 }
 
 // Tenants lists tenants by name, those of one state unless it is empty: at most limit of those after a name.
@@ -176,6 +186,9 @@ func (a Admin) ShowTenant(ctx context.Context, nameOrID string) (Tenant, error) 
 		return Tenant{}, fmt.Errorf("add up what is deleted: %w", err)
 	}
 	t.Held = &held
+	if err := a.activity(ctx, &t); err != nil {
+		return Tenant{}, err
+	}
 	t.Keys, err = a.keys(ctx, id)
 	return t, err
 }

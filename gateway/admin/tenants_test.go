@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"gatehouse/gateway/admin"
 	"gatehouse/gateway/auth"
 	"gatehouse/storage"
 	"gatehouse/storage/meta"
@@ -137,9 +138,9 @@ func TestKeysAreMadeListedAndRevoked(t *testing.T) {
 	onEach(t, func(t *testing.T, o office) {
 		id := o.tenant(t, "acme")
 		keys := &auth.Keys{DB: o.DB}
-		one, err := o.CreateKey(ctx, "acme", "one")
+		one, err := o.CreateKey(ctx, "acme", admin.KeySpec{Name: "one"})
 		require.NoError(t, err)
-		two, err := o.CreateKey(ctx, id, "two")
+		two, err := o.CreateKey(ctx, id, admin.KeySpec{Name: "two"})
 		require.NoError(t, err)
 		list, err := o.Keys(ctx, "acme")
 		require.NoError(t, err)

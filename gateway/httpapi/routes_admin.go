@@ -48,6 +48,30 @@ func AdminRoutes(a *api.API) []Route {
 		steppedUp(row(http.MethodDelete, "plans/:name", super, "plan.remove", a.RemovePlan())),
 
 		row(http.MethodGet, "openapi.yaml", auditor, "api.document", adminDocument()),
+		row(http.MethodGet, "overview", auditor, "overview.show", a.Overview()),
+
+		row(http.MethodGet, "tenants", auditor, "tenant.list", a.Tenants()),
+		row(http.MethodPost, "tenants", ops, "tenant.create", a.CreateTenant()),
+		row(http.MethodGet, "tenants/:id", auditor, "tenant.show", a.Tenant()),
+		row(http.MethodPatch, "tenants/:id", ops, "tenant.rename", a.EditTenant()),
+		steppedUp(row(http.MethodDelete, "tenants/:id", super, "tenant.delete", a.DeleteTenant())),
+		row(http.MethodGet, "tenants/:id/events", auditor, "tenant.events", a.TenantEvents()),
+		row(http.MethodPut, "tenants/:id/plan", ops, "tenant.plan", a.SetTenantPlan()),
+		row(http.MethodPut, "tenants/:id/quota", ops, "tenant.quota", a.SetTenantQuota()),
+		row(http.MethodDelete, "tenants/:id/quota", ops, "tenant.quota", a.DropTenantQuota()),
+		row(http.MethodPatch, "tenants/:id/overrides", ops, "tenant.overrides", a.SetOverrides()),
+		row(http.MethodPost, "tenants/:id/suspend", ops, "tenant.suspend", a.SuspendTenant()),
+		row(http.MethodPost, "tenants/:id/resume", ops, "tenant.resume", a.ResumeTenant()),
+		row(http.MethodPost, "tenants/:id/restore", super, "tenant.restore", a.RestoreTenant()),
+		row(http.MethodGet, "tenants/:id/export", auditor, "tenant.manifest", a.Manifest()),
+		row(http.MethodPost, "tenants/:id/export", ops, "tenant.export", a.Export()),
+		steppedUp(row(http.MethodPost, "tenants/:id/purge", super, "tenant.purge_now", a.PurgeTenant())),
+		row(http.MethodGet, "tenants/:id/keys", auditor, "key.list", a.Keys()),
+		row(http.MethodPost, "tenants/:id/keys", ops, "key.create", a.CreateKey()),
+		row(http.MethodDelete, "tenants/:id/keys/:key", ops, "key.revoke", a.RevokeKey()),
+
+		row(http.MethodGet, "audit", auditor, "audit.search", a.Audit()),
+		row(http.MethodGet, "audit/:id", auditor, "audit.show", a.AuditRecord()),
 	}
 }
 

@@ -28,6 +28,8 @@ type Provisioner struct {
 	DB    *meta.DB
 	Zones *blob.Zones
 	Actor audit.Actor
+	// Reason is why the tenant is made; it goes into its first audit record.
+	Reason string
 	// NewKey makes an API key and the hash that is stored in its place; Scopes is what the first key may do. Only
 	// Provision needs them.
 	NewKey func() (key, hash string)

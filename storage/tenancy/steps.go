@@ -32,7 +32,11 @@ func (p Provisioner) writeRow(ctx context.Context, d *draft) error {
 		if !created {
 			return ErrNameTaken
 		}
-		return p.write(tx, d.id, "tenant.create", d.id, map[string]any{"name": d.name, "plan": d.plan})
+		data := map[string]any{"name": d.name, "plan": d.plan}
+		if p.Reason != "" {
+			data["reason"] = p.Reason
+		}
+		return p.write(tx, d.id, "tenant.create", d.id, data)
 	})
 }
 

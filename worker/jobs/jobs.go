@@ -92,5 +92,7 @@ func Schedule(d Deps) []Periodic {
 		{Name: "purges", Every: 5 * time.Minute, Do: func(ctx context.Context) error { return queuePurges(ctx, d.DB) }},
 		{Name: "provisioning", Every: time.Minute, Do: func(ctx context.Context) error { return failAbandoned(ctx, d) }},
 		{Name: "plan retention", Every: time.Hour, Do: func(ctx context.Context) error { return endOldAssets(ctx, d.DB) }},
+		{Name: "rollups", Every: rollupsEvery, Do: func(ctx context.Context) error { return rollUp(ctx, d.DB) }},
+		{Name: "old rollups", Every: 24 * time.Hour, Do: func(ctx context.Context) error { return d.DB.ForgetRollups(ctx, meta.Now()) }},
 	}...)
 }

@@ -44,7 +44,11 @@ func bind(c *fiber.Ctx, in any, also ...string) error {
 	known := slices.Clone(also)
 	for f := range fields(v.Type()) {
 		if name := f.Tag.Get(tagPath); name != "" {
-			if err := set(v.FieldByIndex(f.Index), name, strings.Clone(c.Params(name))); err != nil {
+			value, err := url.PathUnescape(c.Params(name)) // names have spaces
+			if err == nil {
+				err = set(v.FieldByIndex(f.Index), name, strings.Clone(value))
+			}
+			if err != nil {
 				return storage.ErrNotFound // what cannot be an id does not exist
 			}
 		}
