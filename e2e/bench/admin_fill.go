@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"time"
+
+	"gatehouse/storage/meta"
+)
+
+// numberCursor is the cursor of a list of audit records behind a number (gateway/admin/api/list.go).
+func numberCursor(n int) string {
+	return "&cursor=" + base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "2:%d", n))
+}
+
+// fillAdmin makes the rows. One tenant in two records is the first, which is large; the others share the rest. Half of the records
+// are uploads, of which some are refused, nearly half verdicts; few are steps of operators.
+func fillAdmin(c *console, db *meta.DB) {
+	ctx := context.Background()
+	share := min(c.share, 1)
+	tenants, assets, records := int(adminTenants*share), int(adminAssets*share), int(adminRecords*share)
+	const begin = int64(1767225600000000) // 2026-01-01, in microseconds
+	const id = `'0190c0de-0000-7000-8000-' || lpad((%s)::text, 12, '0')`
+	tenantOf := func(i string) string {
+		return fmt.Sprintf(id, fmt.Sprintf("CASE WHEN mod(%s, 2) = 0 THEN 1 ELSE mod(%s / 2, %d) END", i, i, tenants))
+	}
+	for _, sql := range []string{
+		`INSERT INTO plans (name, storage_bytes, spec, updated_at) VALUES ('bench', 1000000000, '{}', 1)`,
+		fmt.Sprintf(`INSERT INTO tenants (id, name, plan, state, used_bytes, used_files, created_at, updated_at)
+			SELECT `+fmt.Sprintf(id, "i")+`, 'tenant ' || i, 'bench', CASE WHEN i %% 50 = 0 THEN 'suspended' ELSE 'active' END, (i::bigint * 7919) %% 1000000000,
+				%d, %d + i, 1 FROM generate_series(0, %d) i`, assets/tenants, begin, tenants-1),
+		`INSERT INTO api_keys (id, tenant_id, name, hash, scopes, created_at)
+			SELECT gen_random_uuid(), id, 'key', encode(sha256(id::bytea), 'hex'), 'read,write', 1 FROM tenants`,
+		fmt.Sprintf(`INSERT INTO assets (id, tenant_id, sha256, name, name_folded, ext, category, media_type, size, state, duplicate, created_at, updated_at)
+			SELECT '0190c0de-0000-7000-a000-' || lpad(i::text, 12, '0'), `+tenantOf("i")+`, encode(sha256(i::text::bytea), 'hex'), 'file ' || i || '.txt',
+				'file ' || i || '.txt', 'txt', 'document', 'text/plain', 1000, 'available', false, %d + i, 1 FROM generate_series(1, %d) i`, begin, assets),
+		// Twenty days of records, in the order of their numbers.
+		fmt.Sprintf(`INSERT INTO audit_log (at, actor_kind, actor_id, actor_role, tenant_id, action, target, result, code, request_id, address, user_agent, data)
+			SELECT %d + i * %d::bigint, kind, CASE kind WHEN 'worker' THEN '' WHEN 'key' THEN 'key' || i %% %d ELSE '%s' END,
+				CASE kind WHEN 'operator' THEN CASE WHEN i %% 3 = 0 THEN 'super' ELSE 'ops' END ELSE '' END, `+tenantOf("i / 2")+`,
+				CASE kind WHEN 'worker' THEN CASE WHEN i %% 1999 = 0 THEN 'asset.delete' ELSE 'scan.verdict' END WHEN 'key' THEN 'asset.upload'
+					ELSE (ARRAY['tenant.suspend', 'tenant.resume', 'key.create', 'key.revoke', 'plan.set'])[i / 100 %% 5 + 1] END,
+				'target' || i / 2, CASE WHEN kind = 'key' AND i %% 20 = 0 THEN 'refused' ELSE 'ok' END,
+				CASE WHEN kind = 'key' AND i %% 20 = 0 THEN (ARRAY['TYPE_MISMATCH', 'QUOTA_EXCEEDED', 'FILE_TOO_LARGE'])[i / 20 %% 3 + 1] ELSE '' END,
+				CASE kind WHEN 'worker' THEN '' ELSE 'r' || i END, CASE kind WHEN 'worker' THEN '' ELSE '10.0.' || i / 256 %% 16 || '.' || i %% 256 END, '',
+				CASE kind WHEN 'worker' THEN '{"status":"clean"}' ELSE '{"size":1000,"name":"file.txt"}' END
+			FROM (SELECT i, CASE WHEN i %% 100 = 99 THEN 'operator' WHEN i %% 2 = 1 THEN 'worker' ELSE 'key' END AS kind FROM generate_series(1, %d) i) r`,
+			begin, 20*24*time.Hour.Microseconds()/int64(records), tenants, adminOperator, records),
+		// Counters of thirty days up to now, as a busy platform has.
+		fmt.Sprintf(`INSERT INTO stat_hours (hour, metric, label, n) SELECT h, m, l::text, 10 FROM generate_series(%d, %d) h,
+			(VALUES ('uploads', 2), ('upload_bytes', 2), ('refusals', 20), ('verdicts', 3), ('deletes', 3)) x(m, k), generate_series(1, k) l`,
+			meta.Now().Hour()-720, meta.Now().Hour()),
+		fmt.Sprintf(`INSERT INTO tenant_days (tenant_id, day, uploads, bytes, refusals, rejected) SELECT id, d, 3, 3000, 1, 0
+			FROM tenants, generate_series(%d, %d) d`, meta.Now().Day()-30, meta.Now().Day()),
+		`INSERT INTO tenant_activity (tenant_id, last_upload_at) SELECT id, created_at + 7919 FROM tenants`,
+		`VACUUM ANALYZE`,
+	} {
+		_, err := db.Exec(ctx, sql)
+		c.must(err)
+	}
+}
