@@ -67,7 +67,7 @@ func store(cfg *configs.Config) blob.Config {
 		Driver: cfg.Store.Driver, Root: cfg.StoreRoot(),
 		Endpoint: s3.Endpoint, Region: s3.Region, AccessKey: s3.AccessKey.Reveal(), SecretKey: s3.SecretKey.Reveal(),
 		UseTLS: s3.UseTLS, PathStyle: s3.PathStyle, QuarantineBucket: s3.QuarantineBucket, CleanBucket: s3.CleanBucket,
-		SnapshotBucket: s3.SnapshotBucket, Timeout: s3.Timeout, Retries: retries,
+		SnapshotBucket: s3.SnapshotBucket, AuditBucket: s3.AuditBucket, Timeout: s3.Timeout, Retries: retries,
 	}
 }
 

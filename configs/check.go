@@ -123,6 +123,8 @@ var spans = map[string]span{
 	"alerts.disk_warning_percent":          {1, 101},
 	"alerts.disk_critical_percent":         {1, 101},
 	"alerts.database_max_bytes":            {0, 1 << 60},
+	"audit.online":                         {0, century},
+	"audit.tell_every":                     {0, century},
 	"alerts.snapshot_max_age":              {60 * sec, century},
 	"alerts.reconcile_max_age":             {60 * sec, century},
 	"alerts.max_wait.scan":                 {sec, century},
@@ -155,6 +157,7 @@ func (l *loader) check(program Program) {
 	l.checkMedia(c)
 	l.checkWork(c)
 	l.checkAlerts(c)
+	l.checkAudit(program, c)
 	l.must(program != ForGateway || c.Embedded() || c.Auth.LinkSecret != "", "auth.link_secret",
 		"must be set when the database is not SQLite, the same for every gateway")
 	l.must(c.Auth.LinkSecret == "" || len(c.Auth.LinkSecret) >= minLinkSecret, "auth.link_secret",

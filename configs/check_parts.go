@@ -51,6 +51,9 @@ func (l *loader) checkS3(s S3) {
 	l.must(s.CleanBucket != s.QuarantineBucket, "store.s3.clean_bucket",
 		"another bucket than store.s3.quarantine_bucket is expected")
 	l.must(bucket.MatchString(s.SnapshotBucket), "store.s3.snapshot_bucket", rule)
+	l.must(bucket.MatchString(s.AuditBucket), "store.s3.audit_bucket", rule)
+	l.must(!slices.Contains([]string{s.QuarantineBucket, s.CleanBucket, s.SnapshotBucket}, s.AuditBucket), "store.s3.audit_bucket",
+		"must differ from the other buckets")
 	l.must(s.SnapshotBucket != s.QuarantineBucket && s.SnapshotBucket != s.CleanBucket, "store.s3.snapshot_bucket",
 		"another bucket than store.s3.quarantine_bucket and store.s3.clean_bucket is expected")
 }

@@ -28,6 +28,7 @@ type Config struct {
 	Snapshots  Snapshots           `yaml:"snapshots"`
 	Reconcile  Reconcile           `yaml:"reconcile"`
 	Alerts     Alerts              `yaml:"alerts"`
+	Audit      Audit               `yaml:"audit"`
 	Auth       Auth                `yaml:"auth"`
 	Metrics    Metrics             `yaml:"metrics"`
 	Worker     Worker              `yaml:"worker"`
@@ -87,6 +88,7 @@ type S3 struct {
 	QuarantineBucket string        `yaml:"quarantine_bucket"`
 	CleanBucket      string        `yaml:"clean_bucket"`
 	SnapshotBucket   string        `yaml:"snapshot_bucket"`
+	AuditBucket      string        `yaml:"audit_bucket"`
 	Timeout          time.Duration `yaml:"timeout"`
 	Retries          int           `yaml:"retries"`
 }
@@ -301,6 +303,14 @@ type AlertChannel struct {
 type Snapshots struct {
 	KeepDaily   int `yaml:"keep_daily"`
 	KeepMonthly int `yaml:"keep_monthly"`
+}
+
+// Audit is about the proof that nobody changed the audit log. Use Config.AuditSeed, which makes a key where the mode allows it.
+type Audit struct {
+	SigningKey Secret        `yaml:"signing_key"`
+	PublicKey  string        `yaml:"public_key"`
+	Online     time.Duration `yaml:"online"`
+	TellEvery  time.Duration `yaml:"tell_every"`
 }
 
 // Auth is about links and operators. Use Config.LinkSecret and OperatorKey, which make secrets where the mode allows it.

@@ -73,6 +73,7 @@ func (i *incident) open() {
 		AccessKey: i.Env["GATEHOUSE_STORE_S3_ACCESS_KEY"], SecretKey: i.Env["GATEHOUSE_STORE_S3_SECRET_KEY"],
 		QuarantineBucket: i.Env["GATEHOUSE_STORE_S3_QUARANTINE_BUCKET"], CleanBucket: i.Env["GATEHOUSE_STORE_S3_CLEAN_BUCKET"],
 		SnapshotBucket: i.Env["GATEHOUSE_STORE_S3_SNAPSHOT_BUCKET"],
+		AuditBucket:    i.Env["GATEHOUSE_STORE_S3_AUDIT_BUCKET"],
 	}
 	if url == "" {
 		data := i.Env["GATEHOUSE_DATA_DIR"]

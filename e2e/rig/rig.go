@@ -69,11 +69,13 @@ func Services(t testing.TB) map[string]string {
 		"GATEHOUSE_STORE_S3_QUARANTINE_BUCKET": "q-" + suffix,
 		"GATEHOUSE_STORE_S3_CLEAN_BUCKET":      "c-" + suffix,
 		"GATEHOUSE_STORE_S3_SNAPSHOT_BUCKET":   "s-" + suffix,
+		"GATEHOUSE_STORE_S3_AUDIT_BUCKET":      "a-" + suffix,
 		"GATEHOUSE_BROKER_URL":                 services.AMQPURL(t),
 		"GATEHOUSE_SCANNER_ADDRESS":            "unix://" + services.ClamdSocket(t),
 		"GATEHOUSE_SCANNER_DATABASE_DIR":       services.ClamdDatabase(t),
 		"GATEHOUSE_AUTH_LINK_SECRET":           strings.Repeat("not-a-real-secret-", 3),
 		"GATEHOUSE_AUTH_OPERATOR_KEY":          strings.Repeat("0f", 32),
+		"GATEHOUSE_AUDIT_SIGNING_KEY":          strings.Repeat("a5", 32),
 	}
 }
 

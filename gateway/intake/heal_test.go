@@ -297,14 +297,14 @@ func minioZones(t *testing.T) *blob.Zones {
 	name := "intake-" + strings.ToLower(rand.Text())
 	zones, err := blob.Open(t.Context(), blob.Config{
 		Driver: blob.DriverS3, Endpoint: s.Endpoint, AccessKey: s.AccessKey, SecretKey: s.SecretKey, PathStyle: true,
-		QuarantineBucket: name + "-q", CleanBucket: name + "-c", SnapshotBucket: name + "-s",
+		QuarantineBucket: name + "-q", CleanBucket: name + "-c", SnapshotBucket: name + "-s", AuditBucket: name + "-a",
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		ctx := context.Background()
 		client, err := minio.New(s.Endpoint, &minio.Options{Creds: credentials.NewStaticV4(s.AccessKey, s.SecretKey, "")})
 		require.NoError(t, err)
-		for bucket, zone := range map[string]blob.Bucket{"-q": zones.Quarantine, "-c": zones.Clean, "-s": zones.Snapshots} {
+		for bucket, zone := range map[string]blob.Bucket{"-q": zones.Quarantine, "-c": zones.Clean, "-s": zones.Snapshots, "-a": zones.Audit} {
 			for info, err := range zone.List(ctx, "", "") {
 				require.NoError(t, err)
 				require.NoError(t, zone.Delete(ctx, info.Key))

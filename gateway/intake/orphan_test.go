@@ -115,7 +115,7 @@ func TestUploadOfAnOrphanThatARunTakesAway(t *testing.T) {
 				}
 			}
 			at("before the run")
-			reconciled(t, h, &blob.Zones{Quarantine: steps{zones.Quarantine, at}, Clean: steps{zones.Clean, func(string) {}}, Snapshots: zones.Snapshots})
+			reconciled(t, h, &blob.Zones{Quarantine: steps{zones.Quarantine, at}, Clean: steps{zones.Clean, func(string) {}}, Snapshots: zones.Snapshots, Audit: zones.Audit})
 			require.Equal(t, 1, reached)
 			require.NoError(t, <-uploaded)
 

@@ -76,13 +76,15 @@ type Bucket interface {
 	Ready(ctx context.Context) error
 }
 
-// Zones are the two places where blobs lie, and a third one beside them. Only the scan job moves a blob into Clean.
+// Zones are the two places where blobs lie, and two more beside them. Only the scan job moves a blob into Clean.
 type Zones struct {
 	Quarantine Bucket
 	Clean      Bucket
 	// Snapshots holds exports of the database (package snapshot). It is no storage.Zone: no blob lies in it, and nothing
 	// of it is ever served.
 	Snapshots Bucket
+	// Audit holds what proves the audit log: checkpoints and archives (package audit). It is no storage.Zone either.
+	Audit Bucket
 }
 
 // The drivers.
@@ -112,6 +114,7 @@ type Config struct {
 	QuarantineBucket string
 	CleanBucket      string
 	SnapshotBucket   string
+	AuditBucket      string
 	// Timeout is how long one attempt may go without an answer; moving bytes adds a second for each MiB. Zero
 	// means 30 seconds.
 	Timeout time.Duration
@@ -136,7 +139,7 @@ func Open(ctx context.Context, c Config) (*Zones, error) {
 	return nil, fmt.Errorf("blob: unknown driver %q (known: %s, %s)", c.Driver, DriverDisk, DriverS3)
 }
 
-// Of returns the bucket of a zone, and nil for a zone that does not exist: so never that of the snapshots.
+// Of returns the bucket of a zone, and nil for a zone that does not exist: so never those beside them.
 func (z *Zones) Of(zone storage.Zone) Bucket {
 	switch zone {
 	case storage.ZoneQuarantine:
@@ -165,8 +168,11 @@ func (z *Zones) Promote(ctx context.Context, key string) error {
 	return z.Copy(ctx, storage.ZoneQuarantine, storage.ZoneClean, key)
 }
 
-// snapshotZone is what the third zone is called in messages, and its folder on disk.
-const snapshotZone = "snapshots"
+// What the zones beside those of the blobs are called in messages, and their folders on disk.
+const (
+	snapshotZone = "snapshots"
+	auditZone    = "audit"
+)
 
 // Ready tells whether all zones can be reached and written to.
 func (z *Zones) Ready(ctx context.Context) error {
@@ -179,13 +185,16 @@ func (z *Zones) Ready(ctx context.Context) error {
 	if err := z.Snapshots.Ready(ctx); err != nil {
 		return fmt.Errorf("zone %s: %w", snapshotZone, err)
 	}
+	if err := z.Audit.Ready(ctx); err != nil {
+		return fmt.Errorf("zone %s: %w", auditZone, err)
+	}
 	return nil
 }
 
 // Close releases descriptors and idle connections. Objects still open stay readable.
 func (z *Zones) Close() error {
 	var errs []error
-	for _, b := range []Bucket{z.Quarantine, z.Clean, z.Snapshots} {
+	for _, b := range []Bucket{z.Quarantine, z.Clean, z.Snapshots, z.Audit} {
 		if c, ok := b.(io.Closer); ok {
 			errs = append(errs, c.Close())
 		}

@@ -48,7 +48,7 @@ func (c Copied) Complete() bool { return c.Failed == 0 }
 // copyAttempts is how often one object is tried while a store is away; the stores try again by themselves, too.
 const copyAttempts = 3
 
-// CopyStore copies all three zones, key by key in their order, into another store. It can be stopped and begun again:
+// CopyStore copies all zones, key by key in their order, into another store. It can be stopped and begun again:
 // what is there already is passed over. Nothing is removed, neither here nor there. The key of a blob is its digest and
 // that of a variant has a part of it: bytes that are not what their key says are not copied.
 func CopyStore(ctx context.Context, from, to *Zones, o CopyOptions) (Copied, error) {
@@ -62,6 +62,7 @@ func CopyStore(ctx context.Context, from, to *Zones, o CopyOptions) (Copied, err
 	}{
 		// The snapshots last: one of them then speaks of blobs that are there.
 		{"quarantine", from.Quarantine, to.Quarantine}, {"clean", from.Clean, to.Clean}, {"snapshots", from.Snapshots, to.Snapshots},
+		{"audit", from.Audit, to.Audit},
 	} {
 		if err := c.zone(ctx, zone.name, zone.from, zone.to); err != nil {
 			return c.out, fmt.Errorf("copy zone %s: %w", zone.name, err)

@@ -23,6 +23,7 @@ import (
 //	<root>/quarantine/<tenant>/<hh>/<sha256>   an object, mode 0600, folders 0700
 //	<root>/clean/...                           the same
 //	<root>/snapshots/<snapshot>/<part>         the same
+//	<root>/audit/checkpoints/<chain>/<place>   the same
 //
 // Delete leaves empty folders behind, on purpose: a tenant has 257 at most, every upload through quarantine would
 // make and sync them anew, and a folder that never goes away is what makes it sound to remember which ones are
@@ -61,8 +62,9 @@ func openDisk(c Config) (*Zones, error) {
 	quarantine := &disk{zone: string(storage.ZoneQuarantine), store: store}
 	clean := &disk{zone: string(storage.ZoneClean), store: store}
 	snapshots := &disk{zone: snapshotZone, store: store}
-	zones := &Zones{Quarantine: quarantine, Clean: clean, Snapshots: snapshots}
-	if err := errors.Join(quarantine.prepare(), clean.prepare(), snapshots.prepare()); err != nil {
+	audit := &disk{zone: auditZone, store: store}
+	zones := &Zones{Quarantine: quarantine, Clean: clean, Snapshots: snapshots, Audit: audit}
+	if err := errors.Join(quarantine.prepare(), clean.prepare(), snapshots.prepare(), audit.prepare()); err != nil {
 		return nil, errors.Join(fmt.Errorf("blob: open zones: %w", err), zones.Close())
 	}
 	return zones, nil

@@ -51,8 +51,9 @@ func openS3(ctx context.Context, c Config) (*Zones, error) {
 		Quarantine: &s3{s3Store: store, bucket: c.QuarantineBucket},
 		Clean:      &s3{s3Store: store, bucket: c.CleanBucket},
 		Snapshots:  &s3{s3Store: store, bucket: c.SnapshotBucket},
+		Audit:      &s3{s3Store: store, bucket: c.AuditBucket},
 	}
-	buckets := []string{c.QuarantineBucket, c.CleanBucket, c.SnapshotBucket}
+	buckets := []string{c.QuarantineBucket, c.CleanBucket, c.SnapshotBucket, c.AuditBucket}
 	if c.Existing {
 		if err := store.anyBucket(ctx, buckets); err != nil {
 			return nil, errors.Join(fmt.Errorf("blob: %w", err), zones.Close())
@@ -70,9 +71,8 @@ func newS3Store(c Config) (*s3Store, error) {
 	switch {
 	case c.Endpoint == "" || strings.Contains(c.Endpoint, "/"):
 		return nil, fmt.Errorf("blob: endpoint %q must be host:port without a scheme", c.Endpoint)
-	case c.QuarantineBucket == "" || c.CleanBucket == "" || c.SnapshotBucket == "" || c.QuarantineBucket == c.CleanBucket ||
-		c.SnapshotBucket == c.QuarantineBucket || c.SnapshotBucket == c.CleanBucket:
-		return nil, errors.New("blob: the zones need three buckets of their own")
+	case !ownBuckets(c.QuarantineBucket, c.CleanBucket, c.SnapshotBucket, c.AuditBucket):
+		return nil, errors.New("blob: the zones need four buckets of their own")
 	case c.Timeout < 0:
 		return nil, errors.New("blob: the timeout is negative")
 	}
@@ -105,6 +105,18 @@ func newS3Store(c Config) (*s3Store, error) {
 		return nil, fmt.Errorf("blob: s3 client: %w", err)
 	}
 	return s, nil
+}
+
+// ownBuckets reports whether each zone has a bucket, and no two have the same.
+func ownBuckets(names ...string) bool {
+	seen := map[string]bool{"": true}
+	for _, name := range names {
+		if seen[name] {
+			return false
+		}
+		seen[name] = true
+	}
+	return true
 }
 
 // newPool keeps a connection for each of many parallel requests: the default of 16 makes the 17th dial anew.

@@ -34,6 +34,7 @@ func s3Config(server services.S3) blob.Config {
 		Driver: blob.DriverS3, Endpoint: server.Endpoint, AccessKey: server.AccessKey, SecretKey: server.SecretKey,
 		PathStyle: true, QuarantineBucket: name + "-quarantine", CleanBucket: name + "-clean",
 		SnapshotBucket: name + "-snapshots",
+		AuditBucket:    name + "-audit",
 	}
 }
 
@@ -64,7 +65,7 @@ func dropBuckets(t testing.TB, c blob.Config) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	mc := client(t, c)
-	for _, bucket := range []string{c.QuarantineBucket, c.CleanBucket, c.SnapshotBucket} {
+	for _, bucket := range []string{c.QuarantineBucket, c.CleanBucket, c.SnapshotBucket, c.AuditBucket} {
 		objects := mc.ListObjects(ctx, bucket, minio.ListObjectsOptions{Recursive: true})
 		for e := range mc.RemoveObjects(ctx, bucket, objects, minio.RemoveObjectsOptions{}) {
 			require.NoError(t, e.Err)
@@ -81,7 +82,7 @@ func TestS3Existing(t *testing.T) {
 	_, err := blob.Open(t.Context(), c)
 	require.ErrorIs(t, err, blob.ErrNoStore)
 	mc := client(t, c)
-	for _, bucket := range []string{c.QuarantineBucket, c.CleanBucket, c.SnapshotBucket} {
+	for _, bucket := range []string{c.QuarantineBucket, c.CleanBucket, c.SnapshotBucket, c.AuditBucket} {
 		exists, err := mc.BucketExists(t.Context(), bucket)
 		require.NoError(t, err)
 		require.False(t, exists)

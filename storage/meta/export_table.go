@@ -19,7 +19,8 @@ import (
 func exported() []any {
 	return []any{
 		&Plan{}, &TenantRow{}, &APIKey{}, &Blob{}, &Asset{}, &Variant{}, &Reservation{}, &IdempotencyKey{}, &Task{}, &Event{},
-		&AuditRecord{}, &Fact{}, &ReconcileRun{}, &ReconcileFinding{}, &ReconcileMark{}, &Alert{}, &Notice{},
+		&AuditRecord{}, &AuditSeal{}, &AuditCheckpoint{}, &AuditArchive{}, &AuditChain{}, &AuditState{},
+		&Fact{}, &ReconcileRun{}, &ReconcileFinding{}, &ReconcileMark{}, &Alert{}, &Notice{},
 		&Operator{}, &OperatorPassword{}, &RecoveryCode{}, &OperatorLink{}, &OperatorSession{}, &OperatorToken{},
 		&OperatorAttempt{}, &OperatorNetwork{},
 		&StatHour{}, &TenantDay{}, &TenantActivity{},

@@ -28,6 +28,7 @@ var migrations = []migration{
 	{"0006_alerts", alertsUp, alertsDown},
 	{"0007_audit_role", auditRoleUp, auditRoleDown},
 	{"0008_operators", operatorsUp, operatorsDown},
+	{"0009_audit_chain", auditChainUp, auditChainDown},
 	{"0011_rollups", rollupsUp, rollupsDown},
 }
 

@@ -22,7 +22,7 @@ func s3Zones(t *testing.T, s services.S3) *blob.Zones {
 	name := "sweep-" + strings.ToLower(rand.Text())
 	zones, err := blob.Open(ctx, blob.Config{
 		Driver: blob.DriverS3, Endpoint: s.Endpoint, AccessKey: s.AccessKey, SecretKey: s.SecretKey, PathStyle: true,
-		QuarantineBucket: name + "-q", CleanBucket: name + "-c", SnapshotBucket: name + "-s",
+		QuarantineBucket: name + "-q", CleanBucket: name + "-c", SnapshotBucket: name + "-s", AuditBucket: name + "-a",
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() {
@@ -31,7 +31,7 @@ func s3Zones(t *testing.T, s services.S3) *blob.Zones {
 		for _, b := range []struct {
 			name string
 			zone blob.Bucket
-		}{{name + "-q", zones.Quarantine}, {name + "-c", zones.Clean}, {name + "-s", zones.Snapshots}} {
+		}{{name + "-q", zones.Quarantine}, {name + "-c", zones.Clean}, {name + "-s", zones.Snapshots}, {name + "-a", zones.Audit}} {
 			for info, err := range b.zone.List(ctx, "", "") {
 				require.NoError(t, err)
 				require.NoError(t, b.zone.Delete(ctx, info.Key))

@@ -25,6 +25,8 @@ type Store struct {
 	// Version of the program, for the manifest.
 	Version string
 	Keep    Keep
+	// Key signs where the chain of the audit log begins anew behind a restore; nil leaves the chain as it was.
+	Key *audit.Key
 	// CoolingOff is how long a deletion can be taken back; that of restored tenants that are pending deletion begins anew.
 	CoolingOff time.Duration
 	// PartBytes is how many bytes of rows, before they are packed, go into one part; zero means 64 MiB.

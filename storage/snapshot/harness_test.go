@@ -103,6 +103,16 @@ func oddRow(t meta.Table, i int) any {
 		r.ID, r.TenantID = int64(1000+i), tenant
 	case *meta.AuditRecord:
 		r.ID, r.TenantID = int64(2000+i), tenant
+	case *meta.AuditSeal:
+		r.Seq, r.RecordID, r.Hash, r.MAC = int64(1+i), int64(2000+i), digestNo(i), "mac"
+	case *meta.AuditCheckpoint:
+		r.Seq, r.Hash = int64(1+i), digestNo(i)
+	case *meta.AuditArchive:
+		r.FirstSeq, r.LastSeq, r.SHA256, r.Hash = int64(10_000+i), int64(10_000+i), digestNo(i), digestNo(i)
+	case *meta.AuditChain:
+		r.ChainID, r.PrevHash = fmt.Sprint("chain-", i), digestNo(i)
+	case *meta.AuditState:
+		r.ID, r.ChainID, r.Hash = int64(1+i), "chain-0", digestNo(i)
 	case *meta.IdempotencyKey:
 		r.TenantID, r.Key = tenant, unique
 	case *meta.Fact:

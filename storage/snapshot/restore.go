@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -157,6 +158,8 @@ type restore struct {
 	tenants map[string]bool
 	// written are the keys and tenants that came back, as <table>/<id>.
 	written map[string]bool
+	// chain is what becomes of the chain of the audit log.
+	chain chain
 }
 
 func (r *restore) run(ctx context.Context, actor audit.Actor) error {
@@ -177,11 +180,14 @@ func (r *restore) run(ctx context.Context, actor audit.Actor) error {
 	}
 	if r.mode == Fill {
 		err = r.fill(ctx, actor)
-	} else {
-		err = r.replace(ctx)
+	} else if err = r.beginChain(); err == nil {
+		err = errors.Join(r.replace(ctx), ctx.Err())
 	}
 	if err != nil {
 		return err
+	}
+	if err := r.goOnChain(); err != nil {
+		return fmt.Errorf("the chain of the audit log: %w", err)
 	}
 	if err := r.tx.RaiseSerials(); err != nil {
 		return err

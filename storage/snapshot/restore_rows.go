@@ -12,7 +12,7 @@ func (r *restore) replace(ctx context.Context) error {
 	for _, t := range r.tables {
 		statement := "DELETE FROM " + t.Name
 		switch t.Name {
-		case "audit_log":
+		case "audit_log", "audit_seals", "audit_checkpoints", "audit_archives", "audit_chains", "audit_state":
 			continue
 		case "facts": // those of programs that run all the same
 			statement += " WHERE name NOT LIKE 'alive.%'"
@@ -27,6 +27,8 @@ func (r *restore) replace(ctx context.Context) error {
 		}
 		if t.Name == "audit_log" {
 			insert = r.appendAudit(t.MaxSerial)
+		} else if r.chain.of(t.Name) {
+			insert = r.chainRows
 		}
 		if err := r.each(ctx, t, insert); err != nil {
 			return err
@@ -124,7 +126,7 @@ func (r *restore) appendAudit(maxSerial int64) func(t meta.Table, rows []any) (a
 			if taken && *other == *record {
 				continue
 			}
-			if taken {
+			if taken || record.ID <= r.chain.watermark { // there, nobody may come any more
 				known, err := r.knows(*record)
 				if err != nil {
 					return 0, 0, err

@@ -251,7 +251,7 @@ func TestTenantComesToAndLeavesAnObjectStore(t *testing.T) {
 	name := "tenancy-" + meta.NewID()[24:]
 	zones, err := blob.Open(ctx, blob.Config{
 		Driver: blob.DriverS3, Endpoint: server.Endpoint, AccessKey: server.AccessKey, SecretKey: server.SecretKey, PathStyle: true,
-		QuarantineBucket: name + "-q", CleanBucket: name + "-c", SnapshotBucket: name + "-s",
+		QuarantineBucket: name + "-q", CleanBucket: name + "-c", SnapshotBucket: name + "-s", AuditBucket: name + "-a",
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, zones.Close()) })

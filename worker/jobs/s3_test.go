@@ -23,7 +23,7 @@ func buckets(t *testing.T, s services.S3) *blob.Zones {
 	name := "jobs-" + strings.ToLower(rand.Text())
 	zones, err := blob.Open(ctx, blob.Config{
 		Driver: blob.DriverS3, Endpoint: s.Endpoint, AccessKey: s.AccessKey, SecretKey: s.SecretKey, PathStyle: true,
-		QuarantineBucket: name + "-q", CleanBucket: name + "-c", SnapshotBucket: name + "-s",
+		QuarantineBucket: name + "-q", CleanBucket: name + "-c", SnapshotBucket: name + "-s", AuditBucket: name + "-a",
 	})
 	require.NoError(t, err)
 	client, err := minio.New(s.Endpoint, &minio.Options{Creds: credentials.NewStaticV4(s.AccessKey, s.SecretKey, "")})
@@ -34,7 +34,7 @@ func buckets(t *testing.T, s services.S3) *blob.Zones {
 		}
 	})
 	t.Cleanup(func() {
-		for _, zone := range []blob.Bucket{zones.Quarantine, zones.Clean, zones.Snapshots} {
+		for _, zone := range []blob.Bucket{zones.Quarantine, zones.Clean, zones.Snapshots, zones.Audit} {
 			for info, err := range zone.List(ctx, "", "") {
 				require.NoError(t, err)
 				require.NoError(t, zone.Delete(ctx, info.Key))

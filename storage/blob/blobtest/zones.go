@@ -70,7 +70,7 @@ func (s *suite) copyToKey(t *testing.T) {
 	from, to, data := key(), key(), noise(11, 70<<10)
 	put(t, s.zones.Clean, from, data)
 	for range 2 { // the second time over what is there
-		for _, target := range []blob.Bucket{s.zones.Clean, s.zones.Quarantine, s.zones.Snapshots} {
+		for _, target := range []blob.Bucket{s.zones.Clean, s.zones.Quarantine, s.zones.Snapshots, s.zones.Audit} {
 			require.NoError(t, target.CopyFrom(ctx, s.zones.Clean, from, to))
 			require.True(t, bytes.Equal(data, get(t, target, to)))
 		}

@@ -60,14 +60,19 @@ func (s *Shared) Each(t *testing.T, test func(t *testing.T, db *meta.DB)) {
 	}
 }
 
+// appendOnly are the tables whose triggers refuse to delete.
+var appendOnly = []string{"audit_log", "audit_seals", "audit_checkpoints", "audit_archives", "audit_chains"}
+
 // empty deletes all rows, those of the audit log past its triggers.
 func empty(t testing.TB, db *meta.DB) {
 	t.Helper()
 	ctx := context.Background()
 	schema := map[meta.Dialect]string{meta.Postgres: "current_schema()", meta.MySQL: "database()"}[db.Dialect()]
 	if db.Dialect() == meta.MySQL { // which commits by itself
-		_, err := db.Exec(ctx, "TRUNCATE TABLE audit_log")
-		require.NoError(t, err)
+		for _, table := range appendOnly {
+			_, err := db.Exec(ctx, "TRUNCATE TABLE "+table)
+			require.NoError(t, err)
+		}
 	}
 	require.NoError(t, db.InTx(ctx, func(tx *meta.Tx) error {
 		var tables []string
@@ -81,7 +86,9 @@ func empty(t testing.TB, db *meta.DB) {
 			all = append(all, "DELETE FROM "+table)
 		}
 		if db.Dialect() == meta.Postgres {
-			all = append([]string{"ALTER TABLE audit_log DISABLE TRIGGER USER"}, append(all, "ALTER TABLE audit_log ENABLE TRIGGER USER")...)
+			for _, table := range appendOnly {
+				all = append([]string{"ALTER TABLE " + table + " DISABLE TRIGGER USER"}, append(all, "ALTER TABLE "+table+" ENABLE TRIGGER USER")...)
+			}
 		}
 		for _, statement := range all {
 			if _, err := tx.Exec(statement); err != nil {

@@ -202,13 +202,13 @@ func s3Zones(t *testing.T) *blob.Zones {
 	name := "hammer-" + strings.ToLower(rand.Text())
 	zones, err := blob.Open(ctx, blob.Config{
 		Driver: blob.DriverS3, Endpoint: s.Endpoint, AccessKey: s.AccessKey, SecretKey: s.SecretKey, PathStyle: true,
-		QuarantineBucket: name + "-q", CleanBucket: name + "-c", SnapshotBucket: name + "-s",
+		QuarantineBucket: name + "-q", CleanBucket: name + "-c", SnapshotBucket: name + "-s", AuditBucket: name + "-a",
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		client, err := minio.New(s.Endpoint, &minio.Options{Creds: credentials.NewStaticV4(s.AccessKey, s.SecretKey, "")})
 		require.NoError(t, err)
-		for end, zone := range map[string]blob.Bucket{"-q": zones.Quarantine, "-c": zones.Clean, "-s": zones.Snapshots} {
+		for end, zone := range map[string]blob.Bucket{"-q": zones.Quarantine, "-c": zones.Clean, "-s": zones.Snapshots, "-a": zones.Audit} {
 			for info, err := range zone.List(ctx, "", "") {
 				require.NoError(t, err)
 				require.NoError(t, zone.Delete(ctx, info.Key))
