@@ -14,6 +14,7 @@ import (
 	"gatehouse/configs"
 	"gatehouse/quota"
 	"gatehouse/storage"
+	"gatehouse/storage/audit"
 	"gatehouse/storage/blob"
 	"gatehouse/storage/meta"
 )
@@ -69,6 +70,34 @@ func store(cfg *configs.Config) blob.Config {
 		UseTLS: s3.UseTLS, PathStyle: s3.PathStyle, QuarantineBucket: s3.QuarantineBucket, CleanBucket: s3.CleanBucket,
 		SnapshotBucket: s3.SnapshotBucket, AuditBucket: s3.AuditBucket, Timeout: s3.Timeout, Retries: retries,
 	}
+}
+
+// AuditKey is the key that signs the audit log's checkpoints.
+func AuditKey(cfg *configs.Config) (*audit.Key, error) {
+	seed, err := cfg.AuditSeed()
+	if err != nil {
+		return nil, err
+	}
+	return audit.ParseKey(seed)
+}
+
+// AuditVerifier checks the audit log with what the configuration has: the signing key, or the public key alone. It gives nil
+// when it has neither.
+func AuditVerifier(cfg *configs.Config, db *meta.DB, zones *blob.Zones) (*audit.Verifier, error) {
+	v := &audit.Verifier{DB: db, Zone: zones.Audit}
+	var err error
+	if cfg.Audit.PublicKey != "" {
+		v.Public, err = audit.ParsePublicKey(cfg.Audit.PublicKey)
+		return v, err
+	}
+	if cfg.Audit.SigningKey == "" && !cfg.Embedded() {
+		return nil, nil
+	}
+	if v.Key, err = AuditKey(cfg); err != nil {
+		return nil, err
+	}
+	v.Public = v.Key.Public()
+	return v, nil
 }
 
 // Ledger is the quota ledger over the database.

@@ -11,13 +11,14 @@ import (
 )
 
 // AuditSeed is the key that signs checkpoints of the audit log, as it is configured. Without one it is made once and kept in
-// <data_dir>/audit.key; several programs on one folder agree on the first. Load allows that with SQLite only.
+// <data_dir>/audit.key; several programs on one folder agree on the first. With any other database it must be given to whoever
+// signs: workers that run, and restores.
 func (c *Config) AuditSeed() (string, error) {
 	if c.Audit.SigningKey != "" {
 		return c.Audit.SigningKey.Reveal(), nil
 	}
 	if !c.Embedded() {
-		return "", errors.New("audit.signing_key must be set when the database is not SQLite")
+		return "", errors.New("audit.signing_key: must be set when the database is not SQLite, the same for every worker; as from: openssl rand -hex 32")
 	}
 	file := filepath.Join(c.DataDir, "audit.key")
 	seed, err := readAuditSeed(file)
@@ -54,10 +55,8 @@ func isKey(s string) bool {
 	return false
 }
 
-func (l *loader) checkAudit(program Program, c *Config) {
+func (l *loader) checkAudit(c *Config) {
 	a := c.Audit
-	l.must(program != ForWorker || c.Embedded() || a.SigningKey != "", "audit.signing_key",
-		"must be set when the database is not SQLite, the same for every worker")
 	l.must(a.SigningKey == "" || isKey(a.SigningKey.Reveal()), "audit.signing_key", keyRule)
 	l.must(a.PublicKey == "" || isKey(a.PublicKey), "audit.public_key", "32 bytes in hex or Base64 are expected, as `gateway audit key` prints them")
 }

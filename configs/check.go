@@ -157,7 +157,7 @@ func (l *loader) check(program Program) {
 	l.checkMedia(c)
 	l.checkWork(c)
 	l.checkAlerts(c)
-	l.checkAudit(program, c)
+	l.checkAudit(c)
 	l.must(program != ForGateway || c.Embedded() || c.Auth.LinkSecret != "", "auth.link_secret",
 		"must be set when the database is not SQLite, the same for every gateway")
 	l.must(c.Auth.LinkSecret == "" || len(c.Auth.LinkSecret) >= minLinkSecret, "auth.link_secret",

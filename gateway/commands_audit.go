@@ -11,6 +11,13 @@ import (
 	"gatehouse/gateway/admin"
 )
 
+type auditCmds struct {
+	List   auditCmd       `cmd:"" default:"withargs" help:"Read the log, newest first."`
+	Verify auditVerifyCmd `cmd:"" help:"Tell whether the log is what was written, and name the first record that is not. Fails when one is not."`
+	Export auditExportCmd `cmd:"" help:"Write the sealed part of the log to a file that can be verified without database and configuration."`
+	Key    auditKeyCmd    `cmd:"" help:"Print the public key that verifies the log."`
+}
+
 type auditCmd struct {
 	Tenant string `placeholder:"TENANT" help:"Only what is about this tenant: its name or id."`
 	Action string `placeholder:"ACTION" help:"Only this action, like tenant.suspend, or all of a family, like tenant or asset."`

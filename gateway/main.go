@@ -37,7 +37,7 @@ type cli struct {
 		List assetListCmd `cmd:"" help:"List the files of a tenant, newest first: names, states, verdicts. Those that are deleted are not listed."`
 	} `cmd:"" help:"The files of tenants."`
 	Operator operatorCmds `cmd:"" help:"Operators: the people who run the platform, and where they may come from."`
-	Audit    auditCmd     `cmd:"" help:"Read the audit log, newest first: who changed, uploaded, deleted or was refused what, and why."`
+	Audit    auditCmds    `cmd:"" help:"The audit log: who changed, uploaded, deleted or was refused what, and why; and the proof that nobody changed it."`
 	Openapi  openapiCmd   `cmd:"" help:"Print the OpenAPI document that /openapi.yaml serves; with --admin, that of the admin API."`
 	Conf     struct {
 		Print configPrintCmd `cmd:"" help:"Print the configuration in force, secrets masked."`

@@ -14,6 +14,7 @@ import (
 	"gatehouse/boot"
 	"gatehouse/configs"
 	"gatehouse/storage"
+	"gatehouse/storage/audit"
 	"gatehouse/storage/disk"
 	"gatehouse/storage/meta"
 	"gatehouse/storage/snapshot"
@@ -50,9 +51,11 @@ func alertsConfig(cfg *configs.Config) alerts.Config {
 
 // alerting is the worker's part in alerts: the periodic job that asks the rules, and what runs beside the tasks.
 type alerting struct {
-	job    jobs.Periodic
-	sender *alerts.Sender
-	disks  disk.Reporter
+	job jobs.Periodic
+	// tellCheckpoint tells a checkpoint of the audit log.
+	tellCheckpoint func(context.Context, audit.Checkpoint) error
+	sender         *alerts.Sender
+	disks          disk.Reporter
 }
 
 func newAlerting(cfg *configs.Config, db *meta.DB, snapshots *snapshot.Store, registry *prometheus.Registry, log *slog.Logger) (*alerting, error) {
@@ -74,9 +77,10 @@ func newAlerting(cfg *configs.Config, db *meta.DB, snapshots *snapshot.Store, re
 		store = append(store, disk.Place{Use: "store", Path: cfg.StoreRoot()})
 	}
 	return &alerting{
-		job:    jobs.Periodic{Name: "alerts", Every: cfg.Alerts.Interval, Do: engine.Tick},
-		sender: sender,
-		disks:  disk.Reporter{DB: db, Program: "worker", Places: boot.Disks(cfg, store...), Log: log},
+		tellCheckpoint: engine.TellCheckpoint,
+		job:            jobs.Periodic{Name: "alerts", Every: cfg.Alerts.Interval, Do: engine.Tick},
+		sender:         sender,
+		disks:          disk.Reporter{DB: db, Program: "worker", Places: boot.Disks(cfg, store...), Log: log},
 	}, nil
 }
 

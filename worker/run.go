@@ -14,6 +14,7 @@ import (
 	"gatehouse/boot"
 	"gatehouse/configs"
 	"gatehouse/storage"
+	"gatehouse/storage/audit"
 	"gatehouse/storage/blob"
 	"gatehouse/storage/meta"
 	"gatehouse/storage/reconcile"
@@ -58,7 +59,7 @@ func (runCmd) Run(ctx context.Context, c *cli) error {
 
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		jobs.ReconcileMetrics{DB: db, Log: log})
+		jobs.ReconcileMetrics{DB: db, Log: log}, jobs.AuditMetrics{DB: db, Log: log})
 	deps, err := jobDeps(cfg, db, zones, scanner, log)
 	if err != nil {
 		return err
@@ -68,6 +69,7 @@ func (runCmd) Run(ctx context.Context, c *cli) error {
 	if err != nil {
 		return err
 	}
+	deps.TellAudit, deps.TellAuditEvery = alerting.tellCheckpoint, cfg.Audit.TellEvery
 	schedule := append(jobs.Schedule(deps), alerting.job)
 	d, err := dispatch.New(dispatchConfig(cfg), db, bell, jobs.List(deps), schedule, registry, log)
 	if err != nil {
@@ -92,8 +94,19 @@ func (runCmd) Run(ctx context.Context, c *cli) error {
 	log.Info("worker is working", "version", version, "database", db.Dialect(), "store", cfg.Store.Driver,
 		"broker", cfg.Broker.URL != "", "scanner", cfg.Scanner.Address)
 	err = d.Run(ctx)
+	finishAudit(deps.Sealer, log)
 	log.Info("worker has stopped")
 	return err
+}
+
+// finishTime bounds the last checkpoint of a worker that stops.
+const finishTime = 5 * time.Second
+
+// finishAudit seals what is there and makes a checkpoint of it; the next worker would do it otherwise.
+func finishAudit(s *audit.Sealer, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(context.Background(), finishTime)
+	defer cancel()
+	logged(log, "make the last checkpoint", func() error { return s.Finish(ctx) })
 }
 
 // opener opens the store: boot.Zones for the program, which makes what is missing, boot.ExistingZones for commands.
@@ -168,9 +181,14 @@ func doorbell(cfg *configs.Config, log *slog.Logger) (dispatch.Doorbell, error) 
 }
 
 func jobDeps(cfg *configs.Config, db *meta.DB, zones *blob.Zones, scanner *clamd.Scanner, log *slog.Logger) (jobs.Deps, error) {
+	key, err := boot.AuditKey(cfg)
+	if err != nil {
+		return jobs.Deps{}, err
+	}
 	deps := jobs.Deps{
 		DB: db, Zones: zones, Ledger: boot.Ledger(cfg, db), Scanner: scanner,
 		Reconciler: reconciler(cfg, db, zones, log), SweepEvery: sweepEvery, Snapshots: snapshots(cfg, db, zones),
+		Sealer:      &audit.Sealer{DB: db, Zone: zones.Audit, Key: key, Online: cfg.Audit.Online, SpoolDir: cfg.WorkDir()},
 		ReconcileAt: cfg.Reconcile.At, LightEvery: cfg.Reconcile.LightEvery, AfterSnapshot: jobs.AfterSnapshot(log), Log: log,
 		// Twice what the tool itself may take: the transfer from and to the store comes on top.
 		ScanTimeout: 2 * cfg.Scanner.Timeout,

@@ -11,6 +11,7 @@ import (
 	"text/tabwriter"
 
 	"gatehouse/boot"
+	"gatehouse/storage/audit"
 	"gatehouse/storage/snapshot"
 )
 
@@ -41,6 +42,9 @@ func (s snapshotRestoreCmd) Run(ctx context.Context, c *cli) error {
 		}
 		if s.WhileRunning {
 			_, _ = fmt.Fprintln(os.Stderr, "worker: restoring under programs that may be running; their uploads and jobs wait, and some may fail")
+		}
+		if store.Key, err = c.auditKey(); err != nil {
+			return err
 		}
 		done, err := store.Restore(ctx, id, o)
 		if err != nil {
@@ -138,4 +142,13 @@ const maxOlder = 5
 // fromNowOn reminds of what a move is forgotten for: without it the next command works on the old place.
 func fromNowOn(config string) {
 	_, _ = fmt.Fprintf(os.Stderr, "worker: this was done with --config %[1]s; commands without it work on another place. From now on: export GATEHOUSE_CONFIG=%[1]s\n", config)
+}
+
+// auditKey signs where the chain of the audit log goes on behind a restore.
+func (c *cli) auditKey() (*audit.Key, error) {
+	cfg, err := c.load()
+	if err != nil {
+		return nil, err
+	}
+	return boot.AuditKey(cfg)
 }

@@ -26,6 +26,7 @@ var secrets = map[string]string{
 	"MINIO_PASSWORD":    strings.Repeat("c3", 32),
 	"LINK_SECRET":       strings.Repeat("d4", 32),
 	"OPERATOR_KEY":      strings.Repeat("e5", 32),
+	"AUDIT_SIGNING_KEY": strings.Repeat("d4", 32),
 	"PUBLIC_URL":        "http://localhost:8080",
 }
 

@@ -67,5 +67,5 @@ func RuleNames() []string {
 	for _, r := range Rules(nil) {
 		names = append(names, r.Name)
 	}
-	return append(names, ruleSnapshotGone)
+	return append(names, ruleSnapshotGone, ruleAuditCheckpoint)
 }

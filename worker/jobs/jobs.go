@@ -7,6 +7,7 @@ import (
 
 	"gatehouse/quota"
 	"gatehouse/storage"
+	"gatehouse/storage/audit"
 	"gatehouse/storage/blob"
 	"gatehouse/storage/meta"
 	"gatehouse/storage/reconcile"
@@ -26,6 +27,10 @@ type Deps struct {
 	Videos     *ffmpeg.Runner
 	Reconciler *reconcile.Reconciler
 	Snapshots  *snapshot.Store
+	Sealer     *audit.Sealer
+	// TellAudit tells people the last checkpoint of the audit log, every TellAuditEvery; zero is never.
+	TellAudit      func(ctx context.Context, c audit.Checkpoint) error
+	TellAuditEvery time.Duration
 	// Presets are the variants of a picture, VideoPresets those of a video, of which a plan may leave some out; Poster is
 	// the still picture of every video, and its Name is storage.PresetPoster.
 	Presets      []vips.Preset
@@ -78,7 +83,7 @@ func List(d Deps) []Job {
 
 // Schedule is THE list of what is due by the clock.
 func Schedule(d Deps) []Periodic {
-	return append(reconciliations(d), []Periodic{
+	return append(append(reconciliations(d), auditing(d)...), []Periodic{
 		{Name: "sweep", Every: d.SweepEvery, Do: func(ctx context.Context) error {
 			return d.DB.InTx(ctx, func(tx *meta.Tx) error {
 				_, err := tx.Enqueue(meta.NewTask{Kind: storage.TaskSweep, Unique: true})
