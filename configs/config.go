@@ -265,21 +265,31 @@ type Reconcile struct {
 
 // Alerts is what people are told of, when and where.
 type Alerts struct {
-	Interval         time.Duration           `yaml:"interval"`
-	Repeat           time.Duration           `yaml:"repeat"`
-	History          time.Duration           `yaml:"history"`
-	InfectedFor      time.Duration           `yaml:"infected_for"`
-	Refusals         int64                   `yaml:"refusals"`
-	RefusalsWindow   time.Duration           `yaml:"refusals_window"`
-	ScannerUnready   time.Duration           `yaml:"scanner_unready"`
-	SignaturesMaxAge time.Duration           `yaml:"signatures_max_age"`
-	DiskWarning      int                     `yaml:"disk_warning_percent"`
-	DiskCritical     int                     `yaml:"disk_critical_percent"`
-	DatabaseMaxBytes Bytes                   `yaml:"database_max_bytes"`
-	SnapshotMaxAge   time.Duration           `yaml:"snapshot_max_age"`
-	ReconcileMaxAge  time.Duration           `yaml:"reconcile_max_age"`
-	MaxWait          LaneWaits               `yaml:"max_wait"`
-	Channels         map[string]AlertChannel `yaml:"channels"`
+	Interval         time.Duration `yaml:"interval"`
+	Repeat           time.Duration `yaml:"repeat"`
+	History          time.Duration `yaml:"history"`
+	InfectedFor      time.Duration `yaml:"infected_for"`
+	Refusals         int64         `yaml:"refusals"`
+	RefusalsWindow   time.Duration `yaml:"refusals_window"`
+	ScannerUnready   time.Duration `yaml:"scanner_unready"`
+	SignaturesMaxAge time.Duration `yaml:"signatures_max_age"`
+	DiskWarning      int           `yaml:"disk_warning_percent"`
+	DiskCritical     int           `yaml:"disk_critical_percent"`
+	DatabaseMaxBytes Bytes         `yaml:"database_max_bytes"`
+	SnapshotMaxAge   time.Duration `yaml:"snapshot_max_age"`
+	ReconcileMaxAge  time.Duration `yaml:"reconcile_max_age"`
+	MaxWait          LaneWaits     `yaml:"max_wait"`
+
+	OperatorsFor        time.Duration `yaml:"operators_for"`
+	FailedLogins        int64         `yaml:"failed_logins"`
+	FailedLoginsWindow  time.Duration `yaml:"failed_logins_window"`
+	FailuresBeforeLogin int64         `yaml:"failures_before_login"`
+	QueriesPerHour      int64         `yaml:"queries_per_hour"`
+	NightFrom           string        `yaml:"night_from"`
+	NightUntil          string        `yaml:"night_until"`
+	Timezone            string        `yaml:"timezone"`
+
+	Channels map[string]AlertChannel `yaml:"channels"`
 }
 
 // LaneWaits is how long the oldest due task of each lane may wait.

@@ -83,6 +83,8 @@ func TestRefusedFiles(t *testing.T) {
 		"plan height of a line":  {"plans: {free: {max_video_height: 9}}", `plans.free.max_video_height = "9"`},
 		"plan upgrade URL":       {"plans: {free: {upgrade_url: 'javascript:x'}}", "plans.free.upgrade_url"},
 		"no plans":               {"plans: {free: null, pro: null, enterprise: null}", "plans: "},
+		"night":                  {"alerts: {night_from: '24:30'}", `alerts.night_from = "24:30"`},
+		"time zone":              {"alerts: {timezone: Mars/Olympus}", `alerts.timezone = "Mars/Olympus"`},
 		"time of day":            {"reconcile: {at: '25:00'}", `reconcile.at = "25:00"`},
 		"share without percent":  {"reconcile: {brake_share: 0.01}", "reconcile.brake_share"},
 		"share above all":        {"reconcile: {brake_share: 101%}", `reconcile.brake_share = "101%"`},

@@ -24,6 +24,7 @@ func exported() []any {
 		&Operator{}, &OperatorPassword{}, &RecoveryCode{}, &OperatorLink{}, &OperatorSession{}, &OperatorToken{},
 		&OperatorAttempt{}, &OperatorNetwork{},
 		&StatHour{}, &TenantDay{}, &TenantActivity{},
+		&Setting{}, &OperatorAddress{},
 	}
 }
 

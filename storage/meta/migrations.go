@@ -30,6 +30,7 @@ var migrations = []migration{
 	{"0008_operators", operatorsUp, operatorsDown},
 	{"0009_audit_chain", auditChainUp, auditChainDown},
 	{"0011_rollups", rollupsUp, rollupsDown},
+	{"0012_settings", settingsUp, settingsDown},
 }
 
 // typeNames maps the braces of a statement to a database's own words.
