@@ -100,3 +100,12 @@ func (l Log) Logger(w io.Writer) *slog.Logger {
 	}
 	return slog.New(slog.NewTextHandler(w, opts))
 }
+
+// Zone is whose clock the hours of the night are by.
+func (a Alerts) Zone() *time.Location {
+	zone, err := time.LoadLocation(a.Timezone)
+	if err != nil {
+		return time.UTC // never after the configuration was checked
+	}
+	return zone
+}

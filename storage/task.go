@@ -13,6 +13,8 @@ const (
 	TaskReconcile TaskKind = "reconcile"
 	TaskSnapshot  TaskKind = "snapshot"
 	TaskPurge     TaskKind = "purge_tenant"
+	// TaskVerify has a snapshot's id as its subject.
+	TaskVerify TaskKind = "verify_snapshot"
 )
 
 // Lane is a queue of its own with its own workers, so that slow work never holds up fast work.
@@ -39,6 +41,7 @@ var lanes = map[TaskKind]Lane{
 	TaskReconcile: LaneHousekeeping,
 	TaskSnapshot:  LaneHousekeeping,
 	TaskPurge:     LaneHousekeeping,
+	TaskVerify:    LaneHousekeeping,
 }
 
 // LaneOf is the lane of a kind of task. A kind without a row in the table goes to housekeeping, where it is in

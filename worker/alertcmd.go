@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -11,6 +12,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"gatehouse/boot"
+	"gatehouse/storage"
+	records "gatehouse/storage/alerts"
 	"gatehouse/storage/audit"
 	"gatehouse/storage/meta"
 	"gatehouse/worker/alerts"
@@ -34,7 +37,7 @@ func (l alertsListCmd) Run(ctx context.Context, c *cli) error {
 		return err
 	}
 	defer closeAfter(db)
-	list, err := alerts.List(ctx, db, l.Closed, meta.Now())
+	list, err := records.List(ctx, db, l.Closed, meta.Now())
 	if err != nil {
 		return err
 	}
@@ -67,7 +70,10 @@ func (a alertsAckCmd) Run(ctx context.Context, c *cli) error {
 	}
 	defer closeAfter(db)
 	who := audit.Actor{Kind: audit.CLI.Kind, ID: cmp.Or(a.By, os.Getenv("SUDO_USER"), os.Getenv("USER"), "cli")}
-	alert, err := alerts.Acknowledge(ctx, db, a.ID, who)
+	alert, err := records.Acknowledge(ctx, db, a.ID, who, records.By{Name: who.ID})
+	if errors.Is(err, storage.ErrNotFound) {
+		return fmt.Errorf("there is no open alert %s; see worker alerts list", a.ID)
+	}
 	if err != nil {
 		return err
 	}

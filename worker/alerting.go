@@ -14,6 +14,7 @@ import (
 	"gatehouse/boot"
 	"gatehouse/configs"
 	"gatehouse/storage"
+	records "gatehouse/storage/alerts"
 	"gatehouse/storage/audit"
 	"gatehouse/storage/disk"
 	"gatehouse/storage/meta"
@@ -26,10 +27,13 @@ import (
 func alertsConfig(cfg *configs.Config) alerts.Config {
 	a := cfg.Alerts
 	out := alerts.Config{
-		Repeat: a.Repeat, History: a.History,
+		Repeat: a.Repeat, History: a.History, Settings: boot.Settings(cfg),
 		Limits: alerts.Limits{
 			InfectedFor: a.InfectedFor, Refusals: a.Refusals, RefusalsWindow: a.RefusalsWindow, ScannerUnready: a.ScannerUnready,
 			SignaturesMaxAge: a.SignaturesMaxAge, DiskWarning: a.DiskWarning, DiskCritical: a.DiskCritical,
+			OperatorsFor: a.OperatorsFor, FailedLogins: a.FailedLogins, FailedLoginsWindow: a.FailedLoginsWindow,
+			FailuresBeforeLogin: a.FailuresBeforeLogin, QueriesPerHour: a.QueriesPerHour, NightFrom: a.NightFrom, NightUntil: a.NightUntil,
+			Timezone:         a.Zone(),
 			DatabaseMaxBytes: int64(a.DatabaseMaxBytes), SnapshotMaxAge: a.SnapshotMaxAge, Trash: cfg.Reconcile.Trash, MaxWait: map[storage.Lane]time.Duration{},
 		},
 	}
@@ -40,7 +44,11 @@ func alertsConfig(cfg *configs.Config) alerts.Config {
 		out.Limits.MaxWait[storage.Lane(lane)] = most
 	}
 	for _, name := range slices.Sorted(maps.Keys(a.Channels)) {
-		if c := a.Channels[name]; c.On() {
+		c := a.Channels[name]
+		out.All = append(out.All, records.Channel{
+			Name: name, Kind: c.Kind, On: c.On(), Severities: append([]string{}, c.Severities...), Rules: append([]string{}, c.Rules...),
+		})
+		if c.On() {
 			out.Channels = append(out.Channels, alerts.ChannelConfig{
 				Name: name, Kind: c.Kind, URL: c.URL.Reveal(), Secret: c.Secret.Reveal(), Severities: c.Severities, Rules: c.Rules,
 			})
@@ -56,6 +64,8 @@ type alerting struct {
 	tellCheckpoint func(context.Context, audit.Checkpoint) error
 	sender         *alerts.Sender
 	disks          disk.Reporter
+	// tell says to the others what is configured here.
+	tell func(ctx context.Context) error
 }
 
 func newAlerting(cfg *configs.Config, db *meta.DB, snapshots *snapshot.Store, registry *prometheus.Registry, log *slog.Logger) (*alerting, error) {
@@ -81,6 +91,7 @@ func newAlerting(cfg *configs.Config, db *meta.DB, snapshots *snapshot.Store, re
 		job:            jobs.Periodic{Name: "alerts", Every: cfg.Alerts.Interval, Do: engine.Tick},
 		sender:         sender,
 		disks:          disk.Reporter{DB: db, Program: "worker", Places: boot.Disks(cfg, store...), Log: log},
+		tell:           func(ctx context.Context) error { return records.Tell(ctx, db, engine.Configured()) },
 	}, nil
 }
 

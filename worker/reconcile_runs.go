@@ -97,7 +97,7 @@ func (r reconcileConfirm) Run(ctx context.Context, c *cli) error {
 			return err
 		}
 		run, err = k.PerformHere(ctx, func(tx *meta.Tx) (meta.ReconcileRun, error) {
-			return reconcile.Confirm(tx, run.ID, operator(), operator().ID)
+			return reconcile.Confirm(tx, run.ID, operator(), operator().ID, "")
 		}, waiting)
 		if err != nil {
 			return err
@@ -116,7 +116,7 @@ func (r reconcileCancel) Run(ctx context.Context, c *cli) error {
 			return err
 		}
 		err = k.db.InTx(ctx, func(tx *meta.Tx) error {
-			if run, err = reconcile.Cancel(tx, run.ID, operator()); err != nil {
+			if run, err = reconcile.Cancel(tx, run.ID, operator(), ""); err != nil {
 				return err
 			}
 			return reconcile.Next(tx)

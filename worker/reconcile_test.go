@@ -45,7 +45,7 @@ func TestLatestIsTheRunThatWaitsForAPerson(t *testing.T) {
 	found, err = k.runOf(t.Context(), "latest")
 	require.NoError(t, err)
 	require.Equal(t, "held", found.ID, "show and findings mean the same as confirm and cancel")
-	require.NoError(t, db.InTx(t.Context(), func(tx *meta.Tx) error { _, err := reconcile.Cancel(tx, "held", audit.CLI); return err }))
+	require.NoError(t, db.InTx(t.Context(), func(tx *meta.Tx) error { _, err := reconcile.Cancel(tx, "held", audit.CLI, ""); return err }))
 	run("newer", meta.RunLight, meta.RunDone, now+3)
 	found, err = k.runOf(t.Context(), "latest")
 	require.NoError(t, err)

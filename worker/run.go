@@ -70,6 +70,9 @@ func (runCmd) Run(ctx context.Context, c *cli) error {
 		return err
 	}
 	deps.TellAudit, deps.TellAuditEvery = alerting.tellCheckpoint, cfg.Audit.TellEvery
+	if err := alerting.tell(ctx); err != nil {
+		return err
+	}
 	schedule := append(jobs.Schedule(deps), alerting.job)
 	d, err := dispatch.New(dispatchConfig(cfg), db, bell, jobs.List(deps), schedule, registry, log)
 	if err != nil {

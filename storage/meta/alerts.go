@@ -3,6 +3,7 @@ package meta
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"gorm.io/gorm"
 
@@ -66,6 +67,55 @@ func (db *DB) SawAlerts(ctx context.Context, ids []string, at Stamp) error {
 		}
 	}
 	return nil
+}
+
+// OpenAlertBy reads an open alert; storage.ErrNotFound when there is none with that id.
+func (tx *Tx) OpenAlertBy(id string) (Alert, error) {
+	var a Alert
+	err := tx.g.Take(&a, "id = ? AND open_key IS NOT NULL", id).Error
+	return a, notFound(err)
+}
+
+// AlertBy reads an alert.
+func (db *DB) AlertBy(ctx context.Context, id string) (Alert, error) {
+	var a Alert
+	err := db.g.WithContext(ctx).Take(&a, "id = ?", id).Error
+	return a, notFound(err)
+}
+
+// AlertFilter narrows a list; zero fields do not.
+type AlertFilter struct {
+	// Open is nil for all, or says whether the alert is open.
+	Open                     *bool
+	Severity, Rule, TenantID string
+	// Text stands in the message or the subject, in any case.
+	Text string
+}
+
+// Alerts lists alerts, the newest first, those opened before the one with the given id.
+func (db *DB) Alerts(ctx context.Context, f AlertFilter, before string, limit int) ([]Alert, error) {
+	q := db.g.WithContext(ctx)
+	if before != "" {
+		q = q.Where("id < ?", before)
+	}
+	if f.Open != nil {
+		is := "open_key IS NULL"
+		if *f.Open {
+			is = "open_key IS NOT NULL"
+		}
+		q = q.Where(is)
+	}
+	for column, value := range map[string]string{"severity": f.Severity, "rule": f.Rule, "tenant_id": f.TenantID} {
+		if value != "" {
+			q = q.Where(column+" = ?", value)
+		}
+	}
+	if f.Text != "" {
+		like := "%" + escapeLike(strings.ToLower(f.Text)) + "%"
+		q = q.Where("(LOWER(message) LIKE ? ESCAPE '!' OR LOWER(subject) LIKE ? ESCAPE '!')", like, like)
+	}
+	var out []Alert
+	return out, q.Order("id DESC").Limit(limit).Find(&out).Error
 }
 
 // AcknowledgeAlert notes who has taken an open alert on; storage.ErrNotFound when there is no such open alert.

@@ -23,6 +23,19 @@ func (tx *Tx) SetFact(name, value string) error {
 // DropFact takes a value back.
 func (tx *Tx) DropFact(name string) error { return tx.g.Delete(&Fact{}, "name = ?", name).Error }
 
+// LockFact reads a fact and keeps others from changing it to the end of the transaction; one that nobody has told is made,
+// without a value.
+func (tx *Tx) LockFact(name string) (Fact, error) {
+	f := Fact{Name: name}
+	if _, err := insertNew(tx.g, tx.dialect, &Fact{Name: name, UpdatedAt: Now()}); err != nil {
+		return f, err
+	}
+	if err := tx.g.Model(&Fact{}).Where("name = ?", name).Update("updated_at", Now()).Error; err != nil {
+		return f, err
+	}
+	return f, tx.g.Take(&f, "name = ?", name).Error
+}
+
 // FactByName reads a fact; storage.ErrNotFound when nobody has told it.
 func (db *DB) FactByName(ctx context.Context, name string) (Fact, error) {
 	var f Fact

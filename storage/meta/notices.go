@@ -88,20 +88,20 @@ type ChannelHealth struct {
 	Failed int64
 }
 
-// ChannelsHealth looks at the messages that ended since `since`.
+// ChannelsHealth looks at the messages that ended since `since`. A test that failed told whoever made it.
 func (db *DB) ChannelsHealth(ctx context.Context, since Stamp) ([]ChannelHealth, error) {
 	var out []ChannelHealth
 	err := db.g.WithContext(ctx).Raw(`SELECT channel, MAX(CASE WHEN problem = '' THEN ended_at ELSE 0 END) AS sent_at,
-			MAX(CASE WHEN problem <> '' THEN ended_at ELSE 0 END) AS failed_at,
-			SUM(CASE WHEN problem <> '' THEN 1 ELSE 0 END) AS failed
+			MAX(CASE WHEN problem <> '' AND event <> 'test' THEN ended_at ELSE 0 END) AS failed_at,
+			SUM(CASE WHEN problem <> '' AND event <> 'test' THEN 1 ELSE 0 END) AS failed
 		FROM notices WHERE ended_at >= ? GROUP BY channel ORDER BY channel`, since).Scan(&out).Error
 	return out, err
 }
 
-// LastProblem is why a channel gave a message up the last time.
+// LastProblem is why a channel gave a message about an alert up the last time.
 func (db *DB) LastProblem(ctx context.Context, channel string) (string, error) {
 	var n Notice
-	err := db.g.WithContext(ctx).Where("ended_at > 0 AND channel = ? AND problem <> ''", channel).Order("ended_at DESC").Limit(1).Find(&n).Error
+	err := db.g.WithContext(ctx).Where("ended_at > 0 AND channel = ? AND problem <> '' AND event <> 'test'", channel).Order("ended_at DESC").Limit(1).Find(&n).Error
 	return n.Problem, err
 }
 
@@ -109,4 +109,42 @@ func (db *DB) LastProblem(ctx context.Context, channel string) (string, error) {
 func (db *DB) NoticesOf(ctx context.Context, alertID string) ([]Notice, error) {
 	var out []Notice
 	return out, db.g.WithContext(ctx).Where("alert_id = ?", alertID).Order("id").Find(&out).Error
+}
+
+// NoticeBy reads a message.
+func (db *DB) NoticeBy(ctx context.Context, id string) (Notice, error) {
+	var n Notice
+	err := db.g.WithContext(ctx).Take(&n, "id = ?", id).Error
+	return n, notFound(err)
+}
+
+// ForgetTests removes tests of channels that ended before `before`. Other messages go with their alerts.
+func (db *DB) ForgetTests(ctx context.Context, before Stamp) error {
+	return db.InTx(ctx, func(tx *Tx) error {
+		return tx.g.Delete(&Notice{}, "ended_at > 0 AND ended_at < ? AND event = 'test'", before).Error
+	})
+}
+
+// ChannelState is what has become of a channel's messages.
+type ChannelState struct {
+	Channel string
+	// SentAt is when it last sent something, FailedAt when it last gave something up; Waiting are still to be sent.
+	SentAt   Stamp
+	FailedAt Stamp
+	Waiting  int64
+}
+
+// ChannelStates looks at all messages that are kept.
+func (db *DB) ChannelStates(ctx context.Context) ([]ChannelState, error) {
+	var out []ChannelState
+	err := db.g.WithContext(ctx).Raw(`SELECT channel, MAX(CASE WHEN problem = '' THEN ended_at ELSE 0 END) AS sent_at,
+			MAX(CASE WHEN problem <> '' THEN ended_at ELSE 0 END) AS failed_at, SUM(CASE WHEN ended_at = 0 THEN 1 ELSE 0 END) AS waiting
+		FROM notices GROUP BY channel ORDER BY channel`).Scan(&out).Error
+	return out, err
+}
+
+// LastFailure is the message that a channel gave up last, tests too.
+func (db *DB) LastFailure(ctx context.Context, channel string) (Notice, error) {
+	var n Notice
+	return n, db.g.WithContext(ctx).Where("ended_at > 0 AND channel = ? AND problem <> ''", channel).Order("ended_at DESC").Limit(1).Find(&n).Error
 }

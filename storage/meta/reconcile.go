@@ -82,6 +82,16 @@ func runs(g *gorm.DB, kind string, limit int, states []string) ([]ReconcileRun, 
 	return out, g.Order("id DESC").Limit(limit).Find(&out).Error
 }
 
+// RunsBefore lists the runs of a kind ("" is any) in one of the states (none is any) that began before the one with the given
+// id, newest first.
+func (db *DB) RunsBefore(ctx context.Context, kind string, states []string, before string, limit int) ([]ReconcileRun, error) {
+	q := db.g.WithContext(ctx)
+	if before != "" {
+		q = q.Where("id < ?", before)
+	}
+	return runs(q, kind, limit, states)
+}
+
 // AddFindings writes what a run found.
 func (tx *Tx) AddFindings(list []ReconcileFinding) error {
 	if len(list) == 0 {

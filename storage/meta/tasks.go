@@ -48,6 +48,17 @@ func (tx *Tx) Enqueue(n NewTask) (bool, error) {
 	return insertNew(tx.g, tx.dialect, &t)
 }
 
+// EnqueueUnique is Enqueue of a task that is Unique or OnePerKind, and gives it, or the open one that holds it back.
+func (tx *Tx) EnqueueUnique(n NewTask) (Task, bool, error) {
+	created, err := tx.Enqueue(n)
+	if err != nil {
+		return Task{}, false, err
+	}
+	var t Task
+	err = tx.g.Take(&t, "dedupe_key = ?", dedupeKey(n)).Error
+	return t, created, notFound(err)
+}
+
 // Lease is one attempt at a task: Owner is unique to the attempt, so that a worker that lost it can change
 // nothing any more.
 type Lease struct {

@@ -57,7 +57,7 @@ func TestRecordsThatATenantLostHoldTheRunBeforeItsLedgerForgetsThem(t *testing.T
 		require.NoError(t, err)
 		require.EqualValues(t, 27, ledger.Written.UsedFiles, "nothing is forgotten")
 
-		y.inTx(t, func(tx *meta.Tx) error { _, err := Confirm(tx, run.ID, audit.CLI, "somebody"); return err })
+		y.inTx(t, func(tx *meta.Tx) error { _, err := Confirm(tx, run.ID, audit.CLI, "somebody", ""); return err })
 		run, err = y.Perform(ctx, run.ID, nil, nil)
 		require.NoError(t, err)
 		require.Equal(t, meta.RunDone, run.State)

@@ -204,7 +204,12 @@ func (r *Reconciler) Lost(ctx context.Context, run meta.ReconcileRun) (n int64, 
 
 // Show makes the result of a run.
 func (r *Reconciler) Show(ctx context.Context, run meta.ReconcileRun) (Result, error) {
-	counts, err := r.db.FindingCounts(ctx, run.ID)
+	return Show(ctx, r.db, run)
+}
+
+// Show makes the result of a run.
+func Show(ctx context.Context, db *meta.DB, run meta.ReconcileRun) (Result, error) {
+	counts, err := db.FindingCounts(ctx, run.ID)
 	out := Result{
 		Run: run.ID, Kind: run.Kind, State: run.State, Problem: run.Problem, RequestedBy: run.RequestedBy, ConfirmedBy: run.ConfirmedBy,
 		Phase: run.Phase, Tenants: json.RawMessage(run.Tenants), Objects: run.Objects, Rows: run.RowCount, Foreign: run.ForeignObjects,

@@ -129,7 +129,7 @@ func TestRunsThatBeginAtOnce(t *testing.T) {
 				begun = append(begun, id)
 			}
 			require.Len(t, begun, 1)
-			require.NoError(t, one.InTx(ctx, func(tx *meta.Tx) error { _, err := Cancel(tx, begun[0], audit.CLI); return err }))
+			require.NoError(t, one.InTx(ctx, func(tx *meta.Tx) error { _, err := Cancel(tx, begun[0], audit.CLI, ""); return err }))
 		}
 	})
 }

@@ -40,7 +40,7 @@ func (y *yard) dry(t testing.TB, tenants ...string) meta.ReconcileRun {
 	y.cfg.BrakeMin, y.cfg.BrakeShare = -1, 0
 	run := y.reconcile(t, meta.RunFull, tenants...)
 	if run.State == meta.RunHeld {
-		y.inTx(t, func(tx *meta.Tx) error { _, err := Cancel(tx, run.ID, audit.CLI); return err })
+		y.inTx(t, func(tx *meta.Tx) error { _, err := Cancel(tx, run.ID, audit.CLI, ""); return err })
 	}
 	return run
 }

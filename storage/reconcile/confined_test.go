@@ -62,7 +62,7 @@ func TestBrakeCountsWhatOtherRunsHaveRepaired(t *testing.T) {
 		held := z.confined(t)
 		require.Equal(t, meta.RunHeld, held.State)
 		require.Contains(t, held.Problem, "would touch 3 objects and rows, besides 3 that other runs have repaired within 20h0m0s, and the brake allows 4")
-		y.inTx(t, func(tx *meta.Tx) error { _, err := Confirm(tx, held.ID, audit.CLI, "somebody"); return err })
+		y.inTx(t, func(tx *meta.Tx) error { _, err := Confirm(tx, held.ID, audit.CLI, "somebody", ""); return err })
 		_, err := y.Perform(ctx, held.ID, nil, nil)
 		require.NoError(t, err)
 		require.Equal(t, meta.RunDone, y.confined(t).State, "nothing to do is not held")

@@ -139,7 +139,7 @@ func told(assets []exportedAsset, count int64) string {
 }
 
 // assetsOf reads which files have the blobs of findings, at most so many of each, by finding.
-func (r *Reconciler) assetsOf(ctx context.Context, page []meta.ReconcileFinding, most int) (map[string]meta.NamedAssets, error) {
+func assetsOf(ctx context.Context, db *meta.DB, page []meta.ReconcileFinding, most int) (map[string]meta.NamedAssets, error) {
 	digests := map[string][]string{}
 	for _, f := range page {
 		if f.SHA256 != "" {
@@ -148,7 +148,7 @@ func (r *Reconciler) assetsOf(ctx context.Context, page []meta.ReconcileFinding,
 	}
 	out := map[string]meta.NamedAssets{}
 	for tenant, list := range digests {
-		names, err := r.db.Tenant(ctx, tenant).AssetNames(list, most)
+		names, err := db.Tenant(ctx, tenant).AssetNames(list, most)
 		if err != nil {
 			return nil, fmt.Errorf("read the assets of what was found: %w", err)
 		}
@@ -157,6 +157,26 @@ func (r *Reconciler) assetsOf(ctx context.Context, page []meta.ReconcileFinding,
 				out[f.ID] = names[f.SHA256]
 			}
 		}
+	}
+	return out, nil
+}
+
+// Finding is a finding as others see it.
+type Finding = exported
+
+// Findings lists a run's findings behind the one with the given id, each with some of the assets that it is about.
+func Findings(ctx context.Context, db *meta.DB, runID string, filter meta.FindingFilter, after string, limit int) ([]Finding, error) {
+	page, err := db.Findings(ctx, runID, filter, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	assets, err := assetsOf(ctx, db, page, tableAssets)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Finding, 0, len(page))
+	for _, f := range page {
+		out = append(out, export(f, assets[f.ID]))
 	}
 	return out, nil
 }
@@ -179,7 +199,7 @@ func (r *Reconciler) Export(ctx context.Context, w io.Writer, runID, format stri
 		if err != nil {
 			return err
 		}
-		assets, err := r.assetsOf(ctx, page, most)
+		assets, err := assetsOf(ctx, r.db, page, most)
 		if err != nil {
 			return err
 		}

@@ -30,6 +30,8 @@ type Request struct {
 	Tenants []string
 	By      string
 	Actor   audit.Actor
+	// Reason, if given, goes into the audit record.
+	Reason string
 }
 
 // tenants is what the run's row says of them: "[]", and never "null", for all.
@@ -75,7 +77,7 @@ func Begin(tx *meta.Tx, q Request) (meta.ReconcileRun, error) {
 	if err := tx.CreateRun(&run); err != nil {
 		return run, err
 	}
-	return run, audit.Write(tx, entry(q.Actor, "reconcile.start", run, map[string]any{"kind": run.Kind, "by": run.RequestedBy, "tenants": len(q.Tenants)}))
+	return run, audit.Write(tx, entry(q.Actor, "reconcile.start", run, because(q.Reason, map[string]any{"kind": run.Kind, "by": run.RequestedBy, "tenants": len(q.Tenants)})))
 }
 
 // Task is the task of a run: one of all runs is open at a time, whichever it is.
@@ -94,8 +96,16 @@ func Next(tx *meta.Tx) error {
 	return err
 }
 
+// because adds a reason, if one was given.
+func because(reason string, data map[string]any) map[string]any {
+	if reason != "" {
+		data["reason"] = reason
+	}
+	return data
+}
+
 // Confirm lets a held run repair what it planned.
-func Confirm(tx *meta.Tx, id string, who audit.Actor, name string) (meta.ReconcileRun, error) {
+func Confirm(tx *meta.Tx, id string, who audit.Actor, name, reason string) (meta.ReconcileRun, error) {
 	run, err := tx.Run(id)
 	if err != nil {
 		return run, err
@@ -109,12 +119,12 @@ func Confirm(tx *meta.Tx, id string, who audit.Actor, name string) (meta.Reconci
 	if err := tx.SaveRun(&run, meta.RunHeld); err != nil {
 		return run, err
 	}
-	return run, audit.Write(tx, entry(who, "reconcile.confirm", run, map[string]any{"planned": run.Planned}))
+	return run, audit.Write(tx, entry(who, "reconcile.confirm", run, because(reason, map[string]any{"planned": run.Planned})))
 }
 
 // Cancel ends a run that is held or under way. Its task is cancelled too, so that whoever works on it can change
 // nothing more.
-func Cancel(tx *meta.Tx, id string, who audit.Actor) (meta.ReconcileRun, error) {
+func Cancel(tx *meta.Tx, id string, who audit.Actor, reason string) (meta.ReconcileRun, error) {
 	run, err := tx.Run(id)
 	if err != nil {
 		return run, err
@@ -130,5 +140,5 @@ func Cancel(tx *meta.Tx, id string, who audit.Actor) (meta.ReconcileRun, error) 
 	if err := tx.Tenant("").CancelTasks(id); err != nil {
 		return run, err
 	}
-	return run, audit.Write(tx, entry(who, "reconcile.cancel", run, map[string]any{"was": from}))
+	return run, audit.Write(tx, entry(who, "reconcile.cancel", run, because(reason, map[string]any{"was": from})))
 }

@@ -98,14 +98,14 @@ func TestBrakeHoldsExactlyAboveItsLimit(t *testing.T) {
 		require.ErrorIs(t, err, ErrHeld, "no other full run while one is held")
 		require.Equal(t, meta.RunDone, y.reconcile(t, meta.RunLight).State, "a light one all the same")
 
-		y.inTx(t, func(tx *meta.Tx) error { _, err := Confirm(tx, held.ID, audit.CLI, "somebody"); return err })
+		y.inTx(t, func(tx *meta.Tx) error { _, err := Confirm(tx, held.ID, audit.CLI, "somebody", ""); return err })
 		run, err := y.Perform(ctx, held.ID, nil, nil)
 		require.NoError(t, err)
 		require.Equal(t, meta.RunDone, run.State)
 		require.EqualValues(t, 5, run.Repaired)
 		require.Equal(t, "somebody", run.ConfirmedBy)
 		require.Equal(t, "The budget is too small.", run.Problem, "what the brake said is over, what else was said is not")
-		err = y.db.InTx(ctx, func(tx *meta.Tx) error { _, err := Confirm(tx, held.ID, audit.CLI, ""); return err })
+		err = y.db.InTx(ctx, func(tx *meta.Tx) error { _, err := Confirm(tx, held.ID, audit.CLI, "", ""); return err })
 		require.ErrorIs(t, err, ErrState)
 
 		for n := range 5 {
@@ -144,7 +144,7 @@ func TestCancelledRunChangesNothingMore(t *testing.T) {
 		lease, won, err := y.db.Claim(ctx, task.ID, "w", time.Minute)
 		require.NoError(t, err)
 		require.True(t, won)
-		y.inTx(t, func(tx *meta.Tx) error { _, err := Cancel(tx, run.ID, audit.CLI); return err })
+		y.inTx(t, func(tx *meta.Tx) error { _, err := Cancel(tx, run.ID, audit.CLI, ""); return err })
 		_, err = y.Perform(ctx, run.ID, func(tx *meta.Tx) error { return tx.Fence(lease) }, nil)
 		require.NoError(t, err, "there is nothing to do about it")
 		y.inTx(t, Next)
@@ -238,7 +238,7 @@ func TestLightRunsTellAgainWithoutWritingAgain(t *testing.T) {
 			require.Len(t, known, 2)
 			return err
 		})
-		y.inTx(t, func(tx *meta.Tx) error { _, err := Cancel(tx, cancelled.ID, audit.CLI); return err })
+		y.inTx(t, func(tx *meta.Tx) error { _, err := Cancel(tx, cancelled.ID, audit.CLI, ""); return err })
 		open, err := y.db.Findings(ctx, last.ID, meta.FindingFilter{State: meta.FindingOpen}, "", 10)
 		require.NoError(t, err)
 		require.Len(t, open, 3)

@@ -56,7 +56,7 @@ func (r *restore) cancelRuns(actor audit.Actor) error {
 		return fmt.Errorf("look for reconciliations: %w", err)
 	}
 	for _, run := range open {
-		cancelled, err := reconcile.Cancel(r.tx, run.ID, actor)
+		cancelled, err := reconcile.Cancel(r.tx, run.ID, actor, "")
 		if err == nil {
 			cancelled.Problem = runEnded
 			err = r.tx.SaveRun(&cancelled, meta.RunCancelled)

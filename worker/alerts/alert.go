@@ -2,7 +2,6 @@ package alerts
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,31 +9,38 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"gatehouse/storage/alerts"
 	"gatehouse/storage/meta"
 )
 
-// Severity says how soon somebody should look.
-type Severity string
-
-// The severities: info for the next working day, warning for today, critical for now.
-const (
-	Info     Severity = "info"
-	Warning  Severity = "warning"
-	Critical Severity = "critical"
+// The words of package storage/alerts, which are on every line here.
+type (
+	// Severity says how soon somebody should look.
+	Severity = alerts.Severity
+	// View is an alert as others see it.
+	View = alerts.View
+	// Event is what a notice says, and the body of a webhook.
+	Event = alerts.Event
 )
 
-// Severities lists them, the least first.
-var Severities = []Severity{Info, Warning, Critical}
+// The severities.
+const (
+	Info     = alerts.Info
+	Warning  = alerts.Warning
+	Critical = alerts.Critical
+)
+
+// The kinds of event.
+const (
+	Opened   = alerts.Opened
+	Changed  = alerts.Changed
+	Repeated = alerts.Repeated
+	Closed   = alerts.Closed
+	Tested   = alerts.Tested
+)
 
 // rank orders severities.
-func (s Severity) rank() int {
-	for i, other := range Severities {
-		if s == other {
-			return i
-		}
-	}
-	return -1
-}
+func rank(s Severity) int { return slices.Index(alerts.Severities, s) }
 
 // Finding is something that a rule sees now.
 type Finding struct {
@@ -52,6 +58,10 @@ type Rule struct {
 	Name string
 	// Find says all that is wrong now. An error changes nothing: what is open stays open.
 	Find func(ctx context.Context, look *Look) ([]Finding, error)
+	// Watches says for people what it watches for.
+	Watches string
+	// Keys are the configuration keys, below alerts, of its limits.
+	Keys []string
 }
 
 // Look is what a rule works with, once.
@@ -78,58 +88,8 @@ func (l *Look) isOpen(subject string) bool {
 // Afterwards registers what is to be done once the alerts of this look are written.
 func (l *Look) Afterwards(fn func(context.Context) error) { l.after = append(l.after, fn) }
 
-// Event is what a notice says, and the body of a webhook.
-type Event struct {
-	Event string    `json:"event"`
-	At    time.Time `json:"at"`
-	Alert View      `json:"alert"`
-}
-
-// The kinds of event.
-const (
-	Opened   = "opened"
-	Changed  = "changed"
-	Repeated = "repeated"
-	Closed   = "closed"
-	// Tested is about no alert: somebody tries the channel.
-	Tested = "test"
-)
-
-// View is an alert as others see it.
-type View struct {
-	ID       string   `json:"id"`
-	Rule     string   `json:"rule"`
-	Subject  string   `json:"subject"`
-	TenantID string   `json:"tenant_id,omitempty"`
-	Severity Severity `json:"severity"`
-	// Was is the severity before, of an event that changes it.
-	Was            Severity        `json:"was,omitempty"`
-	Message        string          `json:"message"`
-	Facts          json.RawMessage `json:"facts"`
-	OpenedAt       time.Time       `json:"opened_at"`
-	AcknowledgedAt *time.Time      `json:"acknowledged_at,omitempty"`
-	AcknowledgedBy string          `json:"acknowledged_by,omitempty"`
-	ClosedAt       *time.Time      `json:"closed_at,omitempty"`
-	// LastedSeconds is how long it has been open.
-	LastedSeconds int64 `json:"lasted_seconds"`
-}
-
-// ViewOf shows an alert as it is at a time.
-func ViewOf(a meta.Alert, now meta.Stamp) View {
-	end := now
-	if a.ClosedAt != 0 {
-		end = a.ClosedAt
-	}
-	return View{
-		ID: a.ID, Rule: a.Rule, Subject: a.Subject, TenantID: a.TenantID, Severity: Severity(a.Severity), Message: a.Message,
-		Facts: json.RawMessage(a.Data), OpenedAt: a.OpenedAt.Time(), AcknowledgedAt: a.AcknowledgedAt.TimeIfSet(),
-		AcknowledgedBy: a.AcknowledgedBy, ClosedAt: a.ClosedAt.TimeIfSet(),
-		LastedSeconds: int64(end.Time().Sub(a.OpenedAt.Time()).Seconds()),
-	}
-}
-
 // line says an event in one line for people.
-func (e Event) line() string {
+func line(e Event) string {
 	head := strings.ToUpper(string(e.Alert.Severity))
 	lasted := spell(time.Duration(e.Alert.LastedSeconds) * time.Second)
 	switch e.Event {

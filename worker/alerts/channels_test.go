@@ -177,7 +177,7 @@ func TestWebhookIsGivenUpAndTold(t *testing.T) {
 		})
 		b := newBench(t, db, hookTo(r.URL), logTo("log"))
 		set := b.switched()
-		b.rules = append(b.rules, Rule{ruleChannel, channelFailing(b.cfg.Channels)})
+		b.rules = append(b.rules, Rule{Name: ruleChannel, Find: channelFailing(b.cfg.Channels)})
 		s := b.sender(t)
 		set(find("a", Warning))
 		b.tick(t)

@@ -13,7 +13,9 @@ import (
 	"slices"
 	"time"
 
+	"gatehouse/storage/alerts"
 	"gatehouse/storage/meta"
+	"gatehouse/storage/settings"
 )
 
 // ruleTime bounds the questions of one rule: they are indexed and take milliseconds. A database in trouble must not hold
@@ -30,6 +32,10 @@ type Config struct {
 	Channels []ChannelConfig
 	// Manifest reads the manifest of a snapshot where it lies; nil does not look.
 	Manifest func(ctx context.Context, id string) error
+	// All are the channels as others are told of them, those that are off too.
+	All []alerts.Channel
+	// Settings are what operators may change at run time, as it is configured.
+	Settings settings.Values
 	// Now is the clock; nil is the real one.
 	Now func() time.Time
 }
@@ -56,7 +62,7 @@ func NewEngine(cfg Config, db *meta.DB, log *slog.Logger) (*Engine, error) {
 	}
 	e := &Engine{cfg: cfg, db: db, rules: Rules(cfg.Channels), log: log}
 	if cfg.Manifest != nil {
-		e.rules = append(e.rules, Rule{ruleSnapshotGone, snapshotGone(cfg.Manifest)})
+		e.rules = append(e.rules, snapshotGoneRule(cfg.Manifest))
 	}
 	return e, nil
 }
@@ -67,8 +73,13 @@ func (e *Engine) Tick(ctx context.Context) error {
 	if err := e.db.Ping(ctx); err != nil {
 		return err
 	}
+	set, err := settings.Read(ctx, e.db, e.cfg.Settings)
+	if err != nil {
+		return err
+	}
+	now := e.under(set)
 	for _, r := range e.rules {
-		if err := e.ask(ctx, r); err != nil {
+		if err := now.ask(ctx, r); err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
@@ -76,6 +87,15 @@ func (e *Engine) Tick(ctx context.Context) error {
 		}
 	}
 	return e.tidy(ctx)
+}
+
+// under is the engine with the limits that operators have set.
+func (e *Engine) under(set settings.Values) *Engine {
+	out := *e
+	out.cfg.Repeat = set.AlertsRepeat
+	out.cfg.Limits.Refusals, out.cfg.Limits.QueriesPerHour = set.AlertsRefusals, set.AlertsQueriesPerHour
+	out.cfg.Limits.NightFrom, out.cfg.Limits.NightUntil = string(set.AlertsNightFrom), string(set.AlertsNightUntil)
+	return &out
 }
 
 func (e *Engine) ask(ctx context.Context, r Rule) (err error) {
@@ -211,7 +231,7 @@ func (e *Engine) keep(ctx context.Context, was meta.Alert, f Finding, at meta.St
 	switch {
 	case now.Severity != was.Severity:
 		event, now.SentAt = Changed, at
-		if Severity(now.Severity).rank() > Severity(was.Severity).rank() {
+		if rank(Severity(now.Severity)) > rank(Severity(was.Severity)) {
 			now.AcknowledgedAt, now.AcknowledgedBy = 0, ""
 		}
 	case was.AcknowledgedAt == 0 && at >= was.SentAt.Add(e.cfg.Repeat):
@@ -244,7 +264,7 @@ func (e *Engine) tell(tx *meta.Tx, a meta.Alert, event string, was Severity) err
 		}
 	}
 	now := cmp.Or(a.ClosedAt, a.SeenAt)
-	view := ViewOf(a, now)
+	view := alerts.ViewOf(a, now)
 	if event == Changed {
 		view.Was = was
 	}
@@ -280,6 +300,7 @@ func (e *Engine) tidy(ctx context.Context) error {
 		e.log.Warn("gave up messages of channels that are not configured any more", "messages", n)
 	}
 	return errors.Join(err,
+		e.db.ForgetTests(ctx, now.Add(-e.cfg.History)),
 		e.db.ForgetAlerts(ctx, now.Add(-e.cfg.History), forgetBatch),
 		e.db.ForgetDisks(ctx, now.Add(-wordsKept)), e.db.ForgetScanners(ctx, now.Add(-wordsKept)))
 }

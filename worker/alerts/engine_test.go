@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"gatehouse/storage"
+	"gatehouse/storage/alerts"
 	"gatehouse/storage/audit"
 	"gatehouse/storage/meta"
 	"gatehouse/storage/meta/metatest"
@@ -57,7 +59,7 @@ func TestLifeOfAnAlert(t *testing.T) {
 		end := b.events(t, a.ID, "all")[4].Alert
 		require.EqualValues(t, 5*3600, end.LastedSeconds)
 		require.NotNil(t, end.ClosedAt)
-		require.Equal(t, "[OVER after 5h 0m] Something about a is wrong.", b.events(t, a.ID, "all")[4].line())
+		require.Equal(t, "[OVER after 5h 0m] Something about a is wrong.", line(b.events(t, a.ID, "all")[4]))
 
 		set(find("a", Warning))
 		require.NotEqual(t, a.ID, b.one(t).ID, "what comes again is a new alert")
@@ -70,7 +72,7 @@ func TestAcknowledgedAlertsAreNotRepeated(t *testing.T) {
 		set := b.switched()
 		set(find("a", Warning))
 		a := b.one(t)
-		acked, err := Acknowledge(t.Context(), db, a.ID, audit.Actor{Kind: audit.CLI.Kind, ID: "ann"})
+		acked, err := alerts.Acknowledge(t.Context(), db, a.ID, audit.Actor{Kind: audit.CLI.Kind, ID: "ann"}, alerts.By{Name: "ann"})
 		require.NoError(t, err)
 		require.Equal(t, "ann", acked.AcknowledgedBy)
 		b.clock.pass(24 * time.Hour)
@@ -89,8 +91,8 @@ func TestAcknowledgedAlertsAreNotRepeated(t *testing.T) {
 
 		set()
 		b.tick(t)
-		_, err = Acknowledge(t.Context(), db, a.ID, audit.Actor{Kind: audit.CLI.Kind, ID: "ann"})
-		require.ErrorContains(t, err, "no open alert")
+		_, err = alerts.Acknowledge(t.Context(), db, a.ID, audit.Actor{Kind: audit.CLI.Kind, ID: "ann"}, alerts.By{Name: "ann"})
+		require.ErrorIs(t, err, storage.ErrNotFound)
 	})
 }
 
@@ -163,14 +165,14 @@ func TestRulesThatFail(t *testing.T) {
 	fine := []Finding{find("a", Warning)}
 	broken := false
 	b.rules = []Rule{
-		{"disk", func(context.Context, *Look) ([]Finding, error) {
+		{Name: "disk", Find: func(context.Context, *Look) ([]Finding, error) {
 			if broken {
 				return nil, errors.New("the database is away")
 			}
 			return []Finding{find("a", Warning)}, nil
 		}},
-		{"scanner", func(context.Context, *Look) ([]Finding, error) { panic("a fault of ours") }},
-		{"quota", func(context.Context, *Look) ([]Finding, error) { return fine, nil }},
+		{Name: "scanner", Find: func(context.Context, *Look) ([]Finding, error) { panic("a fault of ours") }},
+		{Name: "quota", Find: func(context.Context, *Look) ([]Finding, error) { return fine, nil }},
 	}
 	require.Len(t, b.openNow(t), 2)
 	broken, fine = true, nil
@@ -186,7 +188,7 @@ func TestManyFindings(t *testing.T) {
 		for n := range 30 {
 			list = append(list, find(fmt.Sprint(n), Warning))
 		}
-		b.rules = []Rule{{"quota", func(ctx context.Context, look *Look) ([]Finding, error) {
+		b.rules = []Rule{{Name: "quota", Find: func(ctx context.Context, look *Look) ([]Finding, error) {
 			_, bounded := ctx.Deadline()
 			require.True(t, bounded)
 			look.Afterwards(func(ctx context.Context) error {

@@ -13,6 +13,7 @@ import (
 
 	"gatehouse/storage"
 	"gatehouse/storage/meta"
+	"gatehouse/storage/settings"
 )
 
 // clock is a time that the test sets.
@@ -39,6 +40,8 @@ func testLimits() Limits {
 	return Limits{
 		InfectedFor: 24 * time.Hour, Refusals: 3, RefusalsWindow: 10 * time.Minute, ScannerUnready: 2 * time.Minute,
 		SignaturesMaxAge: 7 * 24 * time.Hour, DiskWarning: 85, DiskCritical: 95, SnapshotMaxAge: 26 * time.Hour, ReconcileMaxAge: 26 * time.Hour, Trash: 30 * 24 * time.Hour,
+		OperatorsFor: 24 * time.Hour, FailedLogins: 5, FailedLoginsWindow: 15 * time.Minute, FailuresBeforeLogin: 3, QueriesPerHour: 100,
+		NightFrom: "22:00", NightUntil: "07:00", Timezone: time.UTC,
 		MaxWait: map[storage.Lane]time.Duration{storage.LaneScan: 15 * time.Minute},
 	}
 }
@@ -52,7 +55,9 @@ type bench struct {
 func newBench(t *testing.T, db *meta.DB, channels ...ChannelConfig) *bench {
 	t.Helper()
 	c := newClock()
-	cfg := Config{Repeat: 4 * time.Hour, History: 90 * 24 * time.Hour, Limits: testLimits(), Channels: channels, Now: c.now}
+	cfg := Config{Repeat: 4 * time.Hour, History: 90 * 24 * time.Hour, Limits: testLimits(), Channels: channels, Now: c.now, Settings: settings.Values{
+		AlertsRefusals: testLimits().Refusals, AlertsQueriesPerHour: 100, AlertsNightFrom: "22:00", AlertsNightUntil: "07:00", AlertsRepeat: 4 * time.Hour,
+	}}
 	e, err := NewEngine(cfg, db, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	require.NoError(t, err)
 	return &bench{Engine: e, clock: c}
@@ -81,7 +86,7 @@ func (b *bench) only(t *testing.T, name string) {
 // switched is a rule that finds what the test says.
 func (b *bench) switched() func(...Finding) {
 	var now []Finding
-	b.rules = []Rule{{"quota", func(context.Context, *Look) ([]Finding, error) { return now, nil }}}
+	b.rules = []Rule{{Name: "quota", Find: func(context.Context, *Look) ([]Finding, error) { return now, nil }}}
 	return func(f ...Finding) { now = f }
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"gatehouse/storage/alerts"
 	"gatehouse/storage/audit"
 	"gatehouse/storage/meta"
 	"gatehouse/storage/meta/metatest"
@@ -19,8 +20,8 @@ func TestListSaysWhoWasNotTold(t *testing.T) {
 		b := newBench(t, db, hookTo(r.URL), logTo("log"))
 		set := b.switched()
 		s := b.sender(t)
-		list := func() []Listed {
-			l, err := List(t.Context(), db, 5, meta.StampOf(b.clock.now()))
+		list := func() []alerts.Listed {
+			l, err := alerts.List(t.Context(), db, 5, meta.StampOf(b.clock.now()))
 			require.NoError(t, err)
 			return l
 		}
@@ -32,7 +33,7 @@ func TestListSaysWhoWasNotTold(t *testing.T) {
 		require.Empty(t, list())
 		set(find("a", Critical))
 		b.tick(t)
-		require.Equal(t, "hook (waits), log (waits)", list()[0].notTold())
+		require.Equal(t, "hook (waits), log (waits)", notTold(list()[0]))
 		send(t, s, "hook")
 		send(t, s, "log")
 		told := b.clock.now().UTC()
@@ -45,14 +46,14 @@ func TestListSaysWhoWasNotTold(t *testing.T) {
 		b.clock.pass(25 * time.Hour)
 		send(t, s, "hook")
 		got := list()[0]
-		require.Equal(t, []NotTold{{Channel: "hook", Attempts: 2, GivenUp: true, Problem: "HTTP 500"}}, got.NotTold)
+		require.Equal(t, []alerts.NotTold{{Channel: "hook", Attempts: 2, GivenUp: true, Problem: "HTTP 500"}}, got.NotTold)
 		require.Equal(t, told, *got.ToldAt)
 		r.says(status(200))
 		b.tick(t) // the repetition
 		send(t, s, "hook")
 		send(t, s, "log")
 		require.Empty(t, list()[0].NotTold, "a later message got through")
-		_, err := Acknowledge(t.Context(), db, got.ID, audit.Actor{Kind: audit.CLI.Kind, ID: "ann"})
+		_, err := alerts.Acknowledge(t.Context(), db, got.ID, audit.Actor{Kind: audit.CLI.Kind, ID: "ann"}, alerts.By{Name: "ann"})
 		require.NoError(t, err)
 		require.Contains(t, table()[1], "acknowledged by ann")
 		set()

@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"gatehouse/storage/alerts"
 	"gatehouse/storage/meta"
 )
 
@@ -63,7 +64,7 @@ func (c *openAlerts) Collect(ch chan<- prometheus.Metric) {
 		open[meta.AlertCount{Rule: n.Rule, Severity: n.Severity}] = float64(n.Count)
 	}
 	for _, rule := range RuleNames() { // also those with none, so that a graph has no holes
-		for _, severity := range Severities {
+		for _, severity := range alerts.Severities {
 			n := open[meta.AlertCount{Rule: rule, Severity: string(severity)}]
 			ch <- prometheus.MustNewConstMetric(openDesc, prometheus.GaugeValue, n, rule, string(severity))
 		}

@@ -37,7 +37,7 @@ func diskUse(ctx context.Context, look *Look) ([]Finding, error) {
 			if f.silent {
 				found.Message += fmt.Sprintf(" The %s there has said nothing since %s.", f.Program, at(f.At.Time()))
 			}
-			if have, ok := worst[p]; fires && (!ok || found.Severity.rank() > have.Severity.rank()) {
+			if have, ok := worst[p]; fires && (!ok || rank(found.Severity) > rank(have.Severity)) {
 				worst[p] = found
 			}
 		}

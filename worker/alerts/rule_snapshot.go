@@ -53,6 +53,11 @@ func snapshotMissing(ctx context.Context, look *Look) ([]Finding, error) {
 // snapshotLook is how often the zone is looked at.
 const snapshotLook = time.Hour
 
+// snapshotGoneRule is the rule where the store can be looked at.
+func snapshotGoneRule(manifest func(ctx context.Context, id string) error) Rule {
+	return Rule{ruleSnapshotGone, snapshotGone(manifest), "A last snapshot that is not where it should be.", nil}
+}
+
 // snapshotGone tells when the last snapshot that the database speaks of is not where it should be: somebody emptied the
 // bucket, or a rule of the store's did. A store that is away says nothing about it.
 func snapshotGone(manifest func(ctx context.Context, id string) error) func(context.Context, *Look) ([]Finding, error) {

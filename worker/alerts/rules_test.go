@@ -517,7 +517,7 @@ func TestMissingSnapshot(t *testing.T) {
 func TestSnapshotThatIsGone(t *testing.T) {
 	b := newBench(t, metatest.SQLite(t), logTo("log"))
 	var answer error
-	b.rules = []Rule{{ruleSnapshotGone, snapshotGone(func(context.Context, string) error { return answer })}}
+	b.rules = []Rule{{Name: ruleSnapshotGone, Find: snapshotGone(func(context.Context, string) error { return answer })}}
 	require.Empty(t, b.openNow(t), "there is none yet")
 	b.inTx(t, func(tx *meta.Tx) error {
 		return snapshot.Record(tx, snapshot.Manifest{ID: "s-1", CreatedAt: b.clock.now()}, audit.Worker)

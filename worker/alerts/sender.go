@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"gatehouse/storage/alerts"
 	"gatehouse/storage/meta"
 )
 
@@ -105,7 +106,8 @@ func (s *Sender) settle(ctx context.Context, name string, taken []meta.Notice, e
 	var late, again []meta.Notice
 	pause := f.pause
 	for _, n := range taken {
-		if n.CreatedAt.Add(giveUp) <= now {
+		// Whoever tries a channel wants to know now.
+		if n.Event == Tested || n.CreatedAt.Add(giveUp) <= now {
 			late = append(late, n)
 			continue
 		}
@@ -119,7 +121,7 @@ func (s *Sender) settle(ctx context.Context, name string, taken []meta.Notice, e
 	}
 	if len(late) > 0 {
 		s.metrics.notices.WithLabelValues(name, "given_up").Add(float64(len(late)))
-		s.log.Error("alerts could not be sent for a day and are given up", "channel", name, "messages", len(late), "problem", f.problem)
+		s.log.Error("alerts could not be sent and are given up", "channel", name, "messages", len(late), "problem", f.problem)
 		errs = append(errs, s.db.EndNotices(ctx, idsOf(late), now, clip(f.problem, messageBytes)))
 	}
 	return errors.Join(errs...)
@@ -140,11 +142,7 @@ func (s *Sender) Try(ctx context.Context, name string) (string, error) {
 		return "", fmt.Errorf("no channel %q is on: it needs a url here (alerts.channels.%s.url), unless its kind is log; on are: %s",
 			name, name, cmp.Or(strings.Join(slices.Sorted(maps.Keys(s.channels)), ", "), "none"))
 	}
-	now := s.cfg.now()
-	e := Event{Event: Tested, At: now.Time(), Alert: View{
-		ID: meta.NewID(), Rule: "test", Subject: name, Severity: Info, Message: "This is a test of the channel " + name + "; nothing is wrong.",
-		Facts: json.RawMessage("{}"), OpenedAt: now.Time(),
-	}}
+	e := alerts.Test(name, s.cfg.now())
 	body, err := json.Marshal(e)
 	if err != nil {
 		return "", err

@@ -90,14 +90,14 @@ func weComText(list []message) string {
 	if len(list) == 1 {
 		e := list[0].Event
 		foot := fmt.Sprintf("\nrule %s, since %s\nid %s", e.Alert.Rule, at(e.Alert.OpenedAt), e.Alert.ID)
-		return clip("Gatehouse "+e.line(), weComBytes-len(foot)) + foot
+		return clip("Gatehouse "+line(e), weComBytes-len(foot)) + foot
 	}
 	list = inTurn(list)
 	var text strings.Builder
 	fmt.Fprintf(&text, "Gatehouse: %d messages", len(list))
 	for i, m := range list {
 		const lineBytes = 360 // five or more lines fit
-		line := "\n- " + clip(m.Event.line(), lineBytes)
+		line := "\n- " + clip(line(m.Event), lineBytes)
 		more := fmt.Sprintf("\n… and %d more: `worker alerts list`", len(list)-i)
 		if text.Len()+len(line)+len(more) > weComBytes {
 			text.WriteString(more)
@@ -133,5 +133,5 @@ func weight(e Event) int {
 	if e.Event == Closed {
 		return -1
 	}
-	return e.Alert.Severity.rank()
+	return rank(e.Alert.Severity)
 }

@@ -24,7 +24,7 @@ import (
 func allIsWrong(t *testing.T) *bench {
 	t.Helper()
 	b := newBench(t, metatest.SQLite(t), logTo("log"), ChannelConfig{Name: "hook", Kind: KindLog})
-	b.rules = append(b.rules, Rule{ruleSnapshotGone, snapshotGone(func(context.Context, string) error { return snapshot.ErrNotFound })})
+	b.rules = append(b.rules, Rule{Name: ruleSnapshotGone, Find: snapshotGone(func(context.Context, string) error { return snapshot.ErrNotFound })})
 	b.inTx(t, func(tx *meta.Tx) error { // the system is not new
 		return tx.Create(&meta.AuditRecord{At: meta.StampOf(b.clock.now().Add(-48 * time.Hour)), Action: "tenant.create", Result: audit.OK, Data: "{}"})
 	})
@@ -51,6 +51,7 @@ func allIsWrong(t *testing.T) *bench {
 	require.NoError(t, b.db.SetDisks(t.Context(), meta.DiskFact{Program: "worker", Host: "host-1", At: now, Disks: []meta.DiskUse{
 		{Uses: []string{"store"}, Path: "/srv/a b", Mount: "/srv/a b", Total: 1000, Used: 990, Free: 10, Files: 9, FilesFree: 9},
 	}}))
+	b.operatorsMisbehave(t)
 	b.cfg.Limits.DatabaseMaxBytes = 1
 	b.inTx(t, func(tx *meta.Tx) error {
 		return errors.Join(

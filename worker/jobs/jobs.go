@@ -77,6 +77,7 @@ func List(d Deps) []Job {
 		{Kind: storage.TaskSweep, Timeout: sweepTimeout, Run: sweep.run},
 		{Kind: storage.TaskReconcile, Timeout: runTimeout, Run: runs.run, Dead: runs.dead},
 		{Kind: storage.TaskSnapshot, Timeout: snapshotTimeout, Run: snapshots.run, Dead: snapshots.dead},
+		{Kind: storage.TaskVerify, Timeout: snapshotTimeout, Run: (&verification{store: d.Snapshots}).run, Dead: verificationDead},
 		{Kind: storage.TaskPurge, Timeout: sweepTimeout, Run: (&purge{db: d.DB, zones: d.Zones}).run},
 	}
 }

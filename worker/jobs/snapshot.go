@@ -13,7 +13,7 @@ import (
 // rows for as long.
 const snapshotTimeout = 2 * time.Hour
 
-// snapshots takes the daily snapshot and removes what the rule no longer keeps.
+// snapshots takes the daily snapshot and removes what the rule no longer keeps; or takes the one that somebody asked for.
 type snapshots struct {
 	store *snapshot.Store
 	// after, if set, is called in the transaction that ends the task, well or badly.
@@ -23,13 +23,20 @@ type snapshots struct {
 // A store that is away is an ordinary failure here: a night without a snapshot must end, because the reconciliation of
 // the night comes after it.
 func (s *snapshots) run(ctx context.Context, r *Run) (Commit, error) {
-	m, err := s.store.Create(ctx, snapshot.ReasonDaily)
+	asked := r.Task().Subject == snapshot.Asked
+	reason := snapshot.ReasonDaily
+	if asked {
+		reason = snapshot.ReasonManual
+	}
+	m, err := s.store.Create(ctx, reason)
 	if err != nil {
 		return nil, err
 	}
-	removed, err := s.store.Prune(ctx, time.Now())
-	if err != nil { // the snapshot is there; what could not be removed goes another night
-		r.Log.Warn("remove old snapshots", "error", err)
+	var removed []string
+	if !asked {
+		if removed, err = s.store.Prune(ctx, time.Now()); err != nil { // the snapshot is there; what could not be removed goes another night
+			r.Log.Warn("remove old snapshots", "error", err)
+		}
 	}
 	r.Log.Info("snapshot taken", "snapshot", m.ID, "rows", m.Rows(), "bytes", m.Bytes(), "removed", len(removed))
 	return func(tx *meta.Tx) error {

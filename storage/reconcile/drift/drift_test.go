@@ -193,7 +193,7 @@ func (w *world) fullRun(before state) meta.ReconcileRun {
 	}
 	if run.State == meta.RunHeld {
 		w.requireUnchanged(before)
-		w.inTx(func(tx *meta.Tx) error { _, err := reconcile.Confirm(tx, run.ID, audit.CLI, "drift"); return err })
+		w.inTx(func(tx *meta.Tx) error { _, err := reconcile.Confirm(tx, run.ID, audit.CLI, "drift", ""); return err })
 		run = w.perform(r, run, deaths)
 	}
 	require.Equal(w.t, meta.RunDone, run.State)
