@@ -30,6 +30,7 @@ import (
 	"gatehouse/storage/blob"
 	"gatehouse/storage/disk"
 	"gatehouse/storage/meta"
+	"gatehouse/storage/settings"
 )
 
 type serveCmd struct{}
@@ -120,7 +121,7 @@ func newServer(cfg *configs.Config, db *meta.DB, zones *blob.Zones, registry *pr
 		return nil, err
 	}
 	options.Log, options.Metrics = log, registry
-	options.Precheck = httpapi.Precheck(keys, door.Room.Fits, func(p *auth.Principal, actor audit.Actor, err error) {
+	options.Precheck = httpapi.Precheck(keys, door.Fits, func(p *auth.Principal, actor audit.Actor, err error) {
 		door.RecordRefusal(context.Background(), intake.Upload{TenantID: p.TenantID, Actor: actor, DeclaredSize: -1}, "headers", err)
 	})
 	options.TrustedProxies = cfg.HTTP.TrustedProxies
@@ -170,9 +171,10 @@ func newIntake(cfg *configs.Config, db *meta.DB, zones *blob.Zones, registry *pr
 	}
 	return &intake.Intake{
 		DB: db, Zones: zones, Ledger: boot.Ledger(cfg, db), Log: log,
-		Spool:   intake.Spool{Dir: cfg.SpoolDir(), MemoryBytes: int64(cfg.Intake.MemoryBytes)},
-		Room:    intake.NewRoom(cfg.SpoolDir(), int64(cfg.Intake.SpoolMinFree), int64(cfg.Intake.MemoryBytes)),
-		Refused: func(rule string, code storage.Code) { refusals.WithLabelValues(rule, string(code)).Inc() },
+		Spool:    intake.Spool{Dir: cfg.SpoolDir(), MemoryBytes: int64(cfg.Intake.MemoryBytes)},
+		Settings: &settings.Live{DB: db, Configured: boot.Settings(cfg), Log: log},
+		Room:     intake.NewRoom(cfg.SpoolDir(), int64(cfg.Intake.SpoolMinFree), int64(cfg.Intake.MemoryBytes)),
+		Refused:  func(rule string, code storage.Code) { refusals.WithLabelValues(rule, string(code)).Inc() },
 	}, nil
 }
 

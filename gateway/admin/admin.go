@@ -10,12 +10,13 @@ import (
 	"gatehouse/storage/audit"
 	"gatehouse/storage/blob"
 	"gatehouse/storage/meta"
+	"gatehouse/storage/settings"
 )
 
 // Admin does what operators ask for.
 type Admin struct {
 	DB *meta.DB
-	// Zones are needed to make tenants, by nothing else.
+	// Zones are needed to make tenants, and to list and remove snapshots.
 	Zones *blob.Zones
 	Actor audit.Actor
 	// Reason is why a plan, a setting or a key is changed; it goes into the audit record.
@@ -30,6 +31,10 @@ type Admin struct {
 	MaxBytes map[storage.Category]int64
 	// ImagePresets and VideoPresets are the names that are configured: others are refused. Nil lets every name pass.
 	ImagePresets, VideoPresets []string
+	// Configured is what holds of the settings until operators set something else.
+	Configured settings.Values
+	// SnapshotCache keeps the list of snapshots for a while; nil asks the store each time.
+	SnapshotCache *SnapshotCache
 }
 
 // refuse makes a refusal whose sentences have facts in them.

@@ -72,6 +72,32 @@ func AdminRoutes(a *api.API) []Route {
 
 		row(http.MethodGet, "audit", auditor, "audit.search", a.Audit()),
 		row(http.MethodGet, "audit/:id", auditor, "audit.show", a.AuditRecord()),
+
+		row(http.MethodGet, "alerts", auditor, "alert.list", a.Alerts()),
+		row(http.MethodGet, "alerts/rules", auditor, "alert.rules", a.AlertRules()),
+		row(http.MethodGet, "alerts/channels", auditor, "alert.channels", a.AlertChannels()),
+		row(http.MethodPost, "alerts/channels/:name/test", ops, "alert.test", a.TestAlertChannel()),
+		row(http.MethodGet, "alerts/notices/:id", auditor, "alert.notice", a.AlertNotice()),
+		row(http.MethodGet, "alerts/:id", auditor, "alert.show", a.Alert()),
+		row(http.MethodPost, "alerts/:id/acknowledge", ops, "alert.acknowledge", a.AcknowledgeAlert()),
+
+		row(http.MethodGet, "settings", auditor, "setting.list", a.Settings()),
+		steppedUp(row(http.MethodPut, "settings/:name", super, "setting.set", a.PutSetting())),
+		steppedUp(row(http.MethodDelete, "settings/:name", super, "setting.unset", a.DropSetting())),
+
+		row(http.MethodGet, "reconcile", auditor, "reconcile.list", a.ReconcileRuns()),
+		// A run does no more than that of each night, and what would touch too much waits for a person.
+		row(http.MethodPost, "reconcile", ops, "reconcile.start", a.StartReconcile()),
+		row(http.MethodGet, "reconcile/:id", auditor, "reconcile.show", a.ReconcileRun()),
+		row(http.MethodGet, "reconcile/:id/findings", auditor, "reconcile.findings", a.ReconcileFindings()),
+		steppedUp(row(http.MethodPost, "reconcile/:id/confirm", super, "reconcile.confirm", a.ConfirmReconcile())),
+		steppedUp(row(http.MethodPost, "reconcile/:id/cancel", super, "reconcile.cancel", a.CancelReconcile())),
+
+		row(http.MethodGet, "snapshots", auditor, "snapshot.list", a.Snapshots()),
+		row(http.MethodPost, "snapshots", ops, "snapshot.start", a.TakeSnapshot()),
+		row(http.MethodGet, "snapshots/:id", auditor, "snapshot.show", a.Snapshot()),
+		row(http.MethodPost, "snapshots/:id/verify", ops, "snapshot.check", a.VerifySnapshot()),
+		steppedUp(row(http.MethodDelete, "snapshots/:id", super, "snapshot.remove", a.RemoveSnapshot())),
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"gatehouse/storage/audit"
 	"gatehouse/storage/blob"
 	"gatehouse/storage/meta"
+	"gatehouse/storage/settings"
 )
 
 // Intake receives uploads. All fields but Room are required; it is safe for concurrent use.
@@ -24,8 +25,10 @@ type Intake struct {
 	Ledger quota.Ledger
 	Spool  Spool
 	// Room guards the spool's disk; nil lets every upload in.
-	Room *Room
-	Log  *slog.Logger
+	// Settings say whether uploads are accepted now; nil: they are.
+	Settings *settings.Live
+	Room     *Room
+	Log      *slog.Logger
 	// Refused is told the rule's name (or the step's) and the code of every refusal, for the metrics.
 	Refused func(rule string, code storage.Code)
 }
@@ -94,6 +97,9 @@ func (in *Intake) RecordRefusal(ctx context.Context, up Upload, step string, err
 // before it sends anything.
 func (in *Intake) Preflight(ctx context.Context, tenantID string, policy storage.Policy, limits quota.Limits, name string, size int64) (*Candidate, error) {
 	c := &Candidate{Name: name, DeclaredSize: size, Policy: &policy}
+	if err := in.paused(ctx); err != nil {
+		return c, err
+	}
 	if _, err := run(preflightRules, c); err != nil {
 		return c, err
 	}
@@ -109,6 +115,9 @@ func (in *Intake) Preflight(ctx context.Context, tenantID string, policy storage
 
 // receive is the life of an upload, from top to bottom; step names where it ended.
 func (in *Intake) receive(ctx context.Context, up Upload, c *Candidate) (_ Receipt, step string, err error) {
+	if err := in.paused(ctx); err != nil {
+		return Receipt{}, "paused", err
+	}
 	if rule, err := run(preflightRules, c); err != nil {
 		return Receipt{}, rule, err
 	}

@@ -53,7 +53,7 @@ func newDesk(t *testing.T, db *meta.DB) *desk {
 		OperatorID: meta.NewID(), Name: "alex", Role: operator.Super, Stage: operator.StageFull, SessionID: meta.NewID(), SteppedUp: time.Now(),
 	}}
 	d.API = &api.API{
-		Admin: admin.Admin{DB: db, Zones: zones, CoolingOff: 24 * time.Hour}, Timeout: 30 * time.Second,
+		Admin: admin.Admin{DB: db, Zones: zones, CoolingOff: 24 * time.Hour, Configured: configuredSettings}, Timeout: 30 * time.Second,
 		Client: httpapi.Client, RequestID: httpapi.RequestID,
 	}
 	options := httpapi.DefaultOptions()
