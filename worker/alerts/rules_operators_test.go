@@ -7,8 +7,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"gatehouse/storage/alerts"
 	"gatehouse/storage/audit"
 	"gatehouse/storage/meta"
+	"gatehouse/storage/meta/metatest"
 )
 
 // at writes a record as of a time.
@@ -268,4 +270,34 @@ func (b *bench) operatorsMisbehave(t *testing.T) {
 	b.auditAt(t, now.Add(-2*time.Minute), audit.Entry{Actor: alex, Action: "plan.set", Target: "pro", Result: audit.OK})
 	b.auditAt(t, now, audit.Entry{Actor: alex, Action: "plan.remove", Result: audit.Refused, Code: "FORBIDDEN"})
 	b.auditAt(t, now, audit.Entry{Actor: alex, Action: "plan.remove", Target: "pro", Result: audit.Refused, Code: "CONFLICT", Data: map[string]any{"dangerous": true}})
+}
+
+// A test that somebody asked for in another program is tried once, and says what came of it.
+func TestChannelIsTriedOnce(t *testing.T) {
+	db := metatest.SQLite(t)
+	r := newReceiver(t, status(500))
+	b := newBench(t, db, hookTo(r.URL))
+	b.only(t, ruleChannel)
+	ask := func() (n meta.Notice) {
+		b.inTx(t, func(tx *meta.Tx) error {
+			var err error
+			n, err = alerts.QueueTest(tx, "hook")
+			return err
+		})
+		b.clock.at = time.Now().Add(time.Second)
+		send(t, b.sender(t), "hook")
+		n, err := db.NoticeBy(t.Context(), n.ID)
+		require.NoError(t, err)
+		return n
+	}
+	n := ask()
+	require.Equal(t, []any{"HTTP 500", 1}, []any{n.Problem, n.Attempts})
+	require.NotZero(t, n.EndedAt)
+	require.Empty(t, b.openNow(t), "whoever tried it knows")
+	r.says(status(204))
+	n = ask()
+	require.Empty(t, n.Problem)
+	require.NotZero(t, n.EndedAt)
+	require.Contains(t, r.bodies[1], `"event":"test"`)
+	require.Equal(t, 2, r.count())
 }
