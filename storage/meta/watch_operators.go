@@ -11,7 +11,7 @@ import (
 // are few, by an index that holds no others.
 
 // signIns are the actions of which a refusal is a failed login.
-const signIns = `('operator.login', 'operator.verify')`
+const signIns = `('operator.login', 'operator.verify', 'operator.recover')`
 
 // whoseRecords is the beginning of each condition.
 const whoseRecords = `actor_kind IN ` + peopleKinds + ` AND at >= ?`
