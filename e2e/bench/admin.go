@@ -30,7 +30,7 @@ const (
 	adminAssets  = 1_000_000
 	adminRecords = 2_000_000
 	adminMost    = 200 * time.Millisecond
-	adminAsks    = 30
+	adminAsks    = 20
 )
 
 // adminList is a list to measure: the queries that are asked of it, and how its cursor is made of an item near the end.
@@ -106,6 +106,7 @@ func timed(c *console, what string, ask func()) row {
 		aim += ", missed"
 	}
 	ms := func(d time.Duration) string { return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000) }
+	c.Logf("bench: %s: p95 %s", what, ms(p95))
 	return row{what: what, measured: "p50 " + ms(took[n/2]) + ", p95 " + ms(p95), reference: "-", aim: aim}
 }
 
@@ -154,7 +155,7 @@ func cursorsOf(c *console, list, query string) map[string]string {
 }
 
 // maxLeaps is how many pages of 200 are turned to find the end of a list.
-const maxLeaps = 60
+const maxLeaps = 30
 
 // serveAdmin serves the rows of operators to whoever asks.
 func serveAdmin(c *console, db *meta.DB) string {
