@@ -137,7 +137,7 @@ func (s *search) legs() ([]leg, error) {
 		if err != nil {
 			return nil, err
 		}
-		if n < least {
+		if n <= least { // of many the later in the list: it is what more is narrowed by
 			best, least = i, n
 		}
 	}
