@@ -15,6 +15,8 @@ const (
 	TaskPurge     TaskKind = "purge_tenant"
 	// TaskVerify has a snapshot's id as its subject.
 	TaskVerify TaskKind = "verify_snapshot"
+	// TaskBulk has as its subject the run of what an operator does to many files at once.
+	TaskBulk TaskKind = "bulk"
 )
 
 // Lane is a queue of its own with its own workers, so that slow work never holds up fast work.
@@ -42,6 +44,7 @@ var lanes = map[TaskKind]Lane{
 	TaskSnapshot:  LaneHousekeeping,
 	TaskPurge:     LaneHousekeeping,
 	TaskVerify:    LaneHousekeeping,
+	TaskBulk:      LaneHousekeeping,
 }
 
 // LaneOf is the lane of a kind of task. A kind without a row in the table goes to housekeeping, where it is in

@@ -25,6 +25,7 @@ func exported() []any {
 		&OperatorAttempt{}, &OperatorNetwork{},
 		&StatHour{}, &TenantDay{}, &TenantActivity{},
 		&Setting{}, &OperatorAddress{},
+		&TaskAttempt{}, &LanePause{}, &BulkRun{},
 	}
 }
 

@@ -29,6 +29,7 @@ var migrations = []migration{
 	{"0007_audit_role", auditRoleUp, auditRoleDown},
 	{"0008_operators", operatorsUp, operatorsDown},
 	{"0009_audit_chain", auditChainUp, auditChainDown},
+	{"0010_operations", operationsUp, operationsDown},
 	{"0011_rollups", rollupsUp, rollupsDown},
 	{"0012_settings", settingsUp, settingsDown},
 }

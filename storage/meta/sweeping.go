@@ -89,10 +89,9 @@ func (tx *Tx) EndSweep(tenantID, sha256 string) (int64, error) {
 const forgetBatch = 500
 
 // Forget removes rows that have outlived their use: finished tasks, events and idempotency keys older than the
-// stamps. Dead tasks stay.
+// stamps. Dead tasks stay; attempts go with their task.
 func (db *DB) Forget(ctx context.Context, tasks, events, keys Stamp) error {
-	err := forget[string](ctx, db, &Task{}, "id", "finished_at > 0 AND finished_at < ? AND state <> ?", tasks, storage.TaskDead)
-	if err != nil {
+	if err := db.forgetTasks(ctx, tasks); err != nil {
 		return fmt.Errorf("tasks: %w", err)
 	}
 	if err := forget[int64](ctx, db, &Event{}, "id", "at < ?", events); err != nil {
@@ -112,7 +111,6 @@ func forget[ID any](ctx context.Context, db *DB, model any, column, where string
 		if err != nil || len(ids) == 0 {
 			return err
 		}
-		// The condition again: an operator may have queued a task anew meanwhile.
 		err = db.InTx(ctx, func(tx *Tx) error {
 			return tx.g.Where(column+" IN ?", ids).Where(where, args...).Delete(model).Error
 		})

@@ -67,7 +67,7 @@ type Lease struct {
 }
 
 // Claim takes a queued task for one attempt by compare-and-set. It reports false when the task is not to be
-// had: taken, done, cancelled or not due.
+// had: taken, done, cancelled, not due, or its lane is paused.
 func (db *DB) Claim(ctx context.Context, id, worker string, lease time.Duration) (Lease, bool, error) {
 	owner := worker + "/" + uuid.NewString()[:8]
 	now := Now()
@@ -75,7 +75,8 @@ func (db *DB) Claim(ctx context.Context, id, worker string, lease time.Duration)
 	won := false
 	err := db.InTx(ctx, func(tx *Tx) error {
 		won = false
-		r := tx.g.Model(&Task{}).Where("id = ? AND state = ? AND run_at <= ?", id, storage.TaskQueued, now).Updates(map[string]any{
+		r := tx.g.Model(&Task{}).Where("id = ? AND state = ? AND run_at <= ?", id, storage.TaskQueued, now).
+			Where("NOT EXISTS (SELECT 1 FROM lanes WHERE lanes.name = tasks.lane AND lanes.paused_at > 0)").Updates(map[string]any{
 			"state": storage.TaskRunning, "lease_owner": owner, "lease_until": now.Add(lease),
 			"attempts": gorm.Expr("attempts + 1"), "updated_at": now,
 		})
@@ -127,19 +128,27 @@ func (tx *Tx) Retry(l Lease, at Stamp, problem string, free bool) error {
 	if free {
 		attempts = gorm.Expr("attempts - 1")
 	}
-	return heldOrLost(held(tx.g, l).Updates(map[string]any{
+	err := heldOrLost(held(tx.g, l).Updates(map[string]any{
 		"state": storage.TaskQueued, "run_at": at, "rung_at": 0, "rung_by": "", "attempts": attempts,
 		"lease_owner": "", "lease_until": 0, "last_error": problem, "updated_at": Now(),
 	}))
+	if err != nil || free {
+		return err
+	}
+	return tx.noteAttempt(l, AttemptFailed, problem)
 }
 
 // Bury ends a task badly. It stays visible as dead.
 func (tx *Tx) Bury(l Lease, problem string) error {
 	now := Now()
-	return heldOrLost(held(tx.g, l).Updates(map[string]any{
+	err := heldOrLost(held(tx.g, l).Updates(map[string]any{
 		"state": storage.TaskDead, "dedupe_key": nil, "lease_owner": "", "lease_until": 0,
 		"last_error": problem, "updated_at": now, "finished_at": now,
 	}))
+	if err != nil {
+		return err
+	}
+	return tx.noteAttempt(l, AttemptDead, problem)
 }
 
 // CancelTasks cancels every open task about a subject, running ones included: their workers notice at the next
@@ -150,63 +159,12 @@ func (t Tenant) CancelTasks(subject string) error {
 		Updates(map[string]any{"state": storage.TaskCancelled, "dedupe_key": nil, "updated_at": now, "finished_at": now}).Error
 }
 
-// Ring marks up to limit due tasks as rung by one relay and returns them, oldest first. A task whose doorbell
-// was rung before `stale` and that nobody claimed is rung again.
-func (db *DB) Ring(ctx context.Context, stale Stamp, limit int) ([]Task, error) {
-	now := Now()
-	var ids []string
-	// Two probes on the index (state, rung_at, run_at) instead of one OR that no database plans well.
-	due := db.g.WithContext(ctx).Model(&Task{}).Where("state = ? AND run_at <= ?", storage.TaskQueued, now)
-	if err := due.Session(&gorm.Session{}).Where("rung_at = 0").Order("run_at").Limit(limit).Pluck("id", &ids).Error; err != nil {
-		return nil, err
-	}
-	if len(ids) < limit {
-		var again []string
-		err := due.Session(&gorm.Session{}).Where("rung_at > 0 AND rung_at < ?", stale).Order("rung_at").
-			Limit(limit-len(ids)).Pluck("id", &again).Error
-		if err != nil {
-			return nil, err
-		}
-		ids = append(ids, again...)
-	}
-	if len(ids) == 0 {
-		return nil, nil
-	}
-	token := uuid.NewString()
-	var out []Task
-	err := db.InTx(ctx, func(tx *Tx) error {
-		err := tx.g.Model(&Task{}).Where("id IN ? AND state = ? AND (rung_at = 0 OR rung_at < ?)", ids, storage.TaskQueued, stale).
-			Updates(map[string]any{"rung_at": now, "rung_by": token}).Error
-		if err != nil {
-			return err
-		}
-		out = nil
-		return tx.g.Where("id IN ? AND rung_by = ?", ids, token).Order("id").Find(&out).Error
-	})
-	return out, err
-}
-
 // Unring takes the ring back, so that the next round of a relay rings again.
 func (db *DB) Unring(ctx context.Context, ids []string) error {
 	return db.InTx(ctx, func(tx *Tx) error {
 		return tx.g.Model(&Task{}).Where("id IN ? AND state = ?", ids, storage.TaskQueued).
 			Updates(map[string]any{"rung_at": 0, "rung_by": ""}).Error
 	})
-}
-
-// Reap puts tasks back into the queue whose lease ran out, and returns how many.
-func (db *DB) Reap(ctx context.Context) (int64, error) {
-	var requeued int64
-	err := db.InTx(ctx, func(tx *Tx) error {
-		now := Now()
-		r := tx.g.Model(&Task{}).Where("state = ? AND lease_until < ?", storage.TaskRunning, now).Updates(map[string]any{
-			"state": storage.TaskQueued, "run_at": now, "rung_at": 0, "rung_by": "", "lease_owner": "", "lease_until": 0,
-			"updated_at": now, "last_error": "the worker died or lost its lease",
-		})
-		requeued = r.RowsAffected
-		return r.Error
-	})
-	return requeued, err
 }
 
 // QueueDepth is how many open tasks a lane has and how long the oldest has been due.

@@ -70,6 +70,7 @@ var wiped = []struct{ table, column string }{
 	{"blobs", "sha256"},
 	{"events", "id"},
 	{"tasks", "id"},
+	{"task_attempts", "id"},
 	{"api_keys", "id"},
 	{"reconcile_findings", "id"},
 	{"reconcile_marks", "tenant_id"},

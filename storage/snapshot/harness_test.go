@@ -147,6 +147,12 @@ func oddRow(t meta.Table, i int) any {
 		r.Subject = unique
 	case *meta.OperatorNetwork:
 		r.ID, r.CIDR = unique, unique
+	case *meta.TaskAttempt:
+		r.ID, r.TenantID = unique, tenant
+	case *meta.LanePause:
+		r.Name = storage.Lane(unique)
+	case *meta.BulkRun:
+		r.ID = unique
 	default:
 		panic(fmt.Sprintf("a table without odd rows: %T", row))
 	}
