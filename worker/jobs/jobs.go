@@ -70,6 +70,7 @@ func List(d Deps) []Job {
 	sweep := &sweep{reconciler: d.Reconciler}
 	runs := &reconciliation{reconciler: d.Reconciler}
 	snapshots := &snapshots{store: d.Snapshots, after: d.AfterSnapshot}
+	bulks := &bulk{db: d.DB}
 	return []Job{
 		{Kind: storage.TaskScan, Timeout: d.ScanTimeout, Run: scan.run, Dead: scan.dead},
 		{Kind: storage.TaskImage, Timeout: d.ImageTimeout, Run: image.run, Dead: image.dead},
@@ -79,6 +80,7 @@ func List(d Deps) []Job {
 		{Kind: storage.TaskSnapshot, Timeout: snapshotTimeout, Run: snapshots.run, Dead: snapshots.dead},
 		{Kind: storage.TaskVerify, Timeout: snapshotTimeout, Run: (&verification{store: d.Snapshots}).run, Dead: verificationDead},
 		{Kind: storage.TaskPurge, Timeout: sweepTimeout, Run: (&purge{db: d.DB, zones: d.Zones}).run},
+		{Kind: storage.TaskBulk, Timeout: bulkTimeout, Run: bulks.run, Dead: bulks.dead},
 	}
 }
 
