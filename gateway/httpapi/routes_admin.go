@@ -98,6 +98,27 @@ func AdminRoutes(a *api.API) []Route {
 		row(http.MethodGet, "snapshots/:id", auditor, "snapshot.show", a.Snapshot()),
 		row(http.MethodPost, "snapshots/:id/verify", ops, "snapshot.check", a.VerifySnapshot()),
 		steppedUp(row(http.MethodDelete, "snapshots/:id", super, "snapshot.remove", a.RemoveSnapshot())),
+
+		row(http.MethodGet, "assets", auditor, "asset.list", a.Assets()),
+		// Before assets/:id, which would take "bulk" for an id. What deletes has a row of its own: a row has one least role.
+		row(http.MethodGet, "assets/bulk", auditor, "asset.bulk_list", a.BulkRuns()),
+		row(http.MethodPost, "assets/bulk", ops, "asset.bulk", a.Bulk()),
+		steppedUp(row(http.MethodPost, "assets/bulk/delete", super, "asset.bulk_delete", a.BulkDelete())),
+		row(http.MethodGet, "assets/bulk/:id", auditor, "asset.bulk_show", a.BulkRun()),
+		row(http.MethodPost, "assets/bulk/:id/cancel", ops, "asset.bulk_cancel", a.CancelBulk()),
+		row(http.MethodGet, "assets/:id", auditor, "asset.show", a.Asset()),
+		row(http.MethodGet, "assets/:id/history", auditor, "asset.history", a.AssetHistory()),
+		row(http.MethodPost, "assets/:id/retry", ops, "asset.retry", a.RetryAsset()),
+		row(http.MethodPost, "assets/:id/rescan", ops, "asset.rescan", a.RescanAsset()),
+		steppedUp(row(http.MethodDelete, "assets/:id", super, "asset.delete", a.DeleteAsset())),
+
+		row(http.MethodGet, "tasks", auditor, "task.list", a.Tasks()),
+		row(http.MethodGet, "tasks/:id", auditor, "task.show", a.Task()),
+		row(http.MethodPost, "tasks/:id/retry", ops, "task.retry", a.RetryTask()),
+		row(http.MethodPost, "tasks/:id/cancel", ops, "task.cancel", a.CancelTask()),
+		row(http.MethodGet, "lanes", auditor, "lane.list", a.Lanes()),
+		row(http.MethodPost, "lanes/:lane/pause", ops, "lane.pause", a.PauseLane()),
+		row(http.MethodPost, "lanes/:lane/resume", ops, "lane.resume", a.ResumeLane()),
 	}
 }
 

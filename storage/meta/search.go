@@ -181,7 +181,7 @@ func (q search) source() (string, []any, error) {
 // few reports whether at most fewBlobs match.
 func (q search) few(b conds) (bool, error) {
 	var n int64
-	err := q.g.Raw("SELECT COUNT(*) FROM (SELECT 1 FROM blobs b WHERE "+b.where()+" LIMIT ?) AS some", append(b.args, fewBlobs+1)...).Scan(&n).Error
+	err := q.g.Raw("SELECT COUNT(*) FROM (SELECT 1 FROM blobs b WHERE "+b.where()+" LIMIT ?) AS matching", append(b.args, fewBlobs+1)...).Scan(&n).Error
 	return n <= fewBlobs, err
 }
 
