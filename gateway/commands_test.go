@@ -96,6 +96,7 @@ func TestHelp(t *testing.T) {
 	for _, args := range []string{
 		"", "tenant create", "tenant list", "tenant show", "tenant suspend", "tenant delete", "tenant purge", "tenant plan",
 		"tenant quota", "tenant override", "plan show", "plan set", "plan create", "plan remove", "key create", "key list", "key revoke", "openapi",
+		"task list", "task show", "task retry", "task cancel", "lane list", "lane pause", "lane resume",
 	} {
 		out, _ := x.try(append(strings.Fields(args), "--help")...)
 		all.WriteString("$ gateway " + strings.TrimSpace(args+" --help") + "\n" + out + "\n")

@@ -36,6 +36,8 @@ type cli struct {
 	Asset struct {
 		List assetListCmd `cmd:"" help:"List the files of a tenant, newest first: names, states, verdicts. Those that are deleted are not listed."`
 	} `cmd:"" help:"The files of tenants."`
+	Task     taskCmds     `cmd:"" help:"Tasks: what is still to be done, and what could not be."`
+	Lane     laneCmds     `cmd:"" help:"Lanes: the queues of tasks."`
 	Operator operatorCmds `cmd:"" help:"Operators: the people who run the platform, and where they may come from."`
 	Audit    auditCmds    `cmd:"" help:"The audit log: who changed, uploaded, deleted or was refused what, and why; and the proof that nobody changed it."`
 	Openapi  openapiCmd   `cmd:"" help:"Print the OpenAPI document that /openapi.yaml serves; with --admin, that of the admin API."`

@@ -11,4 +11,6 @@
 //	settings.go  a tenant's plan, quota and overrides
 //	plans.go     plans
 //	keys.go      API keys
+//	assets_*.go  files of all tenants, one of them, many at once
+//	tasks.go     tasks and lanes
 package admin

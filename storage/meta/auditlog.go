@@ -36,7 +36,7 @@ type AuditFilter struct {
 // AuditLog lists records newest first, at most limit. Whatever the filter, it walks no more of the log than the shortest of the
 // indexes that the filter names, which is what keeps it fast where nothing matches.
 func (db *DB) AuditLog(ctx context.Context, f AuditFilter, limit int) ([]AuditRecord, error) {
-	s := search{g: db.g.WithContext(ctx), dialect: db.dialect, filter: f, limit: limit, above: 0, below: math.MaxInt64}
+	s := auditQuestion{g: db.g.WithContext(ctx), dialect: db.dialect, filter: f, limit: limit, above: 0, below: math.MaxInt64}
 	if f.Before > 0 {
 		s.below = f.Before
 	}
@@ -73,8 +73,8 @@ func (db *DB) AuditRecordBy(ctx context.Context, id int64) (AuditRecord, error) 
 	return r, q.Error
 }
 
-// search is one question to the audit log. What it finds has numbers of at least above and below below.
-type search struct {
+// auditQuestion is one question to the audit log. What it finds has numbers of at least above and below below.
+type auditQuestion struct {
 	g            *gorm.DB
 	dialect      Dialect
 	filter       AuditFilter
@@ -86,7 +86,7 @@ type search struct {
 const auditDisorder = 10 * time.Minute
 
 // bound makes a range of numbers of the range of time.
-func (s *search) bound() error {
+func (s *auditQuestion) bound() error {
 	number := func(where string, at Stamp, order string) (int64, error) {
 		var r AuditRecord
 		err := s.g.Select("id").Where(where, at).Order(order).Limit(1).Find(&r).Error
@@ -119,7 +119,7 @@ type leg struct {
 }
 
 // legs are those of the index with the fewest entries for what is looked for.
-func (s *search) legs() ([]leg, error) {
+func (s *auditQuestion) legs() ([]leg, error) {
 	type lead struct {
 		index auditIndex
 		value string
@@ -155,7 +155,7 @@ func (s *search) legs() ([]leg, error) {
 }
 
 // wanted is what a column must be.
-func (s *search) wanted(column string) string {
+func (s *auditQuestion) wanted(column string) string {
 	f := s.filter
 	return map[string]string{
 		"tenant_id": f.TenantID, "actor_kind": f.ActorKind, "actor_id": f.ActorID, "actor_role": f.Role, "target": f.Target,
@@ -166,7 +166,7 @@ func (s *search) wanted(column string) string {
 // enough entries are as many as any more: they need not be counted.
 const enough = 5000
 
-func (s *search) entries(x auditIndex, value string) (int64, error) {
+func (s *auditQuestion) entries(x auditIndex, value string) (int64, error) {
 	q := "SELECT 1 AS one FROM audit_log" + s.hint(x) + " WHERE " + x.column + " = ?" + x.and()
 	args := []any{value}
 	if action := s.filter.Action; action != "" && x.byAction {
@@ -187,7 +187,7 @@ func (x auditIndex) and() string {
 }
 
 // hint names the index to the databases that take a name.
-func (s *search) hint(x auditIndex) string {
+func (s *auditQuestion) hint(x auditIndex) string {
 	switch s.dialect {
 	case MySQL:
 		return " FORCE INDEX (" + x.name + ")"
@@ -198,7 +198,7 @@ func (s *search) hint(x auditIndex) string {
 	return ""
 }
 
-func (s *search) legsOf(x auditIndex, value string) ([]leg, error) {
+func (s *auditQuestion) legsOf(x auditIndex, value string) ([]leg, error) {
 	if !x.byAction {
 		return []leg{{index: &x, value: value}}, nil
 	}
@@ -220,7 +220,7 @@ func (f AuditFilter) family(action string) bool {
 }
 
 // actionLegs look for an action whoever did it.
-func (s *search) actionLegs() ([]leg, error) {
+func (s *auditQuestion) actionLegs() ([]leg, error) {
 	x := indexOn("actor_kind")
 	kinds, err := s.distinct(x, x.column, "")
 	if err != nil {
@@ -245,7 +245,7 @@ func indexOn(column string) auditIndex {
 var worded = []string{"tenant_id", "target", "actor_id", "request_id", "address", "code"}
 
 // wordLegs look for the first word; the others only narrow.
-func (s *search) wordLegs() ([]leg, error) {
+func (s *auditQuestion) wordLegs() ([]leg, error) {
 	var out []leg
 	for _, word := range s.filter.Words[0] {
 		for _, column := range worded {
@@ -272,7 +272,7 @@ func (s *search) wordLegs() ([]leg, error) {
 
 // distinct lists the different values of an index in its first column, or of its actions behind a value of the first, by leaps:
 // one look-up a value, however many records have it.
-func (s *search) distinct(x auditIndex, column, value string) ([]string, error) {
+func (s *auditQuestion) distinct(x auditIndex, column, value string) ([]string, error) {
 	from, args := "SELECT MIN("+column+") AS v FROM audit_log"+s.hint(x)+" WHERE "+column+" > ''"+x.and(), []any(nil)
 	next := "SELECT MIN(" + column + ") FROM audit_log" + s.hint(x) + " WHERE " + column + " > a.v" + x.and()
 	if column != x.column {
@@ -288,7 +288,7 @@ func (s *search) distinct(x auditIndex, column, value string) ([]string, error) 
 const atOnceLegs = 50
 
 // walk gives the highest numbers of all legs together, in falling order.
-func (s *search) walk(legs []leg) ([]int64, error) {
+func (s *auditQuestion) walk(legs []leg) ([]int64, error) {
 	var ids []int64
 	for part := range slices.Chunk(legs, atOnceLegs) {
 		var sql []string
@@ -309,7 +309,7 @@ func (s *search) walk(legs []leg) ([]int64, error) {
 }
 
 // sql is the walk along one leg, from its end.
-func (s *search) sql(l leg) (string, []any) {
+func (s *auditQuestion) sql(l leg) (string, []any) {
 	var where []string
 	var args []any
 	and := func(sql string, values ...any) { where, args = append(where, sql), append(args, values...) }
@@ -344,7 +344,7 @@ func (s *search) sql(l leg) (string, []any) {
 }
 
 // narrow adds what the leg itself does not see to.
-func (s *search) narrow(l leg, and func(string, ...any)) {
+func (s *auditQuestion) narrow(l leg, and func(string, ...any)) {
 	for _, x := range auditIndexes {
 		if value := s.wanted(x.column); value != "" && (l.index == nil || l.index.column != x.column) {
 			and(x.column+" = ?", value)

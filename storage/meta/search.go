@@ -52,7 +52,7 @@ const (
 // of all for two filters at once. So it is asked first, up to a bound, and each way is written so that it can only be
 // taken as it is meant.
 func (db *DB) SearchAssets(ctx context.Context, s AssetSearch, before string, limit int) ([]Asset, error) {
-	q := search{db: db, g: db.g.WithContext(ctx), AssetSearch: s, before: before}
+	q := assetQuestion{db: db, g: db.g.WithContext(ctx), AssetSearch: s, before: before}
 	if s.Query != "" {
 		return q.byKeyword(limit)
 	}
@@ -63,15 +63,15 @@ func (db *DB) SearchAssets(ctx context.Context, s AssetSearch, before string, li
 	return q.take(source, args, limit)
 }
 
-// search is one question.
-type search struct {
+// assetQuestion is one search.
+type assetQuestion struct {
 	AssetSearch
 	db     *DB
 	g      *gorm.DB
 	before string
 }
 
-func (q search) take(source string, args []any, limit int) ([]Asset, error) {
+func (q assetQuestion) take(source string, args []any, limit int) ([]Asset, error) {
 	var out []Asset
 	err := q.g.Raw(source+" ORDER BY a.id DESC LIMIT ?", append(args, limit)...).Scan(&out).Error
 	return out, err
@@ -95,7 +95,7 @@ func (c *conds) where() string {
 }
 
 // assetConds are the conditions on assets a, but for the keyword.
-func (q search) assetConds() conds {
+func (q assetQuestion) assetConds() conds {
 	var c conds
 	if q.State != "" {
 		c.add("a.state = ?", q.State)
@@ -134,7 +134,7 @@ func firstID(at Stamp) string {
 }
 
 // blobConds are the conditions on blobs b.
-func (q search) blobConds() conds {
+func (q assetQuestion) blobConds() conds {
 	var c conds
 	if q.Scan != "" {
 		c.add("b.scan_status = ?", q.Scan)
@@ -158,7 +158,7 @@ func (q search) blobConds() conds {
 }
 
 // source is the statement without its order and limit, on assets a.
-func (q search) source() (string, []any, error) {
+func (q assetQuestion) source() (string, []any, error) {
 	a, b := q.assetConds(), q.blobConds()
 	if len(b.parts) == 0 {
 		return "SELECT a.* FROM assets a WHERE " + a.where(), a.args, nil
@@ -179,14 +179,14 @@ func (q search) source() (string, []any, error) {
 }
 
 // few reports whether at most fewBlobs match.
-func (q search) few(b conds) (bool, error) {
+func (q assetQuestion) few(b conds) (bool, error) {
 	var n int64
 	err := q.g.Raw("SELECT COUNT(*) FROM (SELECT 1 FROM blobs b WHERE "+b.where()+" LIMIT ?) AS matching", append(b.args, fewBlobs+1)...).Scan(&n).Error
 	return n <= fewBlobs, err
 }
 
 // fromBlobs reads the matching blobs first, and of each its assets.
-func (q search) fromBlobs(a, b conds) (string, []any, error) {
+func (q assetQuestion) fromBlobs(a, b conds) (string, []any, error) {
 	args := append(append([]any{}, b.args...), a.args...)
 	const same = "a.tenant_id = m.tenant_id AND a.sha256 = m.sha256"
 	switch q.db.dialect {
@@ -212,7 +212,7 @@ var (
 // byKeyword looks for the keyword. A frequent one is found among the newest assets. A rare one is found by the index of names,
 // where there is one and the keyword has the three letters that it needs; else only among the newest farWindow assets that
 // the other filters on assets leave, which the operator narrows or moves with them.
-func (q search) byKeyword(limit int) ([]Asset, error) {
+func (q assetQuestion) byKeyword(limit int) ([]Asset, error) {
 	near, err := q.within(nearWindow, limit)
 	if err != nil || len(near) == limit {
 		return near, err
@@ -241,10 +241,10 @@ func (q search) byKeyword(limit int) ([]Asset, error) {
 	return newest(named, more, limit), err
 }
 
-func (q search) pattern() string { return "%" + escapeLike(foldName(q.Query)) + "%" }
+func (q assetQuestion) pattern() string { return "%" + escapeLike(foldName(q.Query)) + "%" }
 
 // blobFilter is what is asked of an asset's blob as a condition that follows others.
-func (q search) blobFilter() (string, []any) {
+func (q assetQuestion) blobFilter() (string, []any) {
 	b := q.blobConds()
 	if len(b.parts) == 0 {
 		return "", nil
@@ -253,7 +253,7 @@ func (q search) blobFilter() (string, []any) {
 }
 
 // within looks for the keyword among the newest assets that the filters on assets leave.
-func (q search) within(window, limit int) ([]Asset, error) {
+func (q assetQuestion) within(window, limit int) ([]Asset, error) {
 	a := q.assetConds()
 	blob, args := q.blobFilter()
 	all := append(append([]any{}, a.args...), window, q.pattern())
@@ -270,7 +270,7 @@ func (q search) within(window, limit int) ([]Asset, error) {
 }
 
 // beginning finds assets whose digest or id begins with the keyword. Both have an index, and a "g" comes after all they are made of.
-func (q search) beginning(limit int) ([]Asset, error) {
+func (q assetQuestion) beginning(limit int) ([]Asset, error) {
 	word := strings.ToLower(q.Query)
 	var out []Asset
 	for _, start := range []struct {
@@ -309,7 +309,7 @@ func newest(a, b []Asset, limit int) []Asset {
 }
 
 // namesIndexed reports whether the database could make an index of names for keywords.
-func (q search) namesIndexed() (bool, error) {
+func (q assetQuestion) namesIndexed() (bool, error) {
 	if q.db.dialect != Postgres {
 		return false, nil
 	}
