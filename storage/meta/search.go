@@ -38,6 +38,8 @@ const (
 	// fewBlobs is how many blobs may match what is asked of them for a list to begin with them, all of them, and not with the
 	// newest assets: looking their assets up takes some 100 ms on PostgreSQL.
 	fewBlobs = 10_000
+	// nearBlobs is how many of the newest assets are asked for their blobs first, for a page of at most nearPage.
+	nearBlobs, nearPage = 8_000, 1_001
 	// nearWindow is how many assets are looked at for a keyword before an index of names is asked, which knows no order.
 	nearWindow = 2_000
 	// farWindow is how many are looked at where there is no such index.
@@ -55,6 +57,9 @@ func (db *DB) SearchAssets(ctx context.Context, s AssetSearch, before string, li
 	q := assetQuestion{db: db, g: db.g.WithContext(ctx), AssetSearch: s, before: before}
 	if s.Query != "" {
 		return q.byKeyword(limit)
+	}
+	if near, err := q.nearby(limit); err != nil || len(near) == limit {
+		return near, err
 	}
 	source, args, err := q.source()
 	if err != nil {
@@ -157,6 +162,22 @@ func (q assetQuestion) blobConds() conds {
 	return c
 }
 
+// nearby looks for what is asked of blobs among the newest assets: what is frequent is found there, at little cost. A page of
+// a count is larger than that, and is not looked for.
+func (q search) nearby(limit int) ([]Asset, error) {
+	a, b := q.assetConds(), q.blobConds()
+	if len(b.parts) == 0 || q.SHA256 != "" || limit > nearPage {
+		return nil, nil
+	}
+	return q.take("SELECT a.* FROM (SELECT * FROM assets a WHERE "+a.where()+" ORDER BY a.id DESC LIMIT ?) AS a WHERE "+ofBlob(b),
+		append(append(a.args, nearBlobs), b.args...), limit)
+}
+
+// ofBlob is what is asked of an asset's blob, for each asset on the way: a subquery like this is not made a join of.
+func ofBlob(b conds) string {
+	return "(SELECT CASE WHEN " + b.where() + " THEN 1 ELSE 0 END FROM blobs b WHERE b.tenant_id = a.tenant_id AND b.sha256 = a.sha256) = 1"
+}
+
 // source is the statement without its order and limit, on assets a.
 func (q assetQuestion) source() (string, []any, error) {
 	a, b := q.assetConds(), q.blobConds()
@@ -172,9 +193,7 @@ func (q assetQuestion) source() (string, []any, error) {
 			return q.fromBlobs(a, b)
 		}
 	}
-	// The blob is asked for each asset on the way: a subquery like this is not made a join of.
-	sql := "SELECT a.* FROM assets a WHERE " + a.where() +
-		" AND (SELECT CASE WHEN " + b.where() + " THEN 1 ELSE 0 END FROM blobs b WHERE b.tenant_id = a.tenant_id AND b.sha256 = a.sha256) = 1"
+	sql := "SELECT a.* FROM assets a WHERE " + a.where() + " AND " + ofBlob(b)
 	return sql, append(a.args, b.args...), nil
 }
 
