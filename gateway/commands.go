@@ -118,7 +118,10 @@ func withConfig(ctx context.Context, c *cli, do func(*configs.Config, admin.Admi
 
 // office is where the use cases of operators are done, for the command line and for the admin API.
 func office(cfg *configs.Config, db *meta.DB) admin.Admin {
-	a := admin.Admin{DB: db, CoolingOff: cfg.Tenants.CoolingOff, DeletedGrace: cfg.Retention.DeletedGrace, MaxBytes: map[storage.Category]int64{}}
+	a := admin.Admin{
+		DB: db, CoolingOff: cfg.Tenants.CoolingOff, DeletedGrace: cfg.Retention.DeletedGrace, MaxBytes: map[storage.Category]int64{},
+		Configured: boot.Settings(cfg), SnapshotCache: &admin.SnapshotCache{},
+	}
 	for name, category := range cfg.Categories {
 		a.MaxBytes[storage.Category(name)] = int64(category.MaxBytes)
 	}

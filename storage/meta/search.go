@@ -164,7 +164,7 @@ func (q assetQuestion) blobConds() conds {
 
 // nearby looks for what is asked of blobs among the newest assets: what is frequent is found there, at little cost. A page of
 // a count is larger than that, and is not looked for.
-func (q search) nearby(limit int) ([]Asset, error) {
+func (q assetQuestion) nearby(limit int) ([]Asset, error) {
 	a, b := q.assetConds(), q.blobConds()
 	if len(b.parts) == 0 || q.SHA256 != "" || limit > nearPage {
 		return nil, nil
