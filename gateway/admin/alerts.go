@@ -176,6 +176,9 @@ func (a Admin) AlertRules(ctx context.Context) ([]AlertRule, error) {
 	}
 	out := make([]AlertRule, 0, len(told.Rules))
 	for _, r := range told.Rules {
+		if r.Thresholds == nil {
+			r.Thresholds = map[string]any{}
+		}
 		rule := AlertRule{Rule: r, Channels: []string{}}
 		for _, s := range set {
 			if _, there := r.Thresholds[s.Name]; there {
@@ -218,6 +221,7 @@ func (a Admin) AlertChannels(ctx context.Context) ([]AlertChannel, error) {
 	out := make([]AlertChannel, 0, len(told.Channels))
 	for _, c := range told.Channels {
 		view := AlertChannel{Channel: c}
+		view.Severities, view.Rules = append([]string{}, c.Severities...), append([]string{}, c.Rules...)
 		for _, s := range states {
 			if s.Channel == c.Name {
 				view.SentAt, view.ProblemAt, view.Waiting = s.SentAt.TimeIfSet(), s.FailedAt.TimeIfSet(), s.Waiting

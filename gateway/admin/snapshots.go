@@ -109,6 +109,10 @@ func snapshotOf(e snapshot.Entry, verdicts map[string]snapshot.Verdict) Snapshot
 		Rows: e.Rows(), Bytes: e.Bytes(), Counts: e.Counts, Problem: e.Problem,
 	}
 	if v, ok := verdicts[e.ID]; ok {
+		v.Damage, v.Warnings = append([]string{}, v.Damage...), append([]string{}, v.Warnings...)
+		if v.Drift == nil {
+			v.Drift = map[storage.DriftKind]int64{}
+		}
 		s.Verified = &v
 	}
 	return s

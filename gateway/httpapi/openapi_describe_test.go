@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"net/http"
 	"reflect"
 	"slices"
@@ -256,7 +257,7 @@ func requestBody(s *schemas, r Route) *yaml.Node {
 func responsesOf(s *schemas, r Route) *yaml.Node {
 	out, e := mapping(), r.Endpoint
 	headers := mapping("X-Request-Id", ref("headers", "X-Request-Id"))
-	status, done := "200", mapping("description", "Done.", "headers", headers)
+	status, done := strconv.Itoa(cmp.Or(e.Status, http.StatusOK)), mapping("description", "Done.", "headers", headers)
 	switch {
 	case e.Media != "":
 		put(done, "content", mapping(e.Media, mapping("schema", flow(mapping("type", "string")))))

@@ -82,7 +82,11 @@ func (s *schemas) of(t reflect.Type, in bool) *yaml.Node {
 	case reflect.Float32, reflect.Float64:
 		return flow(mapping("type", "number"))
 	case reflect.String:
-		return flow(mapping("type", "string", "enum", s.constants(t)))
+		words := s.constants(t)
+		if !in && len(words) > 0 && !slices.Contains(words, "") {
+			words = append(words, "") // what has none
+		}
+		return flow(mapping("type", "string", "enum", words))
 	case reflect.Slice, reflect.Array:
 		return mapping("type", "array", "items", s.of(t.Elem(), in))
 	case reflect.Map:

@@ -16,5 +16,6 @@ func accepted(e Endpoint) Endpoint {
 		c.Status(http.StatusAccepted)
 		return nil
 	}
+	e.Status = http.StatusAccepted
 	return e
 }

@@ -17,6 +17,8 @@ type Endpoint struct {
 	Item reflect.Type
 	// Media is the media type of an answer that is not JSON; there is no Out then.
 	Media string
+	// Status is that of a success; 0 is 200, or 204 where nothing is given.
+	Status int
 }
 
 // Nothing is what a call takes that takes nothing, and gives that answers 204.
