@@ -152,7 +152,11 @@ func newServer(cfg *configs.Config, db *meta.DB, zones *blob.Zones, registry *pr
 	if err != nil {
 		return nil, err
 	}
-	rows := append(httpapi.Routes(handlers), httpapi.AdminRoutes(newAdmin(cfg, db, zones, desk))...)
+	office, err := newAdmin(cfg, db, zones, desk)
+	if err != nil {
+		return nil, err
+	}
+	rows := append(httpapi.Routes(handlers), httpapi.AdminRoutes(office)...)
 	guards := httpapi.Guards(keys)
 	maps.Copy(guards, httpapi.OperatorGuards(httpapi.Operators{Desk: desk, DB: db, Origins: ownOrigins(cfg)}))
 	return server, httpapi.Mount(server.App(), rows, guards, httpapi.BoundUploads(cfg.HTTP.MaxUploads))

@@ -3,6 +3,7 @@ package main
 import (
 	"net/url"
 
+	"gatehouse/boot"
 	"gatehouse/configs"
 	"gatehouse/gateway/admin/api"
 	"gatehouse/gateway/auth/operator"
@@ -21,10 +22,14 @@ func newDesk(cfg *configs.Config, db *meta.DB) (*operator.Desk, error) {
 }
 
 // newAdmin makes the admin API.
-func newAdmin(cfg *configs.Config, db *meta.DB, zones *blob.Zones, desk *operator.Desk) *api.API {
+func newAdmin(cfg *configs.Config, db *meta.DB, zones *blob.Zones, desk *operator.Desk) (*api.API, error) {
 	a := &api.API{Admin: office(cfg, db), Desk: desk, Timeout: cfg.HTTP.RequestTimeout, Client: httpapi.Client, RequestID: httpapi.RequestID}
 	a.Admin.Zones = zones
-	return a
+	var err error
+	if a.Admin.Verifier, err = boot.AuditVerifier(cfg, db, zones); err != nil {
+		return nil, err
+	}
+	return a, nil
 }
 
 // ownOrigins are the origins that pages of this gateway have, whatever the Host header says behind a proxy.

@@ -35,6 +35,8 @@ type Admin struct {
 	Configured settings.Values
 	// SnapshotCache keeps the list of snapshots for a while; nil asks the store each time.
 	SnapshotCache *SnapshotCache
+	// Verifier checks the audit log; nil where the configuration has no key for it.
+	Verifier *audit.Verifier
 }
 
 // refuse makes a refusal whose sentences have facts in them.

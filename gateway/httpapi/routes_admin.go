@@ -71,6 +71,10 @@ func AdminRoutes(a *api.API) []Route {
 		row(http.MethodDelete, "tenants/:id/keys/:key", ops, "key.revoke", a.RevokeKey()),
 
 		row(http.MethodGet, "audit", auditor, "audit.search", a.Audit()),
+		// Before audit/:id, which would take the words for ids. A verification changes nothing, so that auditors may ask for it.
+		row(http.MethodGet, "audit/verify", auditor, "audit.verify", a.VerifyAudit()),
+		row(http.MethodGet, "audit/checkpoints", auditor, "audit.checkpoints", a.AuditCheckpoints()),
+		row(http.MethodGet, "audit/key", auditor, "audit.key", a.AuditKey()),
 		row(http.MethodGet, "audit/:id", auditor, "audit.show", a.AuditRecord()),
 
 		row(http.MethodGet, "alerts", auditor, "alert.list", a.Alerts()),
