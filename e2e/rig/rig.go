@@ -165,6 +165,18 @@ func (r *Rig) run(program string, args ...string) string {
 	return out.String()
 }
 
+// GatewayFails runs a command of the gateway that must fail, and returns what it says.
+func (r *Rig) GatewayFails(args ...string) string {
+	r.T.Helper()
+	cmd := exec.Command(gatewayProgram.built(r.T), args...)
+	cmd.Env = r.environ()
+	out, err := cmd.CombinedOutput()
+	if _, ended := errors.AsType[*exec.ExitError](err); !ended {
+		r.T.Fatalf("gateway %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
 // WorkerFails runs a command of the worker that must fail, and returns what it says.
 func (r *Rig) WorkerFails(args ...string) string {
 	r.T.Helper()
