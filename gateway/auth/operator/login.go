@@ -29,7 +29,10 @@ func (d *Desk) Login(ctx context.Context, c Caller, name, password string) (Tick
 	if err != nil {
 		return Ticket{}, err
 	}
-	o, err := d.db.OperatorNamed(ctx, name)
+	o, err := meta.Operator{}, error(storage.ErrNotFound)
+	if namePattern.MatchString(name) { // databases refuse some of what is no name
+		o, err = d.db.OperatorNamed(ctx, name)
+	}
 	if err != nil && !errors.Is(err, storage.ErrNotFound) {
 		return Ticket{}, d.unjudged(ctx, g, fmt.Errorf("look up the operator: %w", err))
 	}

@@ -51,6 +51,9 @@ func (d *Desk) Operators(ctx context.Context) ([]OperatorView, error) {
 
 // Operator shows one, by id or name.
 func (d *Desk) Operator(ctx context.Context, idOrName string) (OperatorView, error) {
+	if !namePattern.MatchString(canonical(idOrName)) { // ids match it too
+		return OperatorView{}, errUnknown(idOrName)
+	}
 	o, err := d.db.OperatorBy(ctx, canonical(idOrName))
 	if errors.Is(err, storage.ErrNotFound) {
 		return OperatorView{}, errUnknown(idOrName)
@@ -206,6 +209,9 @@ func (d *Desk) Unlock(ctx context.Context, who audit.Actor, reason, idOrName str
 
 // change runs do on an operator whose row is locked, and saves it. At least one super stays active.
 func (d *Desk) change(ctx context.Context, idOrName string, do func(*meta.Tx, *meta.Operator, meta.Stamp) error) (OperatorView, error) {
+	if !namePattern.MatchString(canonical(idOrName)) {
+		return OperatorView{}, errUnknown(idOrName)
+	}
 	var id string
 	err := d.db.InTx(ctx, func(tx *meta.Tx) error {
 		// Before the row of the operator, always: so two changes wait for each other and do not deadlock.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
+
 	"gatehouse/storage"
 	"gatehouse/storage/audit"
 	"gatehouse/storage/meta"
@@ -163,7 +165,10 @@ func (d *Desk) RevokeSession(ctx context.Context, c Caller, p *Principal, sessio
 		whose = ""
 	}
 	return d.db.InTx(ctx, func(tx *meta.Tx) error {
-		ended, err := tx.EndSession(sessionID, whose, d.now())
+		ended, err := false, error(nil)
+		if uuid.Validate(sessionID) == nil {
+			ended, err = tx.EndSession(sessionID, whose, d.now())
+		}
 		if err != nil {
 			return fmt.Errorf("end the session: %w", err)
 		}

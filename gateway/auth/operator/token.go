@@ -10,6 +10,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/google/uuid"
+
 	"gatehouse/storage"
 	"gatehouse/storage/audit"
 	"gatehouse/storage/meta"
@@ -164,10 +166,14 @@ func tokenView(t meta.TokenOwner) TokenView {
 
 // RevokeToken ends a token, from the next request on.
 func (d *Desk) RevokeToken(ctx context.Context, who audit.Actor, reason, id string) error {
+	unknown := refuse(storage.CodeNotFound, "token_unknown", "There is no such API token.", "没有这个 API 令牌。")
+	if uuid.Validate(id) != nil {
+		return unknown
+	}
 	return d.db.InTx(ctx, func(tx *meta.Tx) error {
 		t, revoked, err := tx.RevokeOperatorToken(id, d.now())
 		if errors.Is(err, storage.ErrNotFound) {
-			return refuse(storage.CodeNotFound, "token_unknown", "There is no such API token.", "没有这个 API 令牌。")
+			return unknown
 		}
 		if err != nil {
 			return fmt.Errorf("revoke the token: %w", err)
