@@ -20,7 +20,7 @@ const maxName = 64
 var namePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._@-]{1,63}$`)
 
 // OperatorView is what is shown of an operator.
-type OperatorView struct {
+type OperatorView struct { //nolint:revive // beside SessionView, TokenView and NetworkView a bare View says nothing
 	ID    string `json:"id"`
 	Name  string `json:"name"`
 	Role  Role   `json:"role"`
