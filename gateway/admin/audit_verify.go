@@ -11,10 +11,10 @@ import (
 )
 
 const (
-	// AuditVerifyDefault is how many of the newest records are verified unless somebody says, AuditVerifyMost how many at most:
+	// auditVerifyDefault is how many of the newest records are verified unless somebody says, auditVerifyMost how many at most:
 	// some seconds' work. All of the log is `gateway audit verify`.
-	AuditVerifyDefault = 100_000
-	AuditVerifyMost    = 200_000
+	auditVerifyDefault = 100_000
+	auditVerifyMost    = 200_000
 	// auditVerifyTime bounds one verification, which may have to read a checkpoint a minute from the store.
 	auditVerifyTime = 25 * time.Second
 )
@@ -102,12 +102,12 @@ func (r AuditRange) places(end int64) (first, last int64, err error) {
 	switch {
 	case r.Last != 0 && (r.From != 0 || r.To != 0):
 		return bad("last", "Ask for the last records, or for places from and to; not for both.", "last 与 from、to 不能同时使用。")
-	case r.Last < 0 || r.Last > AuditVerifyMost:
-		return bad("last", fmt.Sprintf("At most %d records are verified at once; `gateway audit verify` verifies all.", AuditVerifyMost),
-			fmt.Sprintf("一次最多验证 %d 条记录；`gateway audit verify` 可验证全部记录。", AuditVerifyMost))
+	case r.Last < 0 || r.Last > auditVerifyMost:
+		return bad("last", fmt.Sprintf("At most %d records are verified at once; `gateway audit verify` verifies all.", auditVerifyMost),
+			fmt.Sprintf("一次最多验证 %d 条记录；`gateway audit verify` 可验证全部记录。", auditVerifyMost))
 	case r.From == 0 && r.To == 0:
 		if r.Last == 0 {
-			r.Last = AuditVerifyDefault
+			r.Last = auditVerifyDefault
 		}
 		return max(1, end-r.Last+1), 0, nil
 	case r.From < 1 || r.From > end:
@@ -118,9 +118,9 @@ func (r AuditRange) places(end int64) (first, last int64, err error) {
 	if r.To == 0 || r.To > end {
 		r.To = end
 	}
-	if r.To-r.From >= AuditVerifyMost {
-		return bad("to", fmt.Sprintf("At most %d records are verified at once; `gateway audit verify` verifies all.", AuditVerifyMost),
-			fmt.Sprintf("一次最多验证 %d 条记录；`gateway audit verify` 可验证全部记录。", AuditVerifyMost))
+	if r.To-r.From >= auditVerifyMost {
+		return bad("to", fmt.Sprintf("At most %d records are verified at once; `gateway audit verify` verifies all.", auditVerifyMost),
+			fmt.Sprintf("一次最多验证 %d 条记录；`gateway audit verify` 可验证全部记录。", auditVerifyMost))
 	}
 	if r.To == end {
 		return r.From, 0, nil

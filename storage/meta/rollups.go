@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"gorm.io/gorm"
@@ -17,7 +18,7 @@ import (
 	"gatehouse/storage"
 )
 
-// factRollups is the fact with the position up to which the audit log is counted.
+// factRollups is the fact with the place of the audit log's chain up to which it is counted, and the chain.
 const factRollups = "rollups"
 
 // Spans of the counters.
@@ -37,9 +38,9 @@ func (s Stamp) Day() int64 { return int64(s / daySpan) }
 // HourStart is when an hour begins.
 func HourStart(hour int64) Stamp { return Stamp(hour) * hourSpan }
 
-// countable is what the counters read of a record. Position is its place in the order of counting.
+// countable is what the counters read of a record. Seq is its place in the chain.
 type countable struct {
-	Position  int64
+	Seq       int64
 	At        Stamp
 	ActorKind string
 	TenantID  string
@@ -49,44 +50,106 @@ type countable struct {
 	Data      string
 }
 
-// toCount reads records behind a position in the order of counting, at most limit. The order must be one into whose past
-// nothing is ever put: it is that of the records' numbers up to `until`, behind which none can appear any more (audit.Settled).
-func (tx *Tx) toCount(after, until int64, limit int) ([]countable, error) {
+// toCount reads sealed records behind a place, at most limit. Places are given in the order of commits and have no gaps, so
+// nothing ever appears behind a place that was read. Records that have left for an archive are passed over: they are half a
+// year old.
+func (tx *Tx) toCount(after int64, limit int) ([]countable, error) {
 	var out []countable
-	return out, tx.g.Raw(`SELECT id AS position, at, actor_kind, tenant_id, action, result, code,
-			CASE WHEN action IN ('asset.upload', 'scan.verdict') THEN data ELSE '' END AS data
-		FROM audit_log WHERE id > ? AND id <= ? ORDER BY id LIMIT ?`, after, until, limit).Scan(&out).Error
+	return out, tx.g.Raw(`SELECT s.seq, a.at, a.actor_kind, a.tenant_id, a.action, a.result, a.code,
+			CASE WHEN a.action IN ('asset.upload', 'scan.verdict') THEN a.data ELSE '' END AS data
+		FROM audit_seals s JOIN audit_log a ON a.id = s.record_id WHERE s.seq > ? ORDER BY s.seq LIMIT ?`, after, limit).Scan(&out).Error
 }
 
-// RollUp counts at most limit further records of the audit log, up to the number `until`, and reports how many it has read. Each
+// RollUp counts at most limit further records of the audit log, as they are sealed, and reports how many it has read. Each
 // is counted once, whoever calls and however often: the position moves on with the counters, in one transaction.
-func (db *DB) RollUp(ctx context.Context, until int64, limit int) (int, error) {
+func (db *DB) RollUp(ctx context.Context, limit int) (int, error) {
 	n := 0
 	err := db.InTx(ctx, func(tx *Tx) error {
-		if _, err := insertNew(tx.g, tx.dialect, &Fact{Name: factRollups, Value: "0", UpdatedAt: Now()}); err != nil {
-			return err
-		}
-		var fact Fact
-		if err := tx.g.Clauses(tx.forUpdate()...).Take(&fact, "name = ?", factRollups).Error; err != nil {
-			return err
-		}
-		after, err := strconv.ParseInt(fact.Value, 10, 64)
+		fact, err := tx.LockFact(factRollups)
 		if err != nil {
-			return fmt.Errorf("fact %s: %w", factRollups, err)
+			return err
 		}
-		list, err := tx.toCount(after, until, limit)
+		links, err := tx.chainEnds()
+		if err != nil {
+			return fmt.Errorf("read the chains of the audit log: %w", err)
+		}
+		after, known := countedTo(fact.Value, links)
+		if !known {
+			if err := tx.countAnew(); err != nil {
+				return fmt.Errorf("count anew: %w", err)
+			}
+		}
+		list, err := tx.toCount(after, limit)
 		if err != nil {
 			return fmt.Errorf("read the audit log: %w", err)
 		}
 		if n = len(list); n > 0 {
-			after = list[n-1].Position
+			after = list[n-1].Seq
 			if err := tx.addUp(list, Now().Add(-rollupsKept)); err != nil {
 				return err
 			}
 		}
-		return tx.SetFact(factRollups, strconv.FormatInt(after, 10))
+		return tx.SetFact(factRollups, positionAt(after, links))
 	})
 	return n, err
+}
+
+// chainEnd is a chain with the last place that it has in this database.
+type chainEnd struct {
+	id          string
+	first, last int64
+}
+
+func (tx *Tx) chainEnds() ([]chainEnd, error) {
+	head, err := tx.AuditHead()
+	if errors.Is(err, storage.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var chains []AuditChain
+	if err := tx.g.Order("first_seq, began_at, chain_id").Find(&chains).Error; err != nil {
+		return nil, err
+	}
+	var out []chainEnd
+	for i, c := range chains {
+		end := head.Seq
+		if i+1 < len(chains) {
+			end = chains[i+1].FirstSeq - 1
+		}
+		out = append(out, chainEnd{c.ChainID, c.FirstSeq, end})
+	}
+	return out, nil
+}
+
+// positionAt names a place with the chain that it is of.
+func positionAt(seq int64, chains []chainEnd) string {
+	for _, c := range chains {
+		if c.first <= seq && seq <= c.last {
+			return fmt.Sprintf("%d %s", seq, c.id)
+		}
+	}
+	return ""
+}
+
+// countedTo reads a position; false when this log has no such place. So it is after a restore that brought the counters of
+// another log: a position in it says nothing about this one.
+func countedTo(position string, chains []chainEnd) (int64, bool) {
+	place, _, _ := strings.Cut(position, " ")
+	seq, err := strconv.ParseInt(place, 10, 64)
+	if err != nil || positionAt(seq, chains) != position {
+		return 0, false
+	}
+	return seq, true
+}
+
+// countAnew empties what the log fills again. When a tenant uploaded last stays: what the log no longer has is true all the same.
+func (tx *Tx) countAnew() error {
+	if err := tx.g.Delete(&StatHour{}, "hour >= 0").Error; err != nil {
+		return err
+	}
+	return tx.g.Delete(&TenantDay{}, "day >= 0").Error
 }
 
 // sums is what a batch of records adds up to.
@@ -103,7 +166,7 @@ func (tx *Tx) addUp(list []countable, oldest Stamp) error {
 			continue
 		}
 		if err := s.add(r); err != nil {
-			return fmt.Errorf("audit record %d: %w", r.Position, err)
+			return fmt.Errorf("audit place %d: %w", r.Seq, err)
 		}
 	}
 	if err := tx.leaveOutPurged(&s); err != nil {

@@ -3,6 +3,8 @@ package meta_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -23,6 +25,32 @@ func told(t *testing.T, db *meta.DB, list ...meta.AuditRecord) {
 			}
 		}
 		return tx.Create(&list)
+	}))
+}
+
+// sealed gives the records that have no seal their places in the chain; package audit does it with hashes.
+func sealed(t *testing.T, db *meta.DB) {
+	t.Helper()
+	ctx := context.Background()
+	list, err := db.Unsealed(ctx, 0, 1000)
+	require.NoError(t, err)
+	head, err := db.AuditHead(ctx)
+	if errors.Is(err, storage.ErrNotFound) {
+		require.NoError(t, db.InTx(ctx, func(tx *meta.Tx) error {
+			_, err := tx.BeginChain(meta.AuditChain{ChainID: "one", FirstSeq: 1, PrevHash: "0"}, nil)
+			return err
+		}))
+		head, err = db.AuditHead(ctx)
+	}
+	require.NoError(t, err)
+	var seals []meta.AuditSeal
+	for i, r := range list {
+		seals = append(seals, meta.AuditSeal{Seq: head.Seq + int64(i) + 1, RecordID: r.ID, Hash: fmt.Sprint(r.ID)})
+	}
+	require.NoError(t, db.InTx(ctx, func(tx *meta.Tx) error {
+		won, err := tx.AppendSeals(head, seals)
+		require.True(t, won)
+		return err
 	}))
 }
 
@@ -53,18 +81,14 @@ func TestRollUp(t *testing.T) {
 		told(t, db, old, one, two, refused, verdict, purged,
 			meta.AuditRecord{At: now, ActorKind: "key", TenantID: tenant, Action: "asset.delete", Result: "ok"},
 			meta.AuditRecord{At: now, TenantID: tenant, Action: "tenant.suspend", Result: "ok"})
-		all, err := db.LastAuditBefore(ctx, now+1)
+		n, err := db.RollUp(ctx, 3)
 		require.NoError(t, err)
-
-		n, err := db.RollUp(ctx, all-1, 3)
-		require.NoError(t, err)
-		require.Equal(t, 3, n)
-		n, err = db.RollUp(ctx, all-1, 100)
-		require.NoError(t, err)
-		require.Equal(t, 4, n, "not the last one, which has not settled")
-		for range 2 {
-			_, err = db.RollUp(ctx, all, 100)
+		require.Zero(t, n, "nothing is sealed")
+		sealed(t, db)
+		for _, want := range []int{3, 5, 0} {
+			n, err = db.RollUp(ctx, max(want, 1))
 			require.NoError(t, err)
+			require.Equal(t, want, n)
 		}
 
 		list, err := db.Stats(ctx, (now - 24*hour).Hour(), now.Hour())
@@ -78,7 +102,8 @@ func TestRollUp(t *testing.T) {
 		require.Equal(t, map[string]meta.TenantDay{tenant: {TenantID: tenant, Uploads: 2, Bytes: 15, Refusals: 1, Rejected: 1}}, did)
 
 		told(t, db, meta.AuditRecord{At: now - hour, TenantID: tenant, Action: "asset.upload", Result: "ok"})
-		_, err = db.RollUp(ctx, all+1, 100)
+		sealed(t, db)
+		_, err = db.RollUp(ctx, 100)
 		require.NoError(t, err)
 		var last int64
 		require.NoError(t, db.InTx(ctx, func(tx *meta.Tx) error {
@@ -104,14 +129,13 @@ func TestRollUpByManyAtOnce(t *testing.T) {
 			list[i] = meta.AuditRecord{At: meta.Now(), TenantID: tenant, Action: "asset.upload", Result: "ok"}
 		}
 		told(t, one, list...)
-		all, err := one.LastAuditBefore(ctx, meta.Now()+1)
-		require.NoError(t, err)
+		sealed(t, one)
 		var g errgroup.Group
 		for i := range 4 {
 			g.Go(func() error {
 				db := []*meta.DB{one, two}[i%2]
 				for {
-					if n, err := db.RollUp(ctx, all, 7); n == 0 || err != nil {
+					if n, err := db.RollUp(ctx, 7); n == 0 || err != nil {
 						return err
 					}
 				}
@@ -121,5 +145,48 @@ func TestRollUpByManyAtOnce(t *testing.T) {
 		stats, err := one.Stats(ctx, 0, 0)
 		require.NoError(t, err)
 		require.Equal(t, []meta.Stat{{"upload_bytes", "new", 0, 0}, {"uploads", "new", 300, 300}}, stats)
+	})
+}
+
+// A position in another log, or behind the end of this one, is none: what a restore has brought back is counted anew.
+func TestRollUpAfterARestore(t *testing.T) {
+	metatest.Each(t, func(t *testing.T, db *meta.DB) {
+		ctx := context.Background()
+		tenant := metatest.Tenant(t, db, 1000)
+		upload := func(at meta.Stamp) {
+			told(t, db, meta.AuditRecord{At: at, TenantID: tenant, Action: "asset.upload", Result: "ok"})
+			sealed(t, db)
+		}
+		now := meta.Now()
+		for range 3 {
+			upload(now)
+		}
+		uploads := func() int64 {
+			_, err := db.RollUp(ctx, 100)
+			require.NoError(t, err)
+			stats, err := db.Stats(ctx, 0, 0)
+			require.NoError(t, err)
+			require.Equal(t, "uploads", stats[1].Metric)
+			return stats[1].Total
+		}
+		require.EqualValues(t, 3, uploads())
+		for _, position := range []string{"", "1 two", "4 one", "x", "0 one", "2"} {
+			require.NoError(t, db.SetFact(ctx, "rollups", position))
+			require.EqualValues(t, 3, uploads(), position)
+		}
+		head, err := db.AuditHead(ctx)
+		require.NoError(t, err)
+		require.NoError(t, db.InTx(ctx, func(tx *meta.Tx) error {
+			_, err := tx.BeginChain(meta.AuditChain{ChainID: "two", FirstSeq: 4, PrevHash: head.Hash}, &head)
+			return err
+		}))
+		require.EqualValues(t, 3, uploads(), "the end of the chain before is a place of this log")
+		upload(now)
+		require.EqualValues(t, 4, uploads())
+		fact, err := db.FactByName(ctx, "rollups")
+		require.NoError(t, err)
+		require.Equal(t, "4 two", fact.Value)
+		require.NoError(t, db.SetFact(ctx, "rollups", "4 one"))
+		require.EqualValues(t, 4, uploads(), "that chain did not go so far here")
 	})
 }
