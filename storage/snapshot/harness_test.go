@@ -153,6 +153,16 @@ func oddRow(t meta.Table, i int) any {
 		r.Name = storage.Lane(unique)
 	case *meta.BulkRun:
 		r.ID = unique
+	case *meta.StatHour:
+		r.Metric = unique
+	case *meta.TenantDay:
+		r.TenantID, r.Day = tenant, int64(i)
+	case *meta.TenantActivity:
+		r.TenantID = unique
+	case *meta.Setting:
+		r.Name = unique
+	case *meta.OperatorAddress:
+		r.Actor, r.Address = unique, fmt.Sprint("2001:db8::", i)
 	default:
 		panic(fmt.Sprintf("a table without odd rows: %T", row))
 	}
