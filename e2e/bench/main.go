@@ -40,11 +40,12 @@ var sections = []section{
 	{"quota", benchQuota},
 	{"reconcile", benchReconcile},
 	{"admin", benchAdmin},
+	{"audit", benchAudit},
 }
 
 func main() {
 	child(os.Args)
-	only := flag.String("only", "", "run the sections whose name matches this regular expression (uploads, memory, scan, pictures, sandbox, videos, latency, quota, reconcile, admin)")
+	only := flag.String("only", "", "run the sections whose name matches this regular expression (uploads, memory, scan, pictures, sandbox, videos, latency, quota, reconcile, admin, audit)")
 	share := flag.Float64("share", 1, "do this share of the uploads: 0.1 for a quick look with rough figures")
 	flag.Parse()
 	want, err := regexp.Compile(*only)

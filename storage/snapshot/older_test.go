@@ -41,7 +41,7 @@ func exportAsIs(t testing.TB, s *Store) Manifest {
 			p, err := newPartWriter(s.SpoolDir)
 			require.NoError(t, err)
 			for _, row := range rows {
-				if n, ok := row["id"].(int64); ok {
+				if n, ok := row["id"].(int64); ok && table.Name != "audit_state" { // whose one row the database does not number
 					out.MaxSerial = max(out.MaxSerial, n)
 				}
 				if n, ok := row["sweeping"].(int64); ok {
