@@ -81,7 +81,6 @@ func TestSealerDiesInABatch(t *testing.T) {
 		l := newLog(t, db)
 		l.write(30)
 		ctx, cancel := context.WithCancel(t.Context())
-		head := meta.AuditState{}
 		l.seal()
 		head, err := db.AuditHead(ctx)
 		require.NoError(t, err)

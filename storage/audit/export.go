@@ -26,7 +26,7 @@ type Exported struct {
 	Records  int64 `json:"records"`
 }
 
-// ErrNothing: there is no sealed record in that time.
+// ErrNothing says that there is no sealed record in that time.
 var ErrNothing = errors.New("there is no sealed record of that time in the database")
 
 // PackOf is how a file of that name is packed: .gz and .zst are, others are not.
@@ -115,17 +115,8 @@ func (e Exporter) span(ctx context.Context, w io.Writer, pack string, first, las
 				return out, err
 			}
 			out.LastSeq, out.Records = l.Seal.Seq, out.Records+1
-			for len(points) > 0 && points[0].Seq <= l.Seal.Seq {
-				c := checkpointOf(points[0])
-				if err := f.write(line{Checkpoint: &c}); err != nil {
-					return out, err
-				}
-				after := points[0].Seq
-				if points = points[1:]; len(points) == 0 {
-					if points, err = e.DB.AuditCheckpoints(ctx, after, readPage); err != nil {
-						return out, err
-					}
-				}
+			if points, err = e.pointsUpTo(ctx, f, points, l.Seal.Seq); err != nil {
+				return out, err
 			}
 		}
 	}
@@ -135,6 +126,24 @@ func (e Exporter) span(ctx context.Context, w io.Writer, pack string, first, las
 		}
 	}
 	return out, f.close()
+}
+
+// pointsUpTo writes the checkpoints up to a place, and gives back those that come later.
+func (e Exporter) pointsUpTo(ctx context.Context, f *fileWriter, points []meta.AuditCheckpoint, seq int64) ([]meta.AuditCheckpoint, error) {
+	for len(points) > 0 && points[0].Seq <= seq {
+		c := checkpointOf(points[0])
+		if err := f.write(line{Checkpoint: &c}); err != nil {
+			return nil, err
+		}
+		after := points[0].Seq
+		if points = points[1:]; len(points) == 0 {
+			var err error
+			if points, err = e.DB.AuditCheckpoints(ctx, after, readPage); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return points, nil
 }
 
 // chains are those that places first to last are of.

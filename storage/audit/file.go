@@ -194,7 +194,7 @@ func newFileReader(r io.Reader) (*fileReader, error) {
 	f := &fileReader{sum: sha256.New(), table: table, close: func() {}}
 	plain := bufio.NewReaderSize(r, 64<<10)
 	head, err := plain.Peek(4)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
 	switch {

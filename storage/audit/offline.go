@@ -41,14 +41,14 @@ func (w *walk) file(r io.Reader, goOn bool, each func(meta.AuditLink) error) (ou
 	defer f.close()
 	first, err := f.next()
 	switch {
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		out.bad = problem(CutOff, 1, 0, "the file is empty.")
 	case err != nil:
 		out.bad, err = w.unreadable(err)
 	case first.Header == nil || first.Header.Format != fileFormat:
 		out.bad = problem(Changed, 1, 0, "the file does not begin as an export of the audit log of this version.")
 	}
-	if err != nil && err != io.EOF || out.bad != nil {
+	if err != nil && !errors.Is(err, io.EOF) || out.bad != nil {
 		return out, ignoreEOF(err)
 	}
 	out.header = *first.Header
@@ -57,7 +57,7 @@ func (w *walk) file(r io.Reader, goOn bool, each func(meta.AuditLink) error) (ou
 	}
 	for {
 		l, err := f.next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			out.bad = problem(CutOff, w.seq+1, 0, "the file ends without its last line.")
 			return out, nil
 		}
@@ -76,7 +76,7 @@ func (w *walk) file(r io.Reader, goOn bool, each func(meta.AuditLink) error) (ou
 }
 
 func ignoreEOF(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return nil
 	}
 	return err
@@ -145,7 +145,7 @@ func (f *fileReader) ahead() (meta.AuditLink, bool, error) {
 	for {
 		l, err := f.next()
 		if err != nil || l.End != nil {
-			if err != nil && err != io.EOF && !errors.Is(err, errLine) {
+			if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, errLine) {
 				return meta.AuditLink{}, false, err
 			}
 			return meta.AuditLink{}, false, nil
@@ -163,7 +163,7 @@ func (f *fileReader) ahead() (meta.AuditLink, bool, error) {
 
 // end checks the last line, and that nothing follows it.
 func (w *walk) end(f *fileReader, e ending) (*Problem, error) {
-	if _, err := f.next(); err != io.EOF {
+	if _, err := f.next(); !errors.Is(err, io.EOF) {
 		if err != nil && !errors.Is(err, errLine) {
 			return nil, err
 		}
