@@ -203,7 +203,7 @@ func (o Operators) ownOrigin(c *fiber.Ctx) bool {
 	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
 		return false
 	}
-	return strings.EqualFold(u.Host, string(c.Context().Host())) ||
+	return strings.EqualFold(u.Host, string(c.Context().Request.Header.Host())) ||
 		slices.ContainsFunc(o.Origins, func(own string) bool { return strings.EqualFold(own, origin) })
 }
 

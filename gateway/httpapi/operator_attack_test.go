@@ -259,6 +259,13 @@ func TestTheAdminHostAnswersOperatorsOnly(t *testing.T) {
 	require.Equal(t, wantCode, code)
 	require.Equal(t, wantReason, reason, "nobody learns that it is there")
 	require.Equal(t, storage.CodeNotFound, code)
+	for host, line := range map[string]string{
+		"files.example.com@admin.example.com": "/api/admin/plans", "files.example.com": "http://admin.example.com/api/admin/plans",
+	} {
+		answer := g.raw("GET " + line + " HTTP/1.1\r\nHost: " + host + "\r\nConnection: close\r\n\r\n")
+		require.Regexp(t, "^HTTP/1.1 40[04] ", answer, "%s by %s", line, host)
+	}
+	require.Contains(t, g.raw("GET /api/admin/plans HTTP/1.1\r\nHost: admin.example.com\r\nConnection: close\r\n\r\n"), "HTTP/1.1 401 ")
 	for _, path := range []string{"//api/admin/plans", "/api/%61dmin/plans", "/x/../api/admin/plans", "/API/admin/plans"} {
 		c := g.of(p.ticket, call{method: "GET", path: path})
 		c.header["Host"] = "files.example.com"

@@ -161,6 +161,19 @@ func (g *gate) send(c call) reply {
 	return reply{resp.StatusCode, resp.Header, string(raw)}
 }
 
+// raw sends bytes and gives back everything that comes.
+func (g *gate) raw(request string) string {
+	g.t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(g.url, "http://"))
+	require.NoError(g.t, err)
+	defer func() { _ = conn.Close() }()
+	_, err = conn.Write([]byte(request))
+	require.NoError(g.t, err)
+	answer, err := io.ReadAll(conn)
+	require.NoError(g.t, err)
+	return string(answer)
+}
+
 // reasonOf is the reason of an answer; empty of one that is none.
 func reasonOf(r reply) string {
 	var e struct{ Details struct{ Reason string } }
