@@ -120,11 +120,11 @@ func (o Operators) guard(c *fiber.Ctx, r Route) error {
 	if err := o.admit(c, r, p); err != nil {
 		return errors.Join(err, o.record(c, r, p, err))
 	}
+	p.Trace = new(audit.Trace)
 	operator.Put(c, p)
 	err = c.Next()
-	switch {
-	case r.recordsItself(), err == nil && r.Method != http.MethodGet:
-		return err // what made a change has recorded it
+	if r.Method == http.MethodGet && r.ofSession() || p.Trace.Left() && (err == nil || r.ofSession()) {
+		return err // what makes a change records it, and what judges a login its failures
 	}
 	return errors.Join(err, o.record(c, r, p, err))
 }
@@ -214,6 +214,9 @@ func (o Operators) record(c *fiber.Ctx, r Route, p *operator.Principal, err erro
 	data := map[string]any{"call": r.Method + " " + r.Path}
 	if r.Method == http.MethodGet {
 		data["read"] = true
+	}
+	if err == nil && r.Method != http.MethodGet {
+		data["unchanged"] = true // else whoever changed something would have recorded it
 	}
 	if query := c.Context().QueryArgs().QueryString(); len(query) > 0 {
 		data["query"] = string(query[:min(len(query), maxRecordedQuery)])

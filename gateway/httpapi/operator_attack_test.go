@@ -290,6 +290,20 @@ func TestWhatIsReadIsInTheLog(t *testing.T) {
 		require.Equal(t, "operator auditor 127.0.0.1", list[0].ActorKind+" "+list[0].ActorRole+" "+list[0].Address)
 		require.Equal(t, p.id, list[0].ActorID)
 	}
+	boss := g.hire("boss", operator.Super)
+	same := g.send(g.of(boss.ticket, call{method: "PUT", path: "/api/admin/operators/" + p.id + "/role", body: jsonOf("role", "auditor")}))
+	require.Equal(t, 200, same.status, same.body)
+	require.Equal(t, 404, g.send(g.of(boss.ticket, call{method: "DELETE", path: "/api/admin/tenants/x/keys/ghk_0123456789012345678901234567890123456789012"})).status)
+	var left []string
+	g.inTx(func(tx *meta.Tx) error {
+		_, err := tx.Scan(&left, `SELECT target || data FROM audit_log WHERE actor_id = ? AND action IN ('operator.role', 'key.revoke') ORDER BY id`, boss.id)
+		return err
+	})
+	require.Len(t, left, 2, "a call that changed nothing is in the log too")
+	require.Contains(t, left[0], `"unchanged":true`)
+	require.Contains(t, left[1], "x/ghk_***", "and no key is")
+	require.NotContains(t, left[1], "0123456789")
+
 	require.Equal(t, http.StatusUnauthorized, g.send(call{method: "GET", path: "/api/admin/plans"}).status)
 	list, err := g.db.AuditLog(t.Context(), meta.AuditFilter{Action: "plan.list"}, 10)
 	require.NoError(t, err)

@@ -149,8 +149,8 @@ func (r Route) stages() []operator.Stage {
 	return r.Stages
 }
 
-// recordsItself: what a session does about itself is recorded where it is judged, with its failures; asking who one is is not.
-func (r Route) recordsItself() bool { return strings.HasPrefix(r.Path, adminPrefix+"auth/") }
+// ofSession: what a session does about itself.
+func (r Route) ofSession() bool { return strings.HasPrefix(r.Path, adminPrefix+"auth/") }
 
 func shapeOf(path string) string {
 	parts := strings.Split(path, "/")

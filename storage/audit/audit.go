@@ -3,8 +3,10 @@ package audit
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"unicode/utf8"
 
 	"gatehouse/storage/meta"
@@ -21,7 +23,15 @@ type Actor struct {
 	RequestID string
 	Address   string
 	UserAgent string
+	// Trace, where there is one, is told of each record.
+	Trace *Trace
 }
+
+// Trace knows whether a request has left a record of what it did.
+type Trace struct{ records atomic.Int64 }
+
+// Left reports whether there is one. The transaction of it may have been rolled back: then the request has failed.
+func (t *Trace) Left() bool { return t != nil && t.records.Load() > 0 }
 
 // The kinds of actor.
 const (
@@ -76,6 +86,9 @@ const atOnce = 1000
 func WriteAll(tx *meta.Tx, list []Entry) error {
 	records := make([]meta.AuditRecord, 0, len(list))
 	for _, e := range list {
+		if e.Actor.Trace != nil {
+			e.Actor.Trace.records.Add(1)
+		}
 		data := []byte("{}")
 		if len(e.Data) > 0 {
 			var err error
@@ -87,7 +100,7 @@ func WriteAll(tx *meta.Tx, list []Entry) error {
 			At: meta.Now(), ActorKind: e.Actor.Kind, ActorID: clip(e.Actor.ID, 190), ActorRole: e.Actor.Role, TenantID: e.TenantID,
 			Action: e.Action, Target: clip(e.Target, 190), Result: e.Result, Code: e.Code,
 			RequestID: clip(e.Actor.RequestID, 64), Address: clip(e.Actor.Address, 64),
-			UserAgent: clip(e.Actor.UserAgent, 255), Data: string(data),
+			UserAgent: clip(e.Actor.UserAgent, 255), Data: mask(string(data)),
 		})
 	}
 	for part := range slices.Chunk(records, atOnce) {
@@ -98,9 +111,17 @@ func WriteAll(tx *meta.Tx, list []Entry) error {
 	return nil
 }
 
-// clip cuts s to at most n bytes of valid UTF-8 without NUL, which PostgreSQL does not store.
+// secrets are keys and tokens of ours, in whatever text they were sent by mistake: the log is read by many, and for ever.
+var secrets = regexp.MustCompile(`gh[a-z]_[A-Za-z0-9_-]{20,}`)
+
+// mask leaves of a secret what tells its kind.
+func mask(s string) string {
+	return secrets.ReplaceAllStringFunc(s, func(found string) string { return found[:4] + "***" })
+}
+
+// clip masks secrets and cuts s to at most n bytes of valid UTF-8 without NUL, which PostgreSQL does not store.
 func clip(s string, n int) string {
-	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "")
+	s = mask(strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", ""))
 	for len(s) > n {
 		_, size := utf8.DecodeLastRuneInString(s)
 		s = s[:len(s)-size]

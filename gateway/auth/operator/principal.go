@@ -42,6 +42,9 @@ type Principal struct {
 	// CSRF is what the writes of a session must show.
 	CSRF string
 
+	// Trace is told of each record that the request leaves in the audit log.
+	Trace *audit.Trace
+
 	// proof is the hash of the secret that the session was found by: one that was replaced meanwhile changes nothing any more.
 	proof string
 }
@@ -49,9 +52,9 @@ type Principal struct {
 // Actor describes the principal to the audit log.
 func (p *Principal) Actor() audit.Actor {
 	if p.TokenID != "" {
-		return audit.Actor{Kind: audit.KindToken, ID: p.TokenID, Role: string(p.Role)}
+		return audit.Actor{Kind: audit.KindToken, ID: p.TokenID, Role: string(p.Role), Trace: p.Trace}
 	}
-	return audit.Actor{Kind: audit.KindOperator, ID: p.OperatorID, Role: string(p.Role)}
+	return audit.Actor{Kind: audit.KindOperator, ID: p.OperatorID, Role: string(p.Role), Trace: p.Trace}
 }
 
 // Cookie is the name of a session's cookie. Browsers take one with this prefix only with Secure, for the whole host and
