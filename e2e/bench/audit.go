@@ -33,8 +33,8 @@ func benchAudit(c *console) []row {
 	c.must(db.Migrate(ctx))
 	n := max(int(auditRecords*c.share), 1000)
 	_, err = db.Exec(ctx, `INSERT INTO audit_log (at, actor_kind, actor_id, actor_role, tenant_id, action, target, result, code, request_id, address, user_agent, data)
-		SELECT ? + i, 'key', 'key' || i % 97, '', md5((i % 50)::text), 'asset.upload', md5(i::text), 'ok', '', md5('r' || i), '10.0.0.' || i % 256, 'curl/8',
-			'{"name":"file.txt","size":1000}' FROM generate_series(1, ?) i`, meta.Now(), n)
+		SELECT ?::bigint + i, 'key', 'key' || i % 97, '', md5((i % 50)::text), 'asset.upload', md5(i::text), 'ok', '', md5('r' || i), '10.0.0.' || i % 256, 'curl/8',
+			'{"name":"file.txt","size":1000}' FROM generate_series(1, ?::int) i`, meta.Now(), n)
 	c.must(err)
 	_, err = db.Exec(ctx, "VACUUM ANALYZE")
 	c.must(err)
