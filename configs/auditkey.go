@@ -1,13 +1,11 @@
 package configs
 
 import (
-	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"strings"
 )
 
 // AuditSeed is the key that signs checkpoints of the audit log, as it is configured. Without one it is made once and kept in
@@ -15,7 +13,7 @@ import (
 // signs: workers that run, and restores.
 func (c *Config) AuditSeed() (string, error) {
 	if c.Audit.SigningKey != "" {
-		return c.Audit.SigningKey.Reveal(), nil
+		return auditSeed(c.Audit.SigningKey.Reveal())
 	}
 	if !c.Embedded() {
 		return "", errors.New("audit.signing_key: must be set when the database is not SQLite, the same for every worker; as from: openssl rand -hex 32")
@@ -36,27 +34,27 @@ func readAuditSeed(file string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("read the key of the audit log: %w", err)
 	}
-	seed := strings.TrimSpace(string(content))
-	if !isKey(seed) {
+	seed, err := auditSeed(string(content))
+	if err != nil {
 		return "", fmt.Errorf("%s: %s; bring back the right one: with another, what it has signed cannot be verified", file, keyRule)
 	}
 	return seed, nil
 }
 
-const keyRule = "32 bytes in hex or Base64 are expected, as from: openssl rand -hex 32"
-
-// isKey reports whether s is an Ed25519 seed or public key as package audit reads them.
-func isKey(s string) bool {
-	for _, decode := range []func(string) ([]byte, error){hex.DecodeString, base64.StdEncoding.Strict().DecodeString, base64.RawStdEncoding.Strict().DecodeString} {
-		if raw, err := decode(strings.TrimSpace(s)); err == nil && len(raw) == 32 {
-			return true
-		}
-	}
-	return false
+// auditSeed writes a key the one way that package audit surely reads: in hex.
+func auditSeed(text string) (string, error) {
+	key, err := decodeKey(text)
+	return hex.EncodeToString(key), err
 }
 
+const keyRule = "32 bytes in hex or Base64 are expected, as from: openssl rand -hex 32"
+
 func (l *loader) checkAudit(c *Config) {
-	a := c.Audit
-	l.must(a.SigningKey == "" || isKey(a.SigningKey.Reveal()), "audit.signing_key", keyRule)
-	l.must(a.PublicKey == "" || isKey(a.PublicKey), "audit.public_key", "32 bytes in hex or Base64 are expected, as `gateway audit key` prints them")
+	_, err := decodeKey(c.Audit.SigningKey.Reveal())
+	l.must(c.Audit.SigningKey == "" || err == nil, "audit.signing_key", keyRule)
+	public, err := decodeKey(c.Audit.PublicKey)
+	l.must(c.Audit.PublicKey == "" || err == nil, "audit.public_key", "32 bytes in hex or Base64 are expected, as `gateway audit key` prints them")
+	if err == nil {
+		c.Audit.PublicKey = hex.EncodeToString(public)
+	}
 }

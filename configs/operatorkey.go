@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// operatorKeyBytes is the length of a key for AES-256.
-const operatorKeyBytes = 32
+// keyBytes is the length of a key for AES-256, of an Ed25519 seed, and of an Ed25519 public key.
+const keyBytes = 32
 
 // OperatorKey is the key that seals operators' secrets. Without one in the configuration it is made once and kept in
 // <data_dir>/operator.key. Elsewhere than with SQLite it must be given: a key of one machine's own would shut operators out of the others.
@@ -54,9 +54,9 @@ func decodeKey(text string) ([]byte, error) {
 		func(string) ([]byte, error) { return base64.RawStdEncoding.DecodeString(plain) },
 		func(string) ([]byte, error) { return base64.RawURLEncoding.DecodeString(plain) },
 	} {
-		if key, err := decode(text); err == nil && len(key) == operatorKeyBytes {
+		if key, err := decode(text); err == nil && len(key) == keyBytes {
 			return key, nil
 		}
 	}
-	return nil, fmt.Errorf("%d bytes as hex or Base64 are expected", operatorKeyBytes)
+	return nil, fmt.Errorf("%d bytes as hex or Base64 are expected", keyBytes)
 }
