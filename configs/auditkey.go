@@ -16,7 +16,7 @@ func (c *Config) AuditSeed() (string, error) {
 		return auditSeed(c.Audit.SigningKey.Reveal())
 	}
 	if !c.Embedded() {
-		return "", errors.New("audit.signing_key: must be set when the database is not SQLite, the same for every worker; as from: openssl rand -hex 32")
+		return "", errors.New("audit.signing_key: must be set when the database is not SQLite, the same for every worker: that of the old place (<data_dir>/audit.key) where the audit log comes from one, else as from: openssl rand -hex 32")
 	}
 	file := filepath.Join(c.DataDir, "audit.key")
 	seed, err := readAuditSeed(file)

@@ -60,7 +60,7 @@ func CopyStore(ctx context.Context, from, to *Zones, o CopyOptions) (Copied, err
 		name     string
 		from, to Bucket
 	}{
-		// The snapshots last: one of them then speaks of blobs that are there.
+		// The snapshots behind the blobs: one of them then speaks of blobs that are there.
 		{"quarantine", from.Quarantine, to.Quarantine}, {"clean", from.Clean, to.Clean}, {"snapshots", from.Snapshots, to.Snapshots},
 		{"audit", from.Audit, to.Audit},
 	} {

@@ -291,3 +291,16 @@ func (t Tenant) AssetsOn(sha256 string) ([]string, error) {
 	err := t.rows(&Asset{}).Where("sha256 = ? AND state <> ?", sha256, storage.AssetDeleted).Pluck("id", &out).Error
 	return out, err
 }
+
+// ManifestAfter lists all assets of the tenant, deleted ones too, in the order in which they were made: at most limit after an id.
+func (t Tenant) ManifestAfter(after string, limit int) ([]Asset, error) {
+	var out []Asset
+	return out, t.rows(&Asset{}).Where("id > ?", after).Order("id").Limit(limit).Find(&out).Error
+}
+
+// AnyAsset reads an asset of whatever tenant, also one that is deleted.
+func (tx *Tx) AnyAsset(id string) (Asset, error) {
+	var a Asset
+	err := tx.g.Take(&a, "id = ?", id).Error
+	return a, notFound(err)
+}

@@ -230,3 +230,13 @@ func (db *DB) RunStates(ctx context.Context) ([]RunState, error) {
 	err := db.g.WithContext(ctx).Model(&ReconcileRun{}).Select("kind, state, COUNT(*) AS count").Group("kind, state").Scan(&out).Error
 	return out, err
 }
+
+// LastRun is the reconciliation of a kind that ended last; storage.ErrNotFound when none has.
+func (db *DB) LastRun(ctx context.Context, kind string) (ReconcileRun, error) {
+	var r ReconcileRun
+	q := db.g.WithContext(ctx).Omit("tenants").Where("kind = ? AND finished_at > 0", kind).Order("id DESC").Limit(1).Find(&r)
+	if q.Error == nil && q.RowsAffected == 0 {
+		return r, storage.ErrNotFound
+	}
+	return r, q.Error
+}

@@ -111,10 +111,3 @@ func (tx *Tx) CancelTask(t Task) error {
 	}
 	return r.Error
 }
-
-// AnyAsset reads an asset of whatever tenant, also one that is deleted.
-func (tx *Tx) AnyAsset(id string) (Asset, error) {
-	var a Asset
-	err := tx.g.Take(&a, "id = ?", id).Error
-	return a, notFound(err)
-}

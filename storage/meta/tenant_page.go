@@ -145,19 +145,3 @@ func (db *DB) SumTenants(ctx context.Context, unlimited int64) ([]TenantSums, er
 		FROM tenants t LEFT JOIN plans p ON p.name = t.plan GROUP BY t.state ORDER BY t.state`, unlimited, unlimited).Scan(&out).Error
 	return out, err
 }
-
-// ManifestAfter lists all assets of the tenant, deleted ones too, in the order in which they were made: at most limit after an id.
-func (t Tenant) ManifestAfter(after string, limit int) ([]Asset, error) {
-	var out []Asset
-	return out, t.rows(&Asset{}).Where("id > ?", after).Order("id").Limit(limit).Find(&out).Error
-}
-
-// LastRun is the reconciliation of a kind that ended last; storage.ErrNotFound when none has.
-func (db *DB) LastRun(ctx context.Context, kind string) (ReconcileRun, error) {
-	var r ReconcileRun
-	q := db.g.WithContext(ctx).Omit("tenants").Where("kind = ? AND finished_at > 0", kind).Order("id DESC").Limit(1).Find(&r)
-	if q.Error == nil && q.RowsAffected == 0 {
-		return r, storage.ErrNotFound
-	}
-	return r, q.Error
-}

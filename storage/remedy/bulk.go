@@ -10,7 +10,7 @@ import (
 	"gatehouse/storage/meta"
 )
 
-// maxProblem is how long the sentence of a run's last failure may be, in bytes.
+// maxProblem is how long the sentence of a run's last failure may be, in characters.
 const maxProblem = 1000
 
 // BeginBulk asks for a run over the files that match now. Later ones do not belong to it.
