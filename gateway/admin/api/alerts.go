@@ -15,17 +15,6 @@ type AlertQuestion struct {
 	Q        string `query:"q" json:"-" doc:"Text in the message or the subject."`
 }
 
-// ByID names something in the path by its id.
-type ByID struct {
-	ID string `path:"id" json:"-"`
-}
-
-// ByIDWhy is ByID with a reason.
-type ByIDWhy struct {
-	Why
-	ID string `path:"id" json:"-"`
-}
-
 // Alerts lists alerts, the newest first.
 func (a *API) Alerts() Endpoint {
 	return List(a, func(ctx context.Context, r *Request, in AlertQuestion, p Page) ([]admin.Alert, error) {

@@ -9,17 +9,6 @@ import (
 	"gatehouse/storage/remedy"
 )
 
-// WithID names something in the path by its id.
-type WithID struct {
-	ID string `path:"id" json:"-"`
-}
-
-// WithIDWhy is WithID with a reason.
-type WithIDWhy struct {
-	Why
-	ID string `path:"id" json:"-"`
-}
-
 // AssetFilter is admin.AssetQuery as parameters of an address.
 type AssetFilter struct {
 	Tenant    string              `query:"tenant" json:"-" doc:"Name or id of the tenant."`
@@ -44,21 +33,21 @@ func (a *API) Assets() Endpoint {
 
 // Asset shows a file.
 func (a *API) Asset() Endpoint {
-	return Call(a, func(ctx context.Context, r *Request, in WithID) (admin.AssetDetail, error) {
+	return Call(a, func(ctx context.Context, r *Request, in ByID) (admin.AssetDetail, error) {
 		return r.Admin.ShowAsset(ctx, in.ID)
 	})
 }
 
 // AssetHistory lists what is recorded about a file, newest first.
 func (a *API) AssetHistory() Endpoint {
-	return List(a, func(ctx context.Context, r *Request, in WithID, p Page) ([]admin.HistoryEntry, error) {
+	return List(a, func(ctx context.Context, r *Request, in ByID, p Page) ([]admin.HistoryEntry, error) {
 		return r.Admin.AssetHistory(ctx, in.ID, p.After, p.Limit)
 	}, admin.HistoryEntry.Key)
 }
 
 // Retry says what is retried.
 type Retry struct {
-	WithIDWhy
+	ByIDWhy
 	What string `json:"what" doc:"scan or media."`
 }
 
@@ -72,7 +61,7 @@ func (a *API) RetryAsset() Endpoint {
 
 // RescanAsset has a file scanned again.
 func (a *API) RescanAsset() Endpoint {
-	return Call(a, func(ctx context.Context, r *Request, in WithIDWhy) (remedy.Outcome, error) {
+	return Call(a, func(ctx context.Context, r *Request, in ByIDWhy) (remedy.Outcome, error) {
 		r.Admin.Reason = in.Reason
 		return r.Admin.RescanAsset(ctx, in.ID)
 	})
@@ -80,7 +69,7 @@ func (a *API) RescanAsset() Endpoint {
 
 // DeleteAsset deletes a file.
 func (a *API) DeleteAsset() Endpoint {
-	return Call(a, func(ctx context.Context, r *Request, in WithIDWhy) (remedy.Outcome, error) {
+	return Call(a, func(ctx context.Context, r *Request, in ByIDWhy) (remedy.Outcome, error) {
 		r.Admin.Reason = in.Reason
 		return r.Admin.DeleteAsset(ctx, in.ID)
 	})

@@ -51,14 +51,14 @@ func (a *API) BulkRuns() Endpoint {
 
 // BulkRun shows a run.
 func (a *API) BulkRun() Endpoint {
-	return Call(a, func(ctx context.Context, r *Request, in WithID) (admin.BulkRun, error) {
+	return Call(a, func(ctx context.Context, r *Request, in ByID) (admin.BulkRun, error) {
 		return r.Admin.ShowBulk(ctx, in.ID)
 	})
 }
 
 // CancelBulk ends a run where it is.
 func (a *API) CancelBulk() Endpoint {
-	return Call(a, func(ctx context.Context, r *Request, in WithIDWhy) (admin.BulkRun, error) {
+	return Call(a, func(ctx context.Context, r *Request, in ByIDWhy) (admin.BulkRun, error) {
 		r.Admin.Reason = in.Reason
 		return r.Admin.CancelBulk(ctx, in.ID)
 	})

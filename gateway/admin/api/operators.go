@@ -7,17 +7,6 @@ import (
 	"gatehouse/gateway/auth/operator"
 )
 
-// Identified names something in the path by its id.
-type Identified struct {
-	ID string `path:"id" json:"-"`
-}
-
-// IdentifiedWhy is Identified with a reason.
-type IdentifiedWhy struct {
-	Why
-	ID string `path:"id" json:"-"`
-}
-
 // NewOperator makes an operator.
 type NewOperator struct {
 	Why
@@ -79,7 +68,7 @@ func (a *API) Sessions() Endpoint {
 
 // SessionsOf lists the sessions of any operator.
 func (a *API) SessionsOf() Endpoint {
-	return List(a, func(ctx context.Context, _ *Request, in Identified, p Page) ([]operator.SessionView, error) {
+	return List(a, func(ctx context.Context, _ *Request, in ByID, p Page) ([]operator.SessionView, error) {
 		all, err := a.Desk.Sessions(ctx, in.ID)
 		return pageByKey(all, p, sessionKey), err
 	}, sessionKey)
@@ -89,7 +78,7 @@ func sessionKey(s operator.SessionView) string { return s.ID }
 
 // RevokeSession ends a session: one's own, or as super anybody's.
 func (a *API) RevokeSession() Endpoint {
-	return Call(a, func(ctx context.Context, r *Request, in Identified) (Nothing, error) {
+	return Call(a, func(ctx context.Context, r *Request, in ByID) (Nothing, error) {
 		return Nothing{}, a.Desk.RevokeSession(ctx, r.caller(), r.By, in.ID)
 	})
 }
@@ -106,7 +95,7 @@ func operatorKey(o operator.OperatorView) string { return o.Name }
 
 // Operator shows one, by id or name.
 func (a *API) Operator() Endpoint {
-	return Call(a, func(ctx context.Context, _ *Request, in Identified) (operator.OperatorView, error) {
+	return Call(a, func(ctx context.Context, _ *Request, in ByID) (operator.OperatorView, error) {
 		return a.Desk.Operator(ctx, in.ID)
 	})
 }
@@ -128,21 +117,21 @@ func (a *API) SetRole() Endpoint {
 
 // DeactivateOperator ends the operator's sessions, and the tokens act no more.
 func (a *API) DeactivateOperator() Endpoint {
-	return Call(a, func(ctx context.Context, r *Request, in IdentifiedWhy) (operator.OperatorView, error) {
+	return Call(a, func(ctx context.Context, r *Request, in ByIDWhy) (operator.OperatorView, error) {
 		return a.Desk.Deactivate(ctx, r.Admin.Actor, in.Reason, in.ID)
 	})
 }
 
 // ActivateOperator takes a deactivation back.
 func (a *API) ActivateOperator() Endpoint {
-	return Call(a, func(ctx context.Context, r *Request, in IdentifiedWhy) (operator.OperatorView, error) {
+	return Call(a, func(ctx context.Context, r *Request, in ByIDWhy) (operator.OperatorView, error) {
 		return a.Desk.Activate(ctx, r.Admin.Actor, in.Reason, in.ID)
 	})
 }
 
 // ResetOperator takes password and second factor away, and gives a new one-time link.
 func (a *API) ResetOperator() Endpoint {
-	return Call(a, func(ctx context.Context, r *Request, in IdentifiedWhy) (Invited, error) {
+	return Call(a, func(ctx context.Context, r *Request, in ByIDWhy) (Invited, error) {
 		o, link, err := a.Desk.ResetAccess(ctx, r.Admin.Actor, in.Reason, in.ID)
 		return Invited{o, link}, err
 	})
@@ -150,7 +139,7 @@ func (a *API) ResetOperator() Endpoint {
 
 // UnlockOperator forgets failed attempts.
 func (a *API) UnlockOperator() Endpoint {
-	return Call(a, func(ctx context.Context, r *Request, in IdentifiedWhy) (operator.OperatorView, error) {
+	return Call(a, func(ctx context.Context, r *Request, in ByIDWhy) (operator.OperatorView, error) {
 		return a.Desk.Unlock(ctx, r.Admin.Actor, in.Reason, in.ID)
 	})
 }
@@ -177,7 +166,7 @@ func (a *API) CreateToken() Endpoint {
 
 // RevokeToken ends a token at once.
 func (a *API) RevokeToken() Endpoint {
-	return Call(a, func(ctx context.Context, r *Request, in IdentifiedWhy) (Nothing, error) {
+	return Call(a, func(ctx context.Context, r *Request, in ByIDWhy) (Nothing, error) {
 		return Nothing{}, a.Desk.RevokeToken(ctx, r.Admin.Actor, in.Reason, in.ID)
 	})
 }

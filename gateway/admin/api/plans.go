@@ -9,11 +9,6 @@ import (
 	"gatehouse/gateway/admin"
 )
 
-// Why is the part of an input that says why something is done; it goes into the audit record.
-type Why struct {
-	Reason string `json:"reason" doc:"Why; kept in the audit log."`
-}
-
 // PlanEdit changes a plan.
 type PlanEdit struct {
 	Why
@@ -30,17 +25,6 @@ type NewPlan struct {
 	Why
 	Name string `json:"name" required:"true"`
 	Like string `json:"like" required:"true" doc:"The plan that it begins as."`
-}
-
-// Named names something in the path.
-type Named struct {
-	Name string `path:"name" json:"-"`
-}
-
-// NamedWhy is Named with a reason.
-type NamedWhy struct {
-	Why
-	Name string `path:"name" json:"-"`
 }
 
 // Plans lists all plans; there are never many.

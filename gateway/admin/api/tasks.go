@@ -16,14 +16,14 @@ func (a *API) Tasks() Endpoint {
 
 // Task shows a task with its attempts.
 func (a *API) Task() Endpoint {
-	return Call(a, func(ctx context.Context, r *Request, in WithID) (admin.TaskDetail, error) {
+	return Call(a, func(ctx context.Context, r *Request, in ByID) (admin.TaskDetail, error) {
 		return r.Admin.ShowTask(ctx, in.ID)
 	})
 }
 
 // RetryTask queues a dead task again.
 func (a *API) RetryTask() Endpoint {
-	return Call(a, func(ctx context.Context, r *Request, in WithIDWhy) (remedy.TaskOutcome, error) {
+	return Call(a, func(ctx context.Context, r *Request, in ByIDWhy) (remedy.TaskOutcome, error) {
 		r.Admin.Reason = in.Reason
 		return r.Admin.RetryTask(ctx, in.ID)
 	})
@@ -31,7 +31,7 @@ func (a *API) RetryTask() Endpoint {
 
 // CancelTask ends a task.
 func (a *API) CancelTask() Endpoint {
-	return Call(a, func(ctx context.Context, r *Request, in WithIDWhy) (remedy.TaskOutcome, error) {
+	return Call(a, func(ctx context.Context, r *Request, in ByIDWhy) (remedy.TaskOutcome, error) {
 		r.Admin.Reason = in.Reason
 		return r.Admin.CancelTask(ctx, in.ID)
 	})
