@@ -8,6 +8,7 @@
 //	api.go       what all calls have
 //	endpoint.go  a call: one answer
 //	list.go      a list: keyset pages, or all of it as CSV
+//	named.go     what names something in a path
 //	input.go     path, query and body into a struct, strictly
 //	plans.go ... the calls, one file a subject
 package api
