@@ -20,7 +20,9 @@ var errNoAuditKey = errors.New("audit.signing_key or audit.public_key must be se
 type auditVerifyCmd struct {
 	File      string `type:"path" placeholder:"FILE" help:"Verify an exported file instead, with neither database nor configuration."`
 	PublicKey string `placeholder:"KEY" help:"The public key for --file, as gateway audit key prints it."`
-	JSON      bool   `help:"Print what was found as JSON."`
+	// AllowUnsigned is for exports of who has the public key only.
+	AllowUnsigned bool `help:"Take a --file whose end is not signed: it can have been cut off, or written, by anybody."`
+	JSON          bool `help:"Print what was found as JSON."`
 }
 
 // Run verifies the log, or a file.
@@ -62,7 +64,7 @@ func (l auditVerifyCmd) offline(c *cli) error {
 		return err
 	}
 	defer closing("file", f.Close)
-	found, err := audit.VerifyFile(f, public)
+	found, err := audit.VerifyFile(f, public, l.AllowUnsigned)
 	if err != nil {
 		return err
 	}
@@ -109,7 +111,7 @@ func (l auditExportCmd) Run(ctx context.Context, c *cli) error {
 		return err
 	}
 	return withConfig(ctx, c, func(cfg *configs.Config, a admin.Admin) (err error) {
-		key, err := boot.AuditKey(cfg)
+		e, err := auditExporter(cfg, a.DB)
 		if err != nil {
 			return err
 		}
@@ -117,7 +119,6 @@ func (l auditExportCmd) Run(ctx context.Context, c *cli) error {
 		if err != nil {
 			return err
 		}
-		e := audit.Exporter{DB: a.DB, Public: key.Public(), Key: key}
 		out, err := e.Export(ctx, f, audit.PackOf(l.File), meta.StampOf(since), meta.StampOf(until))
 		if err == nil {
 			err = f.Sync()
@@ -128,10 +129,31 @@ func (l auditExportCmd) Run(ctx context.Context, c *cli) error {
 		if l.JSON {
 			return c.json(out)
 		}
-		_, err = fmt.Fprintf(c.out, "Wrote %d records, places %d to %d. Verify it with: gateway audit verify --file FILE --public-key %s\n",
-			out.Records, out.FirstSeq, out.LastSeq, key.Public())
+		how := ""
+		if !out.Signed {
+			how = " --allow-unsigned"
+			if _, err := fmt.Fprintln(c.out, "note: The file is not signed, because this configuration has audit.public_key only: who has it can cut it off unnoticed."); err != nil {
+				return err
+			}
+		}
+		_, err = fmt.Fprintf(c.out, "Wrote %d records, places %d to %d. Verify it with: gateway audit verify --file FILE --public-key %s%s\n",
+			out.Records, out.FirstSeq, out.LastSeq, e.Public, how)
 		return err
 	})
+}
+
+// auditExporter signs wherever the configuration has the key to.
+func auditExporter(cfg *configs.Config, db *meta.DB) (audit.Exporter, error) {
+	e := audit.Exporter{DB: db}
+	var err error
+	if cfg.Audit.SigningKey == "" && cfg.Audit.PublicKey != "" {
+		e.Public, err = audit.ParsePublicKey(cfg.Audit.PublicKey)
+		return e, err
+	}
+	if e.Key, err = boot.AuditKey(cfg); err == nil {
+		e.Public = e.Key.Public()
+	}
+	return e, err
 }
 
 type auditKeyCmd struct{}

@@ -3,6 +3,8 @@ package audit_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"fmt"
 	"io"
 	"strings"
 	"sync"
@@ -111,7 +113,7 @@ func TestExportVerifiesOffline(t *testing.T) {
 		out, err := audit.Exporter{DB: l.DB, Public: l.Key.Public(), Key: l.Key}.Export(t.Context(), &file, audit.PackOf("x"+pack), 0, 0)
 		require.NoError(t, err)
 		require.EqualValues(t, 15, out.Records)
-		v, err := audit.VerifyFile(bytes.NewReader(file.Bytes()), l.Key.Public())
+		v, err := audit.VerifyFile(bytes.NewReader(file.Bytes()), l.Key.Public(), false)
 		require.NoError(t, err)
 		require.True(t, v.Whole, "%v", v)
 		require.EqualValues(t, 15, v.Records)
@@ -119,14 +121,14 @@ func TestExportVerifiesOffline(t *testing.T) {
 		for at := 0; at < file.Len(); at += 41 { // every byte would take minutes
 			changed := bytes.Clone(file.Bytes())
 			changed[at] ^= 1
-			v, err := audit.VerifyFile(bytes.NewReader(changed), l.Key.Public())
+			v, err := audit.VerifyFile(bytes.NewReader(changed), l.Key.Public(), false)
 			require.NoError(t, err)
 			if pack == "" {
 				require.False(t, v.Whole, "byte %d: %s", at, changed)
 				require.NotEmpty(t, v.Problem.Sentence)
 			}
 		}
-		v, err = audit.VerifyFile(bytes.NewReader(file.Bytes()[:file.Len()*2/3]), l.Key.Public())
+		v, err = audit.VerifyFile(bytes.NewReader(file.Bytes()[:file.Len()*2/3]), l.Key.Public(), false)
 		require.NoError(t, err)
 		require.False(t, v.Whole)
 	}
@@ -154,7 +156,7 @@ func TestArchive(t *testing.T) {
 		raw, err := io.ReadAll(body)
 		require.NoError(t, err)
 		require.NoError(t, body.Close())
-		v, err = audit.VerifyFile(bytes.NewReader(raw), l.Key.Public())
+		v, err = audit.VerifyFile(bytes.NewReader(raw), l.Key.Public(), false)
 		require.NoError(t, err)
 		require.True(t, v.Whole, "%v", v)
 		v, err = l.verifier().VerifyRange(t.Context(), 32, 0)
@@ -166,13 +168,40 @@ func TestArchive(t *testing.T) {
 	})
 }
 
+// Without the key a file can be cut off or written anew by anybody: it is not whole unless somebody says that it may be unsigned.
+func TestUnsignedEnd(t *testing.T) {
+	l := newLog(t, metatest.SQLite(t))
+	l.write(5)
+	l.seal()
+	l.write(5)
+	l.seal()
+	var file bytes.Buffer
+	_, err := audit.Exporter{DB: l.DB, Public: l.Key.Public()}.Export(t.Context(), &file, "", 0, 0)
+	require.NoError(t, err)
+	cut := func() []byte { // behind the first checkpoint, with an end that fits
+		lines := bytes.SplitAfter(file.Bytes(), []byte("\n"))
+		kept := bytes.Join(lines[:7], nil)
+		return fmt.Appendf(kept, `{"end":{"records":5,"last_seq":5,"sha256":"%x","signature":""}}`+"\n", sha256.Sum256(kept))
+	}()
+	for _, raw := range [][]byte{file.Bytes(), cut} {
+		v, err := audit.VerifyFile(bytes.NewReader(raw), l.Key.Public(), false)
+		require.NoError(t, err)
+		require.False(t, v.Whole)
+		require.Equal(t, audit.Unsigned, v.Problem.Kind, v.Problem.Sentence)
+		v, err = audit.VerifyFile(bytes.NewReader(raw), l.Key.Public(), true)
+		require.NoError(t, err)
+		require.True(t, v.Whole, "%v", v)
+		require.Len(t, v.Notes, 1)
+	}
+}
+
 func FuzzVerifyFile(f *testing.F) {
 	key, err := audit.ParseKey(strings.Repeat("5a", 32))
 	require.NoError(f, err)
 	f.Add([]byte(`{"header":{"format":"gatehouse-audit-1"}}` + "\n"))
 	f.Add([]byte{0x1f, 0x8b})
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		v, err := audit.VerifyFile(bytes.NewReader(raw), key.Public())
+		v, err := audit.VerifyFile(bytes.NewReader(raw), key.Public(), false)
 		if err != nil || v.Whole {
 			t.Fatalf("nobody has signed %q: %v %v", raw, v, err)
 		}

@@ -15,7 +15,7 @@ import (
 type Exporter struct {
 	DB     *meta.DB
 	Public PublicKey
-	// Key signs the end of the file; without one what is behind the last checkpoint is chained only.
+	// Key signs the end of the file; without one VerifyFile takes it for whole only when it is told to.
 	Key *Key
 }
 
@@ -24,6 +24,8 @@ type Exported struct {
 	FirstSeq int64 `json:"first_seq"`
 	LastSeq  int64 `json:"last_seq"`
 	Records  int64 `json:"records"`
+	// Signed is whether the end of the file is: it can be cut off unnoticed otherwise.
+	Signed bool `json:"signed"`
 }
 
 // ErrNothing says that there is no sealed record in that time.
@@ -79,7 +81,7 @@ func (e Exporter) before(ctx context.Context, first int64) (string, error) {
 
 // span writes the places first to last; own is a checkpoint of the last place, if there is one beside those of the table.
 func (e Exporter) span(ctx context.Context, w io.Writer, pack string, first, last int64, own *Checkpoint) (Exported, error) {
-	out := Exported{FirstSeq: first, LastSeq: first - 1}
+	out := Exported{FirstSeq: first, LastSeq: first - 1, Signed: e.Key != nil}
 	prev, err := e.before(ctx, first)
 	if err != nil {
 		return out, err

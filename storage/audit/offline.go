@@ -9,10 +9,11 @@ import (
 )
 
 // VerifyFile checks an exported file, or an archive, with nothing but the public key. What is wrong with the file is in the
-// verdict; an error is of reading it.
-func VerifyFile(r io.Reader, public PublicKey) (Verdict, error) {
+// verdict; an error is of reading it. A file without a signed end, which anybody can cut off or write anew, is not whole
+// unless allowUnsigned says that the caller knows where it comes from.
+func VerifyFile(r io.Reader, public PublicKey, allowUnsigned bool) (Verdict, error) {
 	v := Verdict{Fingerprint: public.Fingerprint(), Notes: []string{}}
-	w := &walk{public: public, v: &v}
+	w := &walk{public: public, v: &v, allowUnsigned: allowUnsigned}
 	e, err := w.file(r, false, func(meta.AuditLink) error { return nil })
 	if err != nil {
 		return v, err
@@ -174,10 +175,10 @@ func (w *walk) end(f *fileReader, e ending) (*Problem, error) {
 		return problem(CutOff, w.seq+1, 0, "the file says that it goes on to place %d.", e.LastSeq), nil
 	case e.LastSeq != w.seq || e.SHA256 != sumOf(f.sum):
 		return problem(Changed, w.seq, 0, "the file is not the one that was written: its checksum is another."), nil
+	case e.Signature == "" && !w.allowUnsigned:
+		return problem(Unsigned, w.seq, 0, "the end of the file is not signed: anybody can have cut it off here, or written what is behind place %d.", w.v.SignedSeq), nil
 	case e.Signature == "":
-		if w.v.SignedSeq < w.seq {
-			w.v.note("The places from %d on are chained, and not signed: the file was written without the key.", w.v.SignedSeq+1)
-		}
+		w.v.note("The end of the file is not signed: the places behind %d are chained only, and whether it went on behind place %d nobody can tell.", w.v.SignedSeq, w.seq)
 	case !w.public.signed(e.statement(), e.Signature):
 		return problem(ForgedCheckpoint, w.seq, 0, "the end of the file is not signed with the key %s.", w.public.Fingerprint()), nil
 	default:

@@ -14,6 +14,8 @@ const (
 	Reordered        = "reordered"
 	CutOff           = "cut_off"
 	ForgedCheckpoint = "forged_checkpoint"
+	// Unsigned is what nobody with the key vouches for.
+	Unsigned = "unsigned"
 )
 
 // Problem is the first thing that is wrong with a log.
@@ -73,6 +75,8 @@ type walk struct {
 	skip int64
 	// watermark is the highest that a checkpoint has signed.
 	watermark int64
+	// allowUnsigned takes a file whose end is not signed.
+	allowUnsigned bool
 }
 
 // enter passes the beginnings of chains that are due at the next place.
