@@ -122,8 +122,8 @@ func readCheckpoint(ctx context.Context, zone blob.Bucket, key string) (c Checkp
 
 var errForged = errors.New("it is no checkpoint")
 
-// storedChains lists the chains of which the zone has checkpoints.
-func storedChains(ctx context.Context, zone blob.Bucket) ([]string, error) {
+// storedChains lists the chains of which the zone has checkpoints; alien is told of objects that are in no chain's folder.
+func storedChains(ctx context.Context, zone blob.Bucket, alien func(key string)) ([]string, error) {
 	var out []string
 	after := ""
 	for {
@@ -138,22 +138,37 @@ func storedChains(ctx context.Context, zone blob.Bucket) ([]string, error) {
 		if !found {
 			return out, nil
 		}
-		chain, _, _ := strings.Cut(strings.TrimPrefix(next, checkpointFolder), "/")
+		chain, _, folder := strings.Cut(strings.TrimPrefix(next, checkpointFolder), "/")
+		if !folder {
+			alien(next)
+			after = next
+			continue
+		}
 		out = append(out, chain)
-		after = checkpointFolder + chain + "/z" // behind every key of ours
+		after = checkpointFolder + chain + "0" // the byte behind "/": behind all that the folder has, whoever put it there
 	}
 }
 
-// stored yields the checkpoints of a chain in the zone, in the chain's order, with what their keys say only.
-func stored(ctx context.Context, zone blob.Bucket, chain string, after int64) iter.Seq2[Checkpoint, error] {
+// stored yields the checkpoints of a chain in the zone behind a place, 0 for all, in the chain's order, with what their keys
+// say only; alien is told of other objects.
+func stored(ctx context.Context, zone blob.Bucket, chain string, after int64, alien func(key string)) iter.Seq2[Checkpoint, error] {
 	prefix := checkpointFolder + chain + "/"
+	from := ""
+	if after > 0 {
+		from = prefix + fmt.Sprintf("%020d-z", after)
+	}
 	return func(yield func(Checkpoint, error) bool) {
-		for object, err := range zone.List(ctx, prefix, prefix+fmt.Sprintf("%020d-z", after)) {
+		for object, err := range zone.List(ctx, prefix, from) {
 			if err != nil {
 				yield(Checkpoint{}, fmt.Errorf("list checkpoints in the store: %w", err))
 				return
 			}
-			if c, ok := parseCheckpointKey(object.Key); ok && !yield(c, nil) {
+			c, ok := parseCheckpointKey(object.Key)
+			if !ok {
+				alien(object.Key)
+				continue
+			}
+			if !yield(c, nil) {
 				return
 			}
 		}

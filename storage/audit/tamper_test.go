@@ -355,3 +355,23 @@ func TestInsertedRecordIsNotSealedSilently(t *testing.T) {
 		l.bad(audit.Inserted, 63, 500)
 	})
 }
+
+// Objects that nobody knows must not keep a verification from ending, nor hide what lies behind them.
+func TestAlienObjectsAmongCheckpoints(t *testing.T) {
+	l := newLog(t, metatest.SQLite(t))
+	l.write(3)
+	l.seal()
+	chain := l.whole().ChainID
+	put := func(key string) {
+		require.NoError(t, l.Zone.Put(t.Context(), key, strings.NewReader("x"), 1, blob.PutOptions{}))
+	}
+	for _, key := range []string{chain + "/zzz", chain + "/0", "alien", "other/zzz"} {
+		put("checkpoints/" + key)
+	}
+	v := l.whole()
+	require.Len(t, v.Notes, 1)
+	require.Contains(t, v.Notes[0], "4 objects")
+	put("checkpoints/01234567") // sorts right in front of the folder of a chain that the database does not know
+	put("checkpoints/01234567-89ab/" + fmt.Sprintf("%020d-%064d.json", 1, 0))
+	l.bad(audit.ForgedCheckpoint, 1, 0)
+}

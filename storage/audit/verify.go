@@ -42,6 +42,7 @@ type run struct {
 	pending   *Checkpoint
 	chain     string // whose checkpoints are being read in the store
 	last      int64  // where to stop; 0 is the end
+	aliens    []string
 	bad       *Problem
 }
 
@@ -76,7 +77,13 @@ func newRun(r Verifier) *run {
 	return u
 }
 
+// alien remembers what lies among the checkpoints in the store and is none.
+func (u *run) alien(key string) { u.aliens = append(u.aliens, key) }
+
 func (u *run) result(err error) (Verdict, error) {
+	if n := len(u.aliens); n > 0 {
+		u.verdict.note("In the store are %d objects among the checkpoints that no Gatehouse has put there, %q first.", n, u.aliens[0])
+	}
 	u.verdict.Problem = u.bad
 	u.verdict.Whole = err == nil && u.bad == nil
 	if err != nil {
@@ -318,7 +325,7 @@ func (u *run) nextInStore(ctx context.Context) (*Checkpoint, error) {
 			return nil, err
 		}
 		u.chain = u.verdict.ChainID
-		next, stop := iter.Pull2(stored(ctx, u.Zone, u.chain, u.seq-1))
+		next, stop := iter.Pull2(stored(ctx, u.Zone, u.chain, u.seq-1, u.alien))
 		u.store, u.stopStore, u.pending = func() (Checkpoint, error, bool) { return next() }, stop, nil
 	}
 	if u.pending == nil && u.store != nil {
@@ -429,7 +436,7 @@ func (u *run) inserted(ctx context.Context) error {
 
 // others looks for chains that only the store knows: the database was emptied or exchanged, unless a restore says so.
 func (u *run) others(ctx context.Context, known []meta.AuditChain) error {
-	names, err := storedChains(ctx, u.Zone)
+	names, err := storedChains(ctx, u.Zone, u.alien)
 	if err != nil {
 		return err
 	}
@@ -453,7 +460,7 @@ func (u *run) others(ctx context.Context, known []meta.AuditChain) error {
 
 // foreign judges a chain that the store has and the database does not know.
 func (u *run) foreign(ctx context.Context, name string) error {
-	for c, err := range stored(ctx, u.Zone, name, -1) {
+	for c, err := range stored(ctx, u.Zone, name, 0, u.alien) {
 		if err != nil {
 			return err
 		}
