@@ -26,8 +26,8 @@ const (
 // Archive takes records that are older than Online out of the database into the store, an archive at a time, and reports
 // how many. A record leaves only when the archive that has it was read back and found whole.
 func (s *Sealer) Archive(ctx context.Context) (int64, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.archiving.Lock()
+	defer s.archiving.Unlock()
 	var total int64
 	if s.Online <= 0 {
 		return 0, nil

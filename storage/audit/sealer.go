@@ -38,7 +38,9 @@ type Sealer struct {
 	// Now is the clock; nil is the real one, whose differences do not jump when it is set.
 	Now func() time.Time
 
-	mu sync.Mutex
+	// archiving is beside mu: an archive takes minutes, and records are sealed meanwhile.
+	archiving sync.Mutex
+	mu        sync.Mutex
 	// marks are how far records were seen when, oldest first; looked is when everything was last looked at.
 	marks  []mark
 	looked time.Time

@@ -165,9 +165,7 @@ func (tx *Tx) addUp(list []countable, oldest Stamp) error {
 		if r.At < oldest {
 			continue
 		}
-		if err := s.add(r); err != nil {
-			return fmt.Errorf("audit place %d: %w", r.Seq, err)
-		}
+		s.add(r)
 	}
 	if err := tx.leaveOutPurged(&s); err != nil {
 		return fmt.Errorf("look for tenants that are gone: %w", err)
@@ -175,18 +173,34 @@ func (tx *Tx) addUp(list []countable, oldest Stamp) error {
 	return tx.write(s)
 }
 
+// recordFacts are what the counters take from a record's data.
+type recordFacts struct {
+	Size      int64              `json:"size"`
+	Duplicate bool               `json:"duplicate"`
+	Status    storage.ScanStatus `json:"status"`
+}
+
+// factsOf reads them. Data that is not as this program writes it has none: such a record stays in the log for ever, and must
+// not keep those behind it from being counted.
+func factsOf(data string) recordFacts {
+	var f recordFacts
+	if data == "" || json.Unmarshal([]byte(data), &f) != nil || f.Size < 0 || f.Size > maxCountedSize ||
+		len(f.Status) > maxStatLabel || strings.ContainsRune(string(f.Status), 0) {
+		return recordFacts{}
+	}
+	return f
+}
+
+const (
+	// maxCountedSize is more than any file has, and far from where a sum of them would not fit.
+	maxCountedSize = 1 << 50
+	// maxStatLabel is what the column of labels holds.
+	maxStatLabel = 64
+)
+
 // add counts one record. What it does not know it leaves out.
-func (s sums) add(r countable) error {
-	var facts struct {
-		Size      int64              `json:"size"`
-		Duplicate bool               `json:"duplicate"`
-		Status    storage.ScanStatus `json:"status"`
-	}
-	if r.Data != "" {
-		if err := json.Unmarshal([]byte(r.Data), &facts); err != nil {
-			return err
-		}
-	}
+func (s sums) add(r countable) {
+	facts := factsOf(r.Data)
 	day := func() *TenantDay {
 		key := TenantDay{TenantID: r.TenantID, Day: r.At.Day()}
 		if s.days[key] == nil {
@@ -219,7 +233,6 @@ func (s sums) add(r countable) error {
 	case r.Action == "asset.delete" && r.Result == "ok":
 		hour(StatDeletes, r.ActorKind, 1)
 	}
-	return nil
 }
 
 // leaveOutPurged keeps what a purge has removed from coming back.

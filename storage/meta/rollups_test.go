@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -188,5 +189,32 @@ func TestRollUpAfterARestore(t *testing.T) {
 		require.Equal(t, "4 two", fact.Value)
 		require.NoError(t, db.SetFact(ctx, "rollups", "4 one"))
 		require.EqualValues(t, 4, uploads(), "that chain did not go so far here")
+	})
+}
+
+// Data that is none stays in the log for ever: the record is counted for what its columns say, and those behind it are counted too.
+func TestRollUpGoesOnBehindOddData(t *testing.T) {
+	metatest.Each(t, func(t *testing.T, db *meta.DB) {
+		ctx := context.Background()
+		tenant := metatest.Tenant(t, db, 1000)
+		upload := meta.AuditRecord{At: meta.Now(), TenantID: tenant, Action: "asset.upload", Result: "ok"}
+		verdict := meta.AuditRecord{At: meta.Now(), TenantID: tenant, Action: "scan.verdict", Result: "ok"}
+		var list []meta.AuditRecord
+		for _, data := range []string{"no JSON", `{"size":9223372036854775807}`, `{"size":-5}`, `{"size":"x"}`, "[]", `{"size":7}`} {
+			upload.Data = data
+			list = append(list, upload)
+		}
+		for _, status := range []string{strings.Repeat("x", 65), "\x00"} {
+			verdict.Data = facts(t, map[string]any{"status": status})
+			list = append(list, verdict)
+		}
+		told(t, db, list...)
+		sealed(t, db)
+		n, err := db.RollUp(ctx, 100)
+		require.NoError(t, err)
+		require.Len(t, list, n)
+		stats, err := db.Stats(ctx, 0, 0)
+		require.NoError(t, err)
+		require.Equal(t, []meta.Stat{{"upload_bytes", "new", 7, 7}, {"uploads", "new", 6, 6}, {"verdicts", "", 2, 2}}, stats)
 	})
 }
