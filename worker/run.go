@@ -59,12 +59,13 @@ func (runCmd) Run(ctx context.Context, c *cli) error {
 
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		jobs.ReconcileMetrics{DB: db, Log: log}, jobs.AuditMetrics{DB: db, Log: log})
+		jobs.ReconcileMetrics{DB: db, Log: log})
 	deps, err := jobDeps(cfg, db, zones, scanner, log)
 	if err != nil {
 		return err
 	}
 	defer deps.Pictures.Close()
+	registry.MustRegister(jobs.AuditMetrics{DB: db, Sealer: deps.Sealer, Log: log})
 	alerting, err := newAlerting(cfg, db, deps.Snapshots, registry, log)
 	if err != nil {
 		return err
@@ -191,7 +192,7 @@ func jobDeps(cfg *configs.Config, db *meta.DB, zones *blob.Zones, scanner *clamd
 	deps := jobs.Deps{
 		DB: db, Zones: zones, Ledger: boot.Ledger(cfg, db), Scanner: scanner,
 		Reconciler: reconciler(cfg, db, zones, log), SweepEvery: sweepEvery, Snapshots: snapshots(cfg, db, zones),
-		Sealer:      &audit.Sealer{DB: db, Zone: zones.Audit, Key: key, Online: cfg.Audit.Online, SpoolDir: cfg.WorkDir()},
+		Sealer:      &audit.Sealer{DB: db, Zone: zones.Audit, Key: key, Online: cfg.Audit.Online, SpoolDir: cfg.WorkDir(), Log: log},
 		ReconcileAt: cfg.Reconcile.At, LightEvery: cfg.Reconcile.LightEvery, AfterSnapshot: jobs.AfterSnapshot(log), Log: log,
 		// Twice what the tool itself may take: the transfer from and to the store comes on top.
 		ScanTimeout: 2 * cfg.Scanner.Timeout,

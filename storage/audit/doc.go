@@ -3,7 +3,8 @@
 // change or remove one.
 //
 // Who owns the database could do so all the same, so the records are chained: sealer.go seals them (link.go is the
-// encoding), checkpoint.go signs the chain with a key that the database does not hold (key.go), archive.go takes old
+// encoding), sign.go signs the chain, when it is what was sealed, with a key that the
+// database does not hold (key.go, checkpoint.go), archive.go takes old
 // records to the store. verify.go checks all of it and verdict.go names what is wrong; export.go, file.go and offline.go
 // are files that can be checked with the public key alone.
 package audit

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gatehouse/storage"
@@ -35,6 +37,8 @@ type Sealer struct {
 	// written.
 	Online   time.Duration
 	SpoolDir string
+	// Log is told of what only somebody else than the sealer can have done; nil tells slog's own.
+	Log *slog.Logger
 	// Now is the clock; nil is the real one, whose differences do not jump when it is set.
 	Now func() time.Time
 
@@ -44,6 +48,11 @@ type Sealer struct {
 	// marks are how far records were seen when, oldest first; looked is when everything was last looked at.
 	marks  []mark
 	looked time.Time
+	// tip is the head as this sealer left it, own its last checkpoint, refused when it last would not sign.
+	tip     meta.AuditState
+	own     Checkpoint
+	refused time.Time
+	alarms  atomic.Int64
 }
 
 type mark struct {
@@ -130,6 +139,9 @@ func (s *Sealer) seal(ctx context.Context) (total int, err error) {
 		if len(records) == 0 {
 			break
 		}
+		if err := s.standsOn(ctx, head); err != nil {
+			return total, err
+		}
 		won, err := s.append(ctx, head, records)
 		if err != nil {
 			return total, err
@@ -160,6 +172,10 @@ func (s *Sealer) append(ctx context.Context, head meta.AuditState, records []met
 		won, err = tx.AppendSeals(head, seals)
 		return err
 	})
+	if won && err == nil {
+		head.Seq, head.Hash = seals[len(seals)-1].Seq, prev
+		s.tip = head
+	}
 	return won && err == nil, err
 }
 
@@ -179,38 +195,6 @@ func (s *Sealer) raise(ctx context.Context, head meta.AuditState, now time.Time,
 		return nil
 	}
 	return s.DB.RaiseWatermark(ctx, head, settled)
-}
-
-// checkpoint signs the head when there is something new: into the store first, then into the database.
-func (s *Sealer) checkpoint(ctx context.Context, every time.Duration) error {
-	head, err := s.DB.AuditHead(ctx)
-	if err != nil || head.Seq == 0 {
-		return err
-	}
-	last, err := s.DB.AuditCheckpointsBefore(ctx, 0, 1)
-	if err != nil {
-		return err
-	}
-	now := meta.StampOf(s.now())
-	if len(last) > 0 {
-		age := now.Time().Sub(last[0].At.Time())
-		if last[0].Seq >= head.Seq || age >= 0 && age < every {
-			return nil
-		}
-	}
-	return s.sign(ctx, head, now)
-}
-
-// sign makes a checkpoint of a head.
-func (s *Sealer) sign(ctx context.Context, head meta.AuditState, now meta.Stamp) error {
-	c := s.Key.checkpoint(head, now)
-	if err := c.keep(ctx, s.Zone); err != nil {
-		return err
-	}
-	return s.DB.InTx(ctx, func(tx *meta.Tx) error {
-		_, err := tx.AddCheckpoint(c.row())
-		return err
-	})
 }
 
 // Latest is the last checkpoint; storage.ErrNotFound when there is none.

@@ -334,7 +334,7 @@ func TestForgedSeals(t *testing.T) {
 			l.forge(62)
 			l.bad(audit.Inserted, 62, 2000)
 			l.write(1)
-			l.seal()
+			l.refuses("place 62, record 2000")
 			l.bad(audit.Inserted, 62, 2000)
 		}, insertRecord(2000), forged(62, 2000, "x"))
 	})
@@ -374,4 +374,71 @@ func TestAlienObjectsAmongCheckpoints(t *testing.T) {
 	put("checkpoints/01234567") // sorts right in front of the folder of a chain that the database does not know
 	put("checkpoints/01234567-89ab/" + fmt.Sprintf("%020d-%064d.json", 1, 0))
 	l.bad(audit.ForgedCheckpoint, 1, 0)
+}
+
+// refuses is seal where the log is not what the key has sealed: nothing is signed, and it is told.
+func (l *log) refuses(why string) {
+	l.t.Helper()
+	l.at = l.at.Add(2 * time.Minute)
+	was, err := l.Latest(l.t.Context())
+	require.NoError(l.t, err)
+	alarms := l.Alarms()
+	_, err = l.Seal(l.t.Context())
+	require.ErrorContains(l.t, err, why)
+	require.Greater(l.t, l.Alarms(), alarms)
+	now, err := l.Latest(l.t.Context())
+	require.NoError(l.t, err)
+	require.Equal(l.t, was, now)
+}
+
+// Rows that the key has not signed keep nobody from signing, wherever they say that they are.
+func TestSealerBelievesItsOwnCheckpointsOnly(t *testing.T) {
+	metatest.Each(t, func(t *testing.T, db *meta.DB) {
+		l := newLog(t, db)
+		l.write(3)
+		l.seal()
+		l.exec(fmt.Sprintf("INSERT INTO audit_checkpoints (seq, chain_id, hash, watermark, at, signature) VALUES (1000000, 'x', 'x', 0, %d, 'x')", meta.StampOf(l.at.Add(time.Hour))))
+		l.write(3)
+		l.seal()
+		require.Positive(t, l.Alarms())
+		rows, err := audit.CheckpointsOf(t.Context(), db, 1000000, 10)
+		require.NoError(t, err)
+		require.EqualValues(t, 6, rows[0].Seq)
+		l.Sealer = &audit.Sealer{DB: db, Zone: l.Zone, Key: l.Key, Now: l.Now} // of which nobody has told it
+		l.write(1)
+		_, err = l.Seal(t.Context())
+		require.NoError(t, err)
+		rows, err = audit.CheckpointsOf(t.Context(), db, 1000000, 10)
+		require.NoError(t, err)
+		require.EqualValues(t, 6, rows[0].Seq, "a minute has not passed since its own last one")
+		l.bad(audit.CutOff, 8, 0)
+	})
+}
+
+// What was rewritten since the last checkpoint is not signed, and verify names it.
+func TestSealerSignsNoForgedSeals(t *testing.T) {
+	metatest.Each(t, func(t *testing.T, db *meta.DB) {
+		l := newLog(t, db)
+		l.write(3)
+		l.seal()
+		l.write(5)
+		_, err := l.Seal(t.Context()) // no checkpoint yet
+		require.NoError(t, err)
+		l.dropTriggers()
+		id := l.id(5)
+		l.undoing(fmt.Sprintf("UPDATE audit_log SET target = 'other' WHERE id = %d", id), func() {
+			l.refuses(fmt.Sprintf("place 5, record %d", id)) // without seals made anew
+			l.forge(5)
+			l.refuses(fmt.Sprintf("place 5, record %d", id))
+			l.write(1)
+			l.refuses(fmt.Sprintf("place 5, record %d", id))
+			l.bad(audit.Changed, 5, id)
+		})
+		l.undoing("UPDATE audit_state SET hash = 'x'", func() {
+			l.write(1)
+			l.refuses("the head of the chain")
+		})
+		l.seal()
+		l.whole()
+	})
 }

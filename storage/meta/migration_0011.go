@@ -47,7 +47,9 @@ func rollupsDown(d Dialect) []string {
 		out = append(out, "DROP INDEX "+x.name+on)
 	}
 	return append(out, `CREATE INDEX audit_log_tenant ON audit_log (tenant_id, id)`,
-		"DROP TABLE tenant_activity", "DROP TABLE tenant_days", "DROP TABLE stat_hours")
+		"DROP TABLE tenant_activity", "DROP TABLE tenant_days", "DROP TABLE stat_hours",
+		// Or the counters, made anew one day, would begin where these ended.
+		"DELETE FROM facts WHERE name = '"+factRollups+"'")
 }
 
 // auditIndex serves one filter of the search. It ends in the number, so that it gives the newest first; those with the action

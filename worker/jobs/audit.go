@@ -46,9 +46,10 @@ func auditing(d Deps) []Periodic {
 	return list
 }
 
-// AuditMetrics tells how far the sealer is behind.
+// AuditMetrics tells how far the sealer is behind, and what it met that only somebody else can have done.
 type AuditMetrics struct {
-	DB  *meta.DB
+	DB     *meta.DB
+	Sealer *audit.Sealer
 	Log *slog.Logger
 }
 
@@ -63,16 +64,22 @@ func auditOldest() *prometheus.Desc {
 	return prometheus.NewDesc("gatehouse_audit_unsealed_oldest_seconds", "How long the oldest audit record has waited for the sealer.", nil, nil)
 }
 
+func auditAlarms() *prometheus.Desc {
+	return prometheus.NewDesc("gatehouse_audit_alarms_total", "Times that the sealer of the audit log met what only somebody else can have written.", nil, nil)
+}
+
 // Describe names the metrics.
 func (AuditMetrics) Describe(ch chan<- *prometheus.Desc) {
 	ch <- auditUnsealed()
 	ch <- auditOldest()
+	ch <- auditAlarms()
 }
 
 // Collect asks the database.
 func (m AuditMetrics) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), auditTime)
 	defer cancel()
+	ch <- prometheus.MustNewConstMetric(auditAlarms(), prometheus.CounterValue, float64(m.Sealer.Alarms()))
 	n, age, err := audit.Waiting(ctx, m.DB)
 	if err != nil {
 		m.Log.Error("count unsealed audit records for the metrics", "error", err)
