@@ -158,6 +158,8 @@ type restore struct {
 	tenants map[string]bool
 	// written are the keys and tenants that came back, as <table>/<id>.
 	written map[string]bool
+	// access is who might get in before.
+	access access
 	// chain is what becomes of the chain of the audit log.
 	chain chain
 }

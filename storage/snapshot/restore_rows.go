@@ -9,6 +9,10 @@ import (
 
 // replace empties every table but the audit log and writes the rows of the snapshot.
 func (r *restore) replace(ctx context.Context) error {
+	var err error
+	if r.access, err = readAccess(r.tx); err != nil {
+		return fmt.Errorf("who gets in: %w", err)
+	}
 	for _, t := range r.tables {
 		statement := "DELETE FROM " + t.Name
 		switch t.Name {

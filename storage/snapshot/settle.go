@@ -23,6 +23,8 @@ func (s settling) row(row any) bool {
 	switch r := row.(type) {
 	case *meta.Reservation:
 		return false // its upload has ended
+	case *meta.OperatorSession, *meta.OperatorLink, *meta.OperatorAttempt:
+		return false // what was ended or used since must not work again
 	case *meta.TenantRow:
 		r.ReservedBytes, r.ReservedFiles = 0, 0
 		// Its deletion may have been taken back since.

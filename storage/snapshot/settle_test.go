@@ -37,6 +37,9 @@ func TestSettle(t *testing.T) {
 		"a confirmed run":                    {&meta.ReconcileRun{State: meta.RunConfirmed}, cancelled},
 		"a finished run":                     {&meta.ReconcileRun{State: meta.RunDone, FinishedAt: old}, &meta.ReconcileRun{State: meta.RunDone, FinishedAt: old}},
 		"a reservation":                      {&meta.Reservation{ID: "r"}, nil},
+		"a session":                          {&meta.OperatorSession{ID: "s"}, nil},
+		"a set-up link":                      {&meta.OperatorLink{ID: "l"}, nil},
+		"a count of failed attempts":         {&meta.OperatorAttempt{Subject: "s"}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			keep := settling{now, purge}.row(c.in)

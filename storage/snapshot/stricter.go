@@ -17,7 +17,7 @@ import (
 const lookBack = time.Hour
 
 // stricter applies again what the audit log knows of since the snapshot and what shuts somebody out: a key that was
-// revoked must not open again, nor a tenant that was suspended or deleted. What opens is not applied. All of the log is
+// revoked must not open again, nor a tenant that was suspended or deleted, nor an operator who was shut out. What opens is not applied. All of the log is
 // looked at for a snapshot of the future: nobody knows what came after it.
 func (r *restore) stricter() error {
 	since := r.m.CreatedAt.Add(-lookBack)
@@ -44,6 +44,11 @@ func (r *restore) stricter() error {
 	for id, record := range last {
 		if err := r.shut(id, record); err != nil {
 			return fmt.Errorf("state of tenant %s: %w", id, err)
+		}
+	}
+	if r.mode != Fill { // which leaves operators as they are
+		if err := r.keepOut(since); err != nil {
+			return err
 		}
 	}
 	slices.Sort(r.out.Stricter)
