@@ -18,6 +18,9 @@ type settling struct {
 // runEnded is why a reconciliation run that had not ended is cancelled.
 const runEnded = "the records were restored from a snapshot; what the run had found and decided is of another time"
 
+// bulkEnded is why a bulk run that had not ended is cancelled: it may have been cancelled since.
+const bulkEnded = "the records were restored from a snapshot; the run may have been cancelled since, and its files may be others"
+
 // row changes a row; false leaves it out.
 func (s settling) row(row any) bool {
 	switch r := row.(type) {
@@ -34,6 +37,9 @@ func (s settling) row(row any) bool {
 	case *meta.Blob:
 		return s.blob(r)
 	case *meta.Task:
+		if r.Kind == storage.TaskBulk && (r.State == storage.TaskQueued || r.State == storage.TaskRunning) {
+			return false // its run is cancelled
+		}
 		if r.State == storage.TaskRunning {
 			r.State = storage.TaskQueued
 		}
@@ -42,6 +48,12 @@ func (s settling) row(row any) bool {
 		switch r.State {
 		case meta.RunRunning, meta.RunHeld, meta.RunConfirmed:
 			r.State, r.Problem, r.FinishedAt = meta.RunCancelled, runEnded, s.now
+		}
+	case *meta.BulkRun:
+		switch r.State {
+		case meta.BulkQueued, meta.BulkRunning:
+			r.State, r.Problem, r.UpdatedAt, r.FinishedAt = meta.BulkCancelled, bulkEnded, s.now, s.now
+		case meta.BulkDone, meta.BulkFailed, meta.BulkCancelled:
 		}
 	case *meta.Fact:
 		return !r.IsSignOfLife() && !strings.HasPrefix(r.Name, "turn.") && !strings.HasPrefix(r.Name, "scanner")

@@ -19,6 +19,7 @@ func TestSettle(t *testing.T) {
 		return &meta.TenantRow{State: storage.TenantPendingDelete, RestoreState: restore, DeleteAfter: at}
 	}
 	cancelled := &meta.ReconcileRun{State: meta.RunCancelled, Problem: runEnded, FinishedAt: now}
+	stopped := &meta.BulkRun{State: meta.BulkCancelled, Problem: bulkEnded, UpdatedAt: now, FinishedAt: now}
 	for name, c := range map[string]struct{ in, out any }{
 		"a blob in use":            {&meta.Blob{Category: "image", Refs: 1}, &meta.Blob{Category: "image", Refs: 1}},
 		"a blob nobody references": {&meta.Blob{Category: "image", UnreferencedAt: old}, &meta.Blob{Category: "image", UnreferencedAt: now}},
@@ -36,6 +37,11 @@ func TestSettle(t *testing.T) {
 		"a held run":                         {&meta.ReconcileRun{State: meta.RunHeld, Problem: "too much"}, cancelled},
 		"a confirmed run":                    {&meta.ReconcileRun{State: meta.RunConfirmed}, cancelled},
 		"a finished run":                     {&meta.ReconcileRun{State: meta.RunDone, FinishedAt: old}, &meta.ReconcileRun{State: meta.RunDone, FinishedAt: old}},
+		"a queued bulk run":                  {&meta.BulkRun{State: meta.BulkQueued}, stopped},
+		"a running bulk run":                 {&meta.BulkRun{State: meta.BulkRunning}, stopped},
+		"a bulk run that is over":            {&meta.BulkRun{State: meta.BulkDone, FinishedAt: old}, &meta.BulkRun{State: meta.BulkDone, FinishedAt: old}},
+		"the task of a bulk run":             {&meta.Task{Kind: storage.TaskBulk, State: storage.TaskRunning}, nil},
+		"the queued task of a bulk run":      {&meta.Task{Kind: storage.TaskBulk, State: storage.TaskQueued}, nil},
 		"a reservation":                      {&meta.Reservation{ID: "r"}, nil},
 		"a session":                          {&meta.OperatorSession{ID: "s"}, nil},
 		"a set-up link":                      {&meta.OperatorLink{ID: "l"}, nil},
