@@ -131,6 +131,16 @@ func (tx *Tx) RevokeOperatorToken(id string, at Stamp) (OperatorToken, bool, err
 	return t, r.RowsAffected == 1, r.Error
 }
 
+// RevokeOperatorTokens ends all tokens of an operator, and tells the ids of those that it ended.
+func (tx *Tx) RevokeOperatorTokens(operatorID string, at Stamp) ([]string, error) {
+	ids := []string{}
+	err := tx.g.Model(&OperatorToken{}).Clauses(tx.forUpdate()...).Where("operator_id = ? AND revoked_at = 0", operatorID).Order("id").Pluck("id", &ids).Error
+	if err != nil || len(ids) == 0 {
+		return ids, err
+	}
+	return ids, tx.g.Model(&OperatorToken{}).Where("id IN ? AND revoked_at = 0", ids).Update("revoked_at", at).Error
+}
+
 // OperatorNetworks lists the networks that operators may come from.
 func (db *DB) OperatorNetworks(ctx context.Context) ([]OperatorNetwork, error) {
 	var out []OperatorNetwork

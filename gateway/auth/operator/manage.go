@@ -155,11 +155,11 @@ func (d *Desk) Deactivate(ctx context.Context, who audit.Actor, reason, idOrName
 		if err := tx.VoidLinks(o.ID, now); err != nil {
 			return fmt.Errorf("end the set-up links: %w", err)
 		}
-		return d.ended(tx, *o, now, who, reason, "operator.deactivate", map[string]any{})
+		return d.shutOut(tx, *o, now, who, reason, "operator.deactivate")
 	})
 }
 
-// Activate lets an operator in again, with the password and second factor of before.
+// Activate lets an operator in again, with the password and second factor of before. Its tokens stay revoked.
 func (d *Desk) Activate(ctx context.Context, who audit.Actor, reason, idOrName string) (OperatorView, error) {
 	return d.change(ctx, idOrName, func(tx *meta.Tx, o *meta.Operator, _ meta.Stamp) error {
 		if o.State == meta.OperatorActive {
@@ -170,7 +170,7 @@ func (d *Desk) Activate(ctx context.Context, who audit.Actor, reason, idOrName s
 	})
 }
 
-// ResetAccess takes password, second factor, recovery codes and sessions away, lifts a lock, and makes a new one-time link.
+// ResetAccess takes password, second factor, recovery codes, sessions and tokens away, lifts a lock, and makes a new one-time link.
 func (d *Desk) ResetAccess(ctx context.Context, who audit.Actor, reason, idOrName string) (OperatorView, string, error) {
 	var link string
 	v, err := d.change(ctx, idOrName, func(tx *meta.Tx, o *meta.Operator, now meta.Stamp) error {
@@ -188,7 +188,7 @@ func (d *Desk) ResetAccess(ctx context.Context, who audit.Actor, reason, idOrNam
 		if link, err = d.newLink(tx, o.ID, now); err != nil {
 			return err
 		}
-		return d.ended(tx, *o, now, who, reason, "operator.reset", map[string]any{})
+		return d.shutOut(tx, *o, now, who, reason, "operator.reset")
 	})
 	if err != nil {
 		return OperatorView{}, "", err
@@ -242,6 +242,15 @@ func (d *Desk) change(ctx context.Context, idOrName string, do func(*meta.Tx, *m
 		return OperatorView{}, err
 	}
 	return d.Operator(ctx, id)
+}
+
+// shutOut is ended, and revokes all of the operator's tokens: whoever made them is not to be trusted with them any more.
+func (d *Desk) shutOut(tx *meta.Tx, o meta.Operator, now meta.Stamp, who audit.Actor, reason, action string) error {
+	ids, err := tx.RevokeOperatorTokens(o.ID, now)
+	if err != nil {
+		return fmt.Errorf("revoke the tokens: %w", err)
+	}
+	return d.ended(tx, o, now, who, reason, action, map[string]any{"tokens_revoked": ids})
 }
 
 // ended ends all sessions of an operator and records why.
