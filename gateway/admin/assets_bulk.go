@@ -62,7 +62,7 @@ func (a Admin) Bulk(ctx context.Context, in BulkRequest) (BulkAnswer, error) {
 			return BulkAnswer{}, err
 		}
 	}
-	answer, err := a.count(ctx, s)
+	answer, count, err := a.count(ctx, s)
 	if err != nil || in.DryRun {
 		return answer, err
 	}
@@ -74,7 +74,7 @@ func (a Admin) Bulk(ctx context.Context, in BulkRequest) (BulkAnswer, error) {
 		})
 	}
 	err = a.DB.InTx(ctx, func(tx *meta.Tx) error {
-		r, err := remedy.BeginBulk(tx, a.by(), in.Action, s, answer.Count)
+		r, err := remedy.BeginBulk(tx, a.by(), in.Action, s, count)
 		run := bulkRun(r)
 		answer.Run = &run
 		return err
@@ -82,40 +82,41 @@ func (a Admin) Bulk(ctx context.Context, in BulkRequest) (BulkAnswer, error) {
 	return answer, err
 }
 
-func (a Admin) count(ctx context.Context, s meta.AssetSearch) (BulkAnswer, error) {
-	out := BulkAnswer{Tenants: []BulkTenantCount{}}
-	counts, err := a.DB.CountAssets(ctx, s, meta.MaxBulk+1)
+func (a Admin) count(ctx context.Context, s meta.AssetSearch) (BulkAnswer, meta.AssetCount, error) {
+	out := BulkAnswer{Tenants: []BulkTenantCount{}, Examples: []FoundAsset{}}
+	count, err := a.DB.CountAssets(ctx, s, meta.MaxBulk+1)
 	if err != nil {
-		return out, fmt.Errorf("count assets: %w", err)
+		return out, count, fmt.Errorf("count assets: %w", err)
 	}
+	out.Count = count.Total
 	var ids []string
-	for _, c := range counts {
-		out.Count += c.Count
+	for _, c := range count.Tenants {
 		ids = append(ids, c.TenantID)
 	}
 	if out.Count > meta.MaxBulk {
-		return out, storage.Refuse(storage.CodeConflict, storage.Details{"limit": meta.MaxBulk}).Because(storage.Reason{
+		return out, count, storage.Refuse(storage.CodeConflict, storage.Details{"limit": meta.MaxBulk}).Because(storage.Reason{
 			Slug:    "bulk_too_many",
 			English: fmt.Sprintf("The filter finds more than %d files, which is as many as one run may be about. Narrow it, by tenant or by time.", meta.MaxBulk),
 			Chinese: fmt.Sprintf("该筛选条件匹配的文件超过 %d 个，即单次批量运行的上限。请按租户或时间缩小范围。", meta.MaxBulk),
 		})
 	}
 	names, err := a.names(ctx, ids)
-	if err != nil {
-		return out, err
+	if err != nil || count.Total == 0 {
+		return out, count, err
 	}
+	counts := slices.Clone(count.Tenants)
 	slices.SortFunc(counts, func(x, y meta.TenantCount) int {
 		return cmp.Or(cmp.Compare(y.Count, x.Count), cmp.Compare(x.TenantID, y.TenantID))
 	})
 	for _, c := range counts[:min(len(counts), shownTenants)] {
 		out.Tenants = append(out.Tenants, BulkTenantCount{c.TenantID, names[c.TenantID], c.Count})
 	}
-	rows, err := a.DB.SearchAssets(ctx, s, "", shownExamples)
+	rows, err := a.DB.SearchCounted(ctx, s, "", count.Oldest, shownExamples)
 	if err != nil {
-		return out, fmt.Errorf("search assets: %w", err)
+		return out, count, fmt.Errorf("search assets: %w", err)
 	}
 	out.Examples, err = a.found(ctx, rows)
-	return out, err
+	return out, count, err
 }
 
 // BulkRun is an action on many files, and how far it has come.

@@ -1,6 +1,7 @@
 package meta
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -38,12 +39,16 @@ type Config struct {
 	ConnMaxLifetime time.Duration
 	// BusyTimeout is how long a SQLite writer waits for the writer of the other program.
 	BusyTimeout time.Duration
+	// SearchWindow is how many of the newest files are looked at for a keyword where there is no index of names; 0 is 200,000.
+	SearchWindow int
 }
 
 // DB is the whole database. It is safe for concurrent use; close it once.
 type DB struct {
 	g       *gorm.DB
 	dialect Dialect
+	// farWindow is Config.SearchWindow.
+	farWindow int
 	// write has one slot and admits one SQLite writer of this process at a time: waiting here is fair and cheap,
 	// waiting for SQLite's file lock is polling.
 	write chan struct{}
@@ -73,7 +78,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	pool.SetMaxOpenConns(cfg.MaxOpenConns)
 	pool.SetMaxIdleConns(cfg.MaxIdleConns)
 	pool.SetConnMaxLifetime(cfg.ConnMaxLifetime)
-	db := &DB{g: g, dialect: dialect, write: make(chan struct{}, 1)}
+	db := &DB{g: g, dialect: dialect, farWindow: cmp.Or(cfg.SearchWindow, farWindow), write: make(chan struct{}, 1)}
 	if err := db.Ping(ctx); err != nil {
 		return nil, errors.Join(err, pool.Close())
 	}

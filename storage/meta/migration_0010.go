@@ -53,6 +53,7 @@ func operationsUp(d Dialect) []string {
 			unchanged bigint NOT NULL DEFAULT 0,
 			failed bigint NOT NULL DEFAULT 0,
 			cursor_at varchar(64) NOT NULL,
+			floor_at varchar(64) NOT NULL,
 			problem varchar(1000) NOT NULL DEFAULT '',
 			actor_kind varchar(32) NOT NULL,
 			actor_id varchar(190) NOT NULL,

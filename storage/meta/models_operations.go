@@ -53,8 +53,10 @@ type BulkRun struct {
 	Done      int64
 	Unchanged int64
 	Failed    int64
-	// CursorAt is the id of the asset that was dealt with last; they go from the newest to the oldest.
+	// CursorAt is the id of the asset that was dealt with last; they go from the newest to the oldest. It begins right above the
+	// newest that was counted, and nothing below FloorAt, the oldest that was counted, belongs to the run.
 	CursorAt string
+	FloorAt  string
 	Problem  string
 	// Who asked for it, as in the audit log.
 	ActorKind  string

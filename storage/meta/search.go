@@ -1,8 +1,10 @@
 package meta
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"regexp"
 	"strings"
 
@@ -42,7 +44,7 @@ const (
 	nearBlobs, nearPage = 8_000, 1_001
 	// nearWindow is how many assets are looked at for a keyword before an index of names is asked, which knows no order.
 	nearWindow = 2_000
-	// farWindow is how many are looked at where there is no such index.
+	// farWindow is how many are looked at where there is no such index, unless Config says otherwise.
 	farWindow = 200_000
 )
 
@@ -54,8 +56,17 @@ const (
 // of all for two filters at once. So it is asked first, up to a bound, and each way is written so that it can only be
 // taken as it is meant.
 func (db *DB) SearchAssets(ctx context.Context, s AssetSearch, before string, limit int) ([]Asset, error) {
-	q := assetQuestion{db: db, g: db.g.WithContext(ctx), AssetSearch: s, before: before}
-	if s.Query != "" {
+	return assetQuestion{db: db, g: db.g.WithContext(ctx), AssetSearch: s, before: before}.answer(limit)
+}
+
+// SearchCounted is SearchAssets over what CountAssets has counted and nothing older: files not below the floor, which is
+// count.Oldest. Without a floor it begins a count.
+func (db *DB) SearchCounted(ctx context.Context, s AssetSearch, before, floor string, limit int) ([]Asset, error) {
+	return assetQuestion{db: db, g: db.g.WithContext(ctx), AssetSearch: s, before: before, floor: floor, counted: true}.answer(limit)
+}
+
+func (q assetQuestion) answer(limit int) ([]Asset, error) {
+	if q.Query != "" {
 		return q.byKeyword(limit)
 	}
 	if near, err := q.nearby(limit); err != nil || len(near) == limit {
@@ -74,6 +85,9 @@ type assetQuestion struct {
 	db     *DB
 	g      *gorm.DB
 	before string
+	// counted is set for a count and for the run over it, which must find the same; floor is the lowest id that may be found.
+	counted bool
+	floor   string
 }
 
 func (q assetQuestion) take(source string, args []any, limit int) ([]Asset, error) {
@@ -118,6 +132,9 @@ func (q assetQuestion) assetConds() conds {
 	}
 	if q.before != "" {
 		c.add("a.id < ?", q.before)
+	}
+	if q.floor != "" {
+		c.add("a.id >= ?", q.floor)
 	}
 	// Ids are in the order of time, so the index of the list bounds it too; an hour for what differs between the clock of an
 	// id and that of its row.
@@ -241,9 +258,13 @@ func (q assetQuestion) byKeyword(limit int) ([]Asset, error) {
 		return nil, err
 	}
 	if !indexed || len([]rune(q.Query)) < 3 {
-		far, err := q.within(farWindow, limit)
-		if err != nil {
-			return nil, err
+		window := q.db.farWindow
+		if q.floor != "" {
+			window = math.MaxInt32 // the floor bounds it: a window from here would end elsewhere than that of the count
+		}
+		far, err := q.within(window, limit)
+		if err != nil || q.counted {
+			return far, err // ids and digests of older files would make the floor lie below the window
 		}
 		more, err := q.beginning(limit)
 		return newest(far, more, limit), err
@@ -343,31 +364,40 @@ type TenantCount struct {
 	Count    int64
 }
 
-// CountAssets counts what SearchAssets lists, by tenant; it stops at most of them in all.
-func (db *DB) CountAssets(ctx context.Context, s AssetSearch, most int) ([]TenantCount, error) {
-	counts := map[string]int64{}
-	var order []string
-	left := most
-	for before := ""; left > 0; {
-		page, err := db.SearchAssets(ctx, s, before, min(left, countPage))
+// AssetCount is how many files a search finds, and between which ids.
+type AssetCount struct {
+	Tenants []TenantCount
+	Total   int64
+	// Newest and Oldest are the highest and the lowest id that was counted; empty where there was none.
+	Newest, Oldest string
+}
+
+// CountAssets counts by tenant what SearchAssets lists; it stops at most of them in all. For a keyword without an index of
+// names only the names in the window count, not what begins with it further back.
+func (db *DB) CountAssets(ctx context.Context, s AssetSearch, most int) (AssetCount, error) {
+	var out AssetCount
+	place := map[string]int{}
+	for left := most; left > 0; {
+		want := min(left, countPage)
+		page, err := db.SearchCounted(ctx, s, out.Oldest, "", want)
 		if err != nil {
-			return nil, err
+			return AssetCount{}, err
 		}
 		for _, a := range page {
-			if counts[a.TenantID] == 0 {
-				order = append(order, a.TenantID)
+			at, known := place[a.TenantID]
+			if !known {
+				at = len(out.Tenants)
+				place[a.TenantID], out.Tenants = at, append(out.Tenants, TenantCount{TenantID: a.TenantID})
 			}
-			counts[a.TenantID]++
+			out.Tenants[at].Count++
 		}
-		left -= len(page)
-		if len(page) < countPage {
+		if len(page) > 0 {
+			out.Newest, out.Oldest = cmp.Or(out.Newest, page[0].ID), page[len(page)-1].ID
+		}
+		left, out.Total = left-len(page), out.Total+int64(len(page))
+		if len(page) < want {
 			break
 		}
-		before = page[len(page)-1].ID
-	}
-	out := make([]TenantCount, 0, len(order))
-	for _, id := range order {
-		out = append(out, TenantCount{id, counts[id]})
 	}
 	return out, nil
 }

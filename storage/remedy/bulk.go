@@ -13,19 +13,22 @@ import (
 // maxProblem is how long the sentence of a run's last failure may be, in characters.
 const maxProblem = 1000
 
-// BeginBulk asks for a run over the files that match now. Later ones do not belong to it.
-func BeginBulk(tx *meta.Tx, by By, action Action, s meta.AssetSearch, expected int64) (meta.BulkRun, error) {
+// BeginBulk asks for a run over the files that were counted. Files outside the ids of the count do not belong to it, and
+// it ends when it has dealt with as many.
+func BeginBulk(tx *meta.Tx, by By, action Action, s meta.AssetSearch, count meta.AssetCount) (meta.BulkRun, error) {
 	filter, err := json.Marshal(s)
 	if err != nil {
 		return meta.BulkRun{}, err
 	}
 	now := meta.Now()
 	r := meta.BulkRun{
-		ID: meta.NewID(), Action: string(action), Filter: string(filter), Reason: by.Reason, State: meta.BulkQueued, Expected: expected,
+		ID: meta.NewID(), Action: string(action), Filter: string(filter), Reason: by.Reason, State: meta.BulkQueued, Expected: count.Total,
 		ActorKind: by.Actor.Kind, ActorID: by.Actor.ID, ActorRole: by.Actor.Role, RequestID: by.Actor.RequestID,
 		Address: by.Actor.Address, UserAgent: by.Actor.UserAgent, CreatedAt: now, UpdatedAt: now,
 	}
-	r.CursorAt = r.ID // assets that come after it have higher ids
+	if count.Total > 0 {
+		r.CursorAt, r.FloorAt = count.Newest+"0", count.Oldest // the next that could be an id after the newest
+	}
 	if err := tx.Create(&r); err != nil {
 		return r, fmt.Errorf("create the bulk run: %w", err)
 	}
@@ -34,7 +37,7 @@ func BeginBulk(tx *meta.Tx, by By, action Action, s meta.AssetSearch, expected i
 	}
 	return r, audit.Write(tx, audit.Entry{
 		Actor: by.Actor, TenantID: s.TenantID, Action: bulkAction(action), Target: r.ID, Result: audit.OK,
-		Data: map[string]any{"action": action, "filter": json.RawMessage(filter), "expected": expected, "reason": by.Reason},
+		Data: map[string]any{"action": action, "filter": json.RawMessage(filter), "expected": count.Total, "reason": by.Reason},
 	})
 }
 

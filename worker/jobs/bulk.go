@@ -35,8 +35,13 @@ func (j *bulk) run(ctx context.Context, r *Run) (Commit, error) {
 		return nil, Permanent(err)
 	}
 	done := run.Done + run.Unchanged + run.Failed
+	// Files may begin to match after the count, so no more are dealt with than were counted and agreed to.
 	for before := run.CursorAt; ; {
-		page, err := j.db.SearchAssets(ctx, search, before, bulkPage)
+		limit := int(min(bulkPage, run.Expected-done))
+		if limit <= 0 {
+			return end(id), nil
+		}
+		page, err := j.db.SearchCounted(ctx, search, before, run.FloorAt, limit)
 		if err != nil {
 			return nil, fmt.Errorf("list the files: %w", err)
 		}
@@ -52,10 +57,14 @@ func (j *bulk) run(ctx context.Context, r *Run) (Commit, error) {
 			r.Progress(min(1, float64(done)/float64(max(1, run.Expected))))
 			before = a.ID
 		}
-		if len(page) < bulkPage {
-			return func(tx *meta.Tx) error { return remedy.EndBulk(tx, id, "") }, nil
+		if len(page) < limit {
+			return end(id), nil
 		}
 	}
+}
+
+func end(id string) Commit {
+	return func(tx *meta.Tx) error { return remedy.EndBulk(tx, id, "") }
 }
 
 func (j *bulk) dead(tx *meta.Tx, t meta.Task, cause error) error {

@@ -19,8 +19,11 @@ import (
 func (b *bench) bulk(t testing.TB, action remedy.Action, s meta.AssetSearch, expected int64) (string, meta.Lease) {
 	t.Helper()
 	var r meta.BulkRun
+	count, err := b.db.CountAssets(context.Background(), s, meta.MaxBulk)
+	require.NoError(t, err)
+	require.Equal(t, expected, count.Total)
 	b.inTx(t, func(tx *meta.Tx) (err error) {
-		r, err = remedy.BeginBulk(tx, remedy.By{Actor: audit.CLI, Reason: "test"}, action, s, expected)
+		r, err = remedy.BeginBulk(tx, remedy.By{Actor: audit.CLI, Reason: "test"}, action, s, count)
 		return err
 	})
 	return r.ID, b.claimBulk(t, r.ID)
@@ -105,5 +108,38 @@ func TestBulkRunCountsWhatItMayNotDoAndStopsWhenCancelled(t *testing.T) {
 		run = b.bulkRun(t, id)
 		require.Equal(t, meta.BulkCancelled, run.State)
 		require.Zero(t, run.Done+run.Unchanged+run.Failed)
+	})
+}
+
+func TestBulkRunDealsOnlyWithWhatWasCounted(t *testing.T) {
+	onEach(t, func(t *testing.T, b *bench) {
+		old, _ := b.upload(t, []byte("older than all that match"), storage.CategoryVideo)
+		late, _ := b.upload(t, []byte("matches later"), storage.CategoryVideo)
+		for i := range 3 {
+			b.upload(t, fmt.Appendf(nil, "file %d", i), storage.CategoryDocument)
+		}
+		search := meta.AssetSearch{Category: storage.CategoryDocument}
+		count, err := b.db.CountAssets(context.Background(), search, meta.MaxBulk)
+		require.NoError(t, err)
+		between, _ := b.upload(t, []byte("between the count and the run"), storage.CategoryDocument)
+		var run meta.BulkRun
+		b.inTx(t, func(tx *meta.Tx) error {
+			run, err = remedy.BeginBulk(tx, remedy.By{Actor: audit.CLI, Reason: "test"}, remedy.Delete, search, count)
+			return err
+		})
+		b.inTx(t, func(tx *meta.Tx) error {
+			_, err := tx.Exec(`UPDATE assets SET category = 'document' WHERE id IN (?, ?)`, old, late)
+			return err
+		})
+		r := jobs.NewRun(b.db, b.claimBulk(t, run.ID), b.claimLog(t))
+		commit, err := b.job(t, storage.TaskBulk).Run(context.Background(), r)
+		require.NoError(t, err)
+		require.NoError(t, b.finish(r, commit))
+		run = b.bulkRun(t, run.ID)
+		require.EqualValues(t, 3, run.Done)
+		require.EqualValues(t, 3, run.Expected)
+		for _, id := range []string{old, late, between} {
+			require.Equal(t, storage.AssetQuarantined, b.stateOf(t, id))
+		}
 	})
 }
