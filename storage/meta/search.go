@@ -60,7 +60,7 @@ func (db *DB) SearchAssets(ctx context.Context, s AssetSearch, before string, li
 }
 
 // SearchCounted is SearchAssets over what CountAssets has counted and nothing older: files not below the floor, which is
-// count.Oldest. Without a floor it begins a count.
+// count.Oldest.
 func (db *DB) SearchCounted(ctx context.Context, s AssetSearch, before, floor string, limit int) ([]Asset, error) {
 	return assetQuestion{db: db, g: db.g.WithContext(ctx), AssetSearch: s, before: before, floor: floor, counted: true}.answer(limit)
 }
@@ -88,12 +88,22 @@ type assetQuestion struct {
 	// counted is set for a count and for the run over it, which must find the same; floor is the lowest id that may be found.
 	counted bool
 	floor   string
+	// counting is set for a count.
+	counting bool
 }
 
 func (q assetQuestion) take(source string, args []any, limit int) ([]Asset, error) {
 	var out []Asset
 	err := q.g.Raw(source+" ORDER BY a.id DESC LIMIT ?", append(args, limit)...).Scan(&out).Error
 	return out, err
+}
+
+// columns are what is read of each file: a count of thousands needs no more than whose it is.
+func (q assetQuestion) columns() string {
+	if q.counting {
+		return "a.id, a.tenant_id"
+	}
+	return "a.*"
 }
 
 // conds collects conditions.
@@ -186,7 +196,7 @@ func (q assetQuestion) nearby(limit int) ([]Asset, error) {
 	if len(b.parts) == 0 || q.SHA256 != "" || limit > nearPage {
 		return nil, nil
 	}
-	return q.take("SELECT a.* FROM (SELECT * FROM assets a WHERE "+a.where()+" ORDER BY a.id DESC LIMIT ?) AS a WHERE "+ofBlob(b),
+	return q.take("SELECT "+q.columns()+" FROM (SELECT * FROM assets a WHERE "+a.where()+" ORDER BY a.id DESC LIMIT ?) AS a WHERE "+ofBlob(b),
 		append(append(a.args, nearBlobs), b.args...), limit)
 }
 
@@ -199,7 +209,7 @@ func ofBlob(b conds) string {
 func (q assetQuestion) source() (string, []any, error) {
 	a, b := q.assetConds(), q.blobConds()
 	if len(b.parts) == 0 {
-		return "SELECT a.* FROM assets a WHERE " + a.where(), a.args, nil
+		return "SELECT " + q.columns() + " FROM assets a WHERE " + a.where(), a.args, nil
 	}
 	if q.SHA256 == "" {
 		few, err := q.few(b)
@@ -210,7 +220,7 @@ func (q assetQuestion) source() (string, []any, error) {
 			return q.fromBlobs(a, b)
 		}
 	}
-	sql := "SELECT a.* FROM assets a WHERE " + a.where() + " AND " + ofBlob(b)
+	sql := "SELECT " + q.columns() + " FROM assets a WHERE " + a.where() + " AND " + ofBlob(b)
 	return sql, append(a.args, b.args...), nil
 }
 
@@ -228,14 +238,14 @@ func (q assetQuestion) fromBlobs(a, b conds) (string, []any, error) {
 	switch q.db.dialect {
 	case Postgres:
 		// OFFSET 0 keeps the inner query what it is: a look into the index for each blob, not a join of two tables.
-		return "WITH m AS MATERIALIZED (SELECT b.tenant_id, b.sha256 FROM blobs b WHERE " + b.where() + ") SELECT a.* FROM m CROSS JOIN LATERAL" +
+		return "WITH m AS MATERIALIZED (SELECT b.tenant_id, b.sha256 FROM blobs b WHERE " + b.where() + ") SELECT " + q.columns() + " FROM m CROSS JOIN LATERAL" +
 			" (SELECT * FROM assets a WHERE " + same + " OFFSET 0) AS a WHERE " + a.where(), args, nil
 	case SQLite:
-		return "SELECT a.* FROM (SELECT b.tenant_id, b.sha256 FROM blobs b WHERE " + b.where() + " LIMIT -1) AS m CROSS JOIN assets a ON " + same +
+		return "SELECT " + q.columns() + " FROM (SELECT b.tenant_id, b.sha256 FROM blobs b WHERE " + b.where() + " LIMIT -1) AS m CROSS JOIN assets a ON " + same +
 			" WHERE " + a.where(), args, nil
 	case MySQL:
 	}
-	return "SELECT a.* FROM (SELECT b.tenant_id, b.sha256 FROM blobs b WHERE " + b.where() + ") AS m STRAIGHT_JOIN assets a ON " + same +
+	return "SELECT " + q.columns() + " FROM (SELECT b.tenant_id, b.sha256 FROM blobs b WHERE " + b.where() + ") AS m STRAIGHT_JOIN assets a ON " + same +
 		" WHERE " + a.where(), args, nil
 }
 
@@ -272,7 +282,7 @@ func (q assetQuestion) byKeyword(limit int) ([]Asset, error) {
 	a := q.assetConds()
 	blob, args := q.blobFilter()
 	// Materialized, so that the index of names is asked and nothing else is tried first.
-	named, err := q.take("WITH m AS MATERIALIZED (SELECT * FROM assets WHERE name_folded LIKE ? ESCAPE '!') SELECT a.* FROM m a WHERE "+
+	named, err := q.take("WITH m AS MATERIALIZED (SELECT * FROM assets WHERE name_folded LIKE ? ESCAPE '!') SELECT "+q.columns()+" FROM m a WHERE "+
 		a.where()+blob, append(append([]any{q.pattern()}, a.args...), args...), limit)
 	if err != nil {
 		return nil, err
@@ -305,7 +315,7 @@ func (q assetQuestion) within(window, limit int) ([]Asset, error) {
 	if idStart.MatchString(word) {
 		match, all = match+" OR a.id LIKE ?", append(all, word+"%")
 	}
-	return q.take("SELECT a.* FROM (SELECT * FROM assets a WHERE "+a.where()+" ORDER BY a.id DESC LIMIT ?) AS a WHERE ("+match+")"+blob,
+	return q.take("SELECT "+q.columns()+" FROM (SELECT * FROM assets a WHERE "+a.where()+" ORDER BY a.id DESC LIMIT ?) AS a WHERE ("+match+")"+blob,
 		append(all, args...), limit)
 }
 
@@ -323,7 +333,7 @@ func (q assetQuestion) beginning(limit int) ([]Asset, error) {
 		a := q.assetConds()
 		a.add(start.column+" >= ? AND "+start.column+" < ?", word, word+"g")
 		blob, args := q.blobFilter()
-		some, err := q.take("SELECT a.* FROM assets a WHERE "+a.where()+blob, append(a.args, args...), limit)
+		some, err := q.take("SELECT "+q.columns()+" FROM assets a WHERE "+a.where()+blob, append(a.args, args...), limit)
 		if err != nil {
 			return nil, err
 		}
@@ -379,7 +389,8 @@ func (db *DB) CountAssets(ctx context.Context, s AssetSearch, most int) (AssetCo
 	place := map[string]int{}
 	for left := most; left > 0; {
 		want := min(left, countPage)
-		page, err := db.SearchCounted(ctx, s, out.Oldest, "", want)
+		q := assetQuestion{db: db, g: db.g.WithContext(ctx), AssetSearch: s, before: out.Oldest, counted: true, counting: true}
+		page, err := q.answer(want)
 		if err != nil {
 			return AssetCount{}, err
 		}
