@@ -87,7 +87,8 @@ type History struct {
 func (db *DB) HistoryOf(ctx context.Context, a Asset, after HistoryKey, limit int) (History, error) {
 	var h History
 	g := db.g.WithContext(ctx).Session(&gorm.Session{})
-	err := behind(g.Where("target IN ? AND tenant_id = ?", []string{a.ID, a.SHA256}, a.TenantID), after, SourceAudit, "at").
+	// The index of targets leaves out records without one.
+	err := behind(g.Where("target IN ? AND target <> '' AND tenant_id = ?", []string{a.ID, a.SHA256}, a.TenantID), after, SourceAudit, "at").
 		Order("at DESC, id DESC").Limit(limit).Find(&h.Audit).Error
 	if err != nil {
 		return h, err

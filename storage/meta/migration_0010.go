@@ -65,9 +65,6 @@ func operationsUp(d Dialect) []string {
 			updated_at bigint NOT NULL,
 			finished_at bigint NOT NULL DEFAULT 0
 		){table}`,
-
-		// What the log says about one file or one digest, for its history.
-		`CREATE INDEX audit_log_about ON audit_log (target, id)`,
 	}
 	switch d {
 	case Postgres:
@@ -95,7 +92,6 @@ func operationsDown(d Dialect) []string {
 		out = append(out, `DROP INDEX IF EXISTS assets_name_trgm`)
 	}
 	return append(out,
-		dropIndex(d, "audit_log_about", "audit_log"),
 		"DROP TABLE bulk_runs", "DROP TABLE lanes", "DROP TABLE task_attempts",
 		`CREATE INDEX tasks_finished ON tasks (finished_at)`,
 		dropIndex(d, "tasks_rate", "tasks"), dropIndex(d, "tasks_about", "tasks"), dropIndex(d, "tasks_tenant", "tasks"),
