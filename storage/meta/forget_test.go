@@ -37,6 +37,9 @@ func TestForgetRemovesWhatIsOldAndNothingElse(t *testing.T) {
 			task(tx, storage.TaskDead, old)
 			task(tx, storage.TaskQueued, 0)
 			task(tx, storage.TaskRunning, 0)
+			for state, finished := range map[meta.BulkState]meta.Stamp{meta.BulkDone: old, meta.BulkCancelled: now, meta.BulkRunning: 0} {
+				require.NoError(t, tx.Create(&meta.BulkRun{ID: meta.NewID(), Filter: "{}", State: state, CreatedAt: old, FinishedAt: finished}))
+			}
 			require.NoError(t, tx.Create(&meta.Event{TenantID: "a", AssetID: "x", Kind: storage.EventMedia, Data: "{}", At: now}))
 			// The same key as a forgotten one, of another tenant.
 			return tx.Create(&meta.IdempotencyKey{TenantID: "c", Key: "0", AssetID: "x", CreatedAt: now})
@@ -50,7 +53,7 @@ func TestForgetRemovesWhatIsOldAndNothingElse(t *testing.T) {
 		}
 		require.ElementsMatch(t, []storage.TaskState{storage.TaskDone, storage.TaskDead, storage.TaskQueued, storage.TaskRunning}, states)
 		inTx(t, db, func(tx *meta.Tx) error {
-			for table, want := range map[string]int64{"events": 1, "idempotency_keys": 1} {
+			for table, want := range map[string]int64{"events": 1, "idempotency_keys": 1, "bulk_runs": 2} {
 				var n int64
 				_, err := tx.Scan(&n, "SELECT COUNT(*) FROM "+table)
 				require.NoError(t, err)

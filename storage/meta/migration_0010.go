@@ -44,6 +44,7 @@ func operationsUp(d Dialect) []string {
 
 		`CREATE TABLE bulk_runs (
 			id {id} PRIMARY KEY,
+			tenant_id {id} NOT NULL DEFAULT '',
 			action varchar(32) NOT NULL,
 			filter {text} NOT NULL,
 			reason varchar(500) NOT NULL,

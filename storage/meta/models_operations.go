@@ -41,8 +41,10 @@ func (LanePause) TableName() string { return "lanes" }
 
 // BulkRun is something that an operator does to many files at once, from the request to its end.
 type BulkRun struct {
-	ID     string `gorm:"primaryKey"`
-	Action string
+	ID string `gorm:"primaryKey"`
+	// TenantID is the tenant that the filter names, if any: its purge removes the run.
+	TenantID string
+	Action   string
 	// Filter is an AssetSearch as JSON.
 	Filter string
 	Reason string

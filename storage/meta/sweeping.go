@@ -88,11 +88,14 @@ func (tx *Tx) EndSweep(tenantID, sha256 string) (int64, error) {
 // forgetBatch is how many rows one statement of Forget deletes: uploads wait for it on SQLite.
 const forgetBatch = 500
 
-// Forget removes rows that have outlived their use: finished tasks, events and idempotency keys older than the
-// stamps. Dead tasks stay; attempts go with their task.
+// Forget removes rows that have outlived their use: finished tasks, bulk runs that ended, events and idempotency keys older
+// than the stamps. Dead tasks stay; attempts go with their task.
 func (db *DB) Forget(ctx context.Context, tasks, events, keys Stamp) error {
 	if err := db.forgetTasks(ctx, tasks); err != nil {
 		return fmt.Errorf("tasks: %w", err)
+	}
+	if err := forget[string](ctx, db, &BulkRun{}, "id", "finished_at > 0 AND finished_at < ?", tasks); err != nil {
+		return fmt.Errorf("bulk runs: %w", err)
 	}
 	if err := forget[int64](ctx, db, &Event{}, "id", "at < ?", events); err != nil {
 		return fmt.Errorf("events: %w", err)

@@ -71,6 +71,7 @@ var wiped = []struct{ table, column string }{
 	{"events", "id"},
 	{"tasks", "id"},
 	{"task_attempts", "id"},
+	{"bulk_runs", "id"},
 	{"api_keys", "id"},
 	{"reconcile_findings", "id"},
 	{"reconcile_marks", "tenant_id"},

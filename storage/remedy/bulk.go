@@ -22,7 +22,7 @@ func BeginBulk(tx *meta.Tx, by By, action Action, s meta.AssetSearch, count meta
 	}
 	now := meta.Now()
 	r := meta.BulkRun{
-		ID: meta.NewID(), Action: string(action), Filter: string(filter), Reason: by.Reason, State: meta.BulkQueued, Expected: count.Total,
+		ID: meta.NewID(), TenantID: s.TenantID, Action: string(action), Filter: string(filter), Reason: by.Reason, State: meta.BulkQueued, Expected: count.Total,
 		ActorKind: by.Actor.Kind, ActorID: by.Actor.ID, ActorRole: by.Actor.Role, RequestID: by.Actor.RequestID,
 		Address: by.Actor.Address, UserAgent: by.Actor.UserAgent, CreatedAt: now, UpdatedAt: now,
 	}
@@ -50,9 +50,12 @@ func bulkAction(a Action) string {
 
 // Step deals with the next file of a run, in the transaction that moves the run on: a worker that dies between two files
 // leaves the next one to its successor, and no file is dealt with twice. A refusal counts as failed, and the run goes on.
-// ErrRunMoved says that the run has ended: it was cancelled.
+// ErrRunMoved says that the run has ended: it was cancelled, or is gone with the tenant that it was about.
 func Step(tx *meta.Tx, r meta.BulkRun, a meta.Asset) error {
 	now, err := tx.BulkRunBy(r.ID)
+	if errors.Is(err, storage.ErrNotFound) {
+		return meta.ErrRunMoved
+	}
 	if err != nil {
 		return fmt.Errorf("read the bulk run: %w", err)
 	}
@@ -86,6 +89,9 @@ func Step(tx *meta.Tx, r meta.BulkRun, a meta.Asset) error {
 // EndBulk ends a run that has come to its end, or whose task is dead: problem says why, and is empty else.
 func EndBulk(tx *meta.Tx, id, problem string) error {
 	r, err := tx.BulkRunBy(id)
+	if errors.Is(err, storage.ErrNotFound) {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("read the bulk run: %w", err)
 	}
