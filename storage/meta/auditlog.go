@@ -36,9 +36,18 @@ type AuditFilter struct {
 // AuditLog lists records newest first, at most limit. Whatever the filter, it walks no more of the log than the shortest of the
 // indexes that the filter names, which is what keeps it fast where nothing matches.
 func (db *DB) AuditLog(ctx context.Context, f AuditFilter, limit int) ([]AuditRecord, error) {
-	s := auditQuestion{g: db.g.WithContext(ctx), dialect: db.dialect, filter: f, limit: limit, above: 0, below: math.MaxInt64}
-	if f.Before > 0 {
-		s.below = f.Before
+	var out []AuditRecord
+	err := db.planned(ctx, func(g *gorm.DB) (err error) {
+		s := auditQuestion{g: g, dialect: db.dialect, filter: f, limit: limit, above: 0, below: math.MaxInt64}
+		out, err = s.page()
+		return err
+	})
+	return out, err
+}
+
+func (s *auditQuestion) page() ([]AuditRecord, error) {
+	if s.filter.Before > 0 {
+		s.below = s.filter.Before
 	}
 	if err := s.bound(); err != nil {
 		return nil, err

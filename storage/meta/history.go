@@ -2,6 +2,8 @@ package meta
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"gorm.io/gorm"
 
@@ -22,34 +24,26 @@ func (db *DB) AssetBy(ctx context.Context, id string) (AssetView, error) {
 	return views[0], nil
 }
 
+// pairsAtOnce bounds the alternatives of one statement, of which SQLite takes no 1,000.
+const pairsAtOnce = 100
+
 // ViewsOf joins blobs and variants to assets of any tenants, in their order.
 func (db *DB) ViewsOf(ctx context.Context, list []Asset) ([]AssetView, error) {
-	digests := map[string]bool{}
-	var all []string
-	for _, a := range list {
-		if !digests[a.SHA256] {
-			digests[a.SHA256], all = true, append(all, a.SHA256)
-		}
-	}
-	tenants := map[string]bool{}
-	var ids []string
-	for _, a := range list {
-		if !tenants[a.TenantID] {
-			tenants[a.TenantID], ids = true, append(ids, a.TenantID)
-		}
-	}
 	type key struct{ tenant, sha256 string }
 	blobs := map[key]Blob{}
-	for len(all) > 0 {
-		n := min(len(all), 500)
+	for part := range slices.Chunk(list, pairsAtOnce) {
+		// Each by its whole key: of two lists of values the database may take the tenants' alone, and read all of a large one.
+		where, args := "", []any(nil)
+		for _, a := range part {
+			where, args = where+" OR tenant_id = ? AND sha256 = ?", append(args, a.TenantID, a.SHA256)
+		}
 		var some []Blob
-		if err := db.g.WithContext(ctx).Where("tenant_id IN ? AND sha256 IN ?", ids, all[:n]).Find(&some).Error; err != nil {
+		if err := db.g.WithContext(ctx).Where(strings.TrimPrefix(where, " OR "), args...).Find(&some).Error; err != nil {
 			return nil, err
 		}
 		for _, b := range some {
 			blobs[key{b.TenantID, b.SHA256}] = b
 		}
-		all = all[n:]
 	}
 	out := make([]AssetView, 0, len(list))
 	for _, a := range list {

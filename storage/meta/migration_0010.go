@@ -1,5 +1,7 @@
 package meta
 
+import "fmt"
+
 // operationsUp adds what operators ask across tenants (indexes), and what they do: attempts at tasks, lanes that are
 // paused, work on many files at once.
 //
@@ -10,9 +12,11 @@ func operationsUp(d Dialect) []string {
 		`CREATE INDEX assets_all_state ON assets (state, id)`,
 		`CREATE INDEX assets_all_category ON assets (category, id)`,
 		`CREATE INDEX assets_digest ON assets (sha256, id)`,
-		`CREATE INDEX blobs_scan_key ON blobs (scan_status, tenant_id, sha256)`,
-		`CREATE INDEX blobs_media_key ON blobs (media_status, tenant_id, sha256)`,
-		dropIndex(d, "blobs_media", "blobs"), // the one before begins with its column
+		`CREATE INDEX blobs_status ON blobs (scan_status, media_status, category, tenant_id, sha256)`,
+		dropIndex(d, "blobs_media", "blobs"),
+		// The way from a blob to its assets, with what lists ask of them.
+		`CREATE INDEX assets_blob_key ON assets (tenant_id, sha256, id, state, category)`,
+		dropIndex(d, "assets_blob", "assets"),
 
 		`CREATE TABLE task_attempts (
 			id {id} PRIMARY KEY,
@@ -70,6 +74,8 @@ func operationsUp(d Dialect) []string {
 	switch d {
 	case Postgres:
 		out = append(out, `CREATE INDEX blobs_signature ON blobs (scan_signature, tenant_id, sha256) WHERE scan_signature <> ''`,
+			// The same index with the statuses: a list that asks each asset for its blob needs no look at the blob's row.
+			`DROP INDEX blobs_bytes`, fmt.Sprintf(blobsBytes, ", scan_status, media_status"),
 			// A keyword is found anywhere in a name by its groups of three letters. The extension comes with PostgreSQL, but may
 			// not be installed, or not be ours to create: then the search is bounded instead (AssetSearch).
 			`DO $$ BEGIN CREATE EXTENSION IF NOT EXISTS pg_trgm; EXCEPTION WHEN OTHERS THEN RAISE NOTICE 'no pg_trgm: %', SQLERRM; END $$`,
@@ -86,19 +92,24 @@ func operationsUp(d Dialect) []string {
 	return out
 }
 
+// blobsBytes is the index of migration 0005, and what more it includes.
+const blobsBytes = `CREATE INDEX blobs_bytes ON blobs (tenant_id COLLATE "C", sha256 COLLATE "C")
+	INCLUDE (size, zone, category, refs, sweeping, damage, revision%s)`
+
 // operationsDown leaves the extension: others may use it by now.
 func operationsDown(d Dialect) []string {
 	var out []string
 	if d == Postgres {
-		out = append(out, `DROP INDEX IF EXISTS assets_name_trgm`)
+		out = append(out, `DROP INDEX IF EXISTS assets_name_trgm`, `DROP INDEX blobs_bytes`, fmt.Sprintf(blobsBytes, ""))
 	}
 	return append(out,
 		"DROP TABLE bulk_runs", "DROP TABLE lanes", "DROP TABLE task_attempts",
 		`CREATE INDEX tasks_finished ON tasks (finished_at)`,
 		dropIndex(d, "tasks_rate", "tasks"), dropIndex(d, "tasks_about", "tasks"), dropIndex(d, "tasks_tenant", "tasks"),
 		dropIndex(d, "tasks_kind", "tasks"), dropIndex(d, "tasks_state", "tasks"), dropIndex(d, "tasks_lane", "tasks"),
+		`CREATE INDEX assets_blob ON assets (tenant_id, sha256)`, dropIndex(d, "assets_blob_key", "assets"),
 		`CREATE INDEX blobs_media ON blobs (media_status)`,
-		dropIndex(d, "blobs_signature", "blobs"), dropIndex(d, "blobs_media_key", "blobs"), dropIndex(d, "blobs_scan_key", "blobs"),
+		dropIndex(d, "blobs_signature", "blobs"), dropIndex(d, "blobs_status", "blobs"),
 		dropIndex(d, "assets_digest", "assets"), dropIndex(d, "assets_all_category", "assets"), dropIndex(d, "assets_all_state", "assets"),
 	)
 }

@@ -125,7 +125,13 @@ type FindingFilter struct {
 
 // Findings lists a run's findings in the order in which they were found, those after the given id.
 func (db *DB) Findings(ctx context.Context, runID string, f FindingFilter, after string, limit int) ([]ReconcileFinding, error) {
-	q := db.g.WithContext(ctx).Where("run_id = ? AND id > ?", runID, after)
+	var out []ReconcileFinding
+	err := db.planned(ctx, func(g *gorm.DB) error { return f.on(g, runID, after).Order("id").Limit(limit).Find(&out).Error })
+	return out, err
+}
+
+func (f FindingFilter) on(g *gorm.DB, runID, after string) *gorm.DB {
+	q := g.Where("run_id = ? AND id > ?", runID, after)
 	if f.Kind != "" {
 		q = q.Where("kind = ?", f.Kind)
 	}
@@ -135,8 +141,7 @@ func (db *DB) Findings(ctx context.Context, runID string, f FindingFilter, after
 	if f.State != "" {
 		q = q.Where("state = ?", f.State)
 	}
-	var out []ReconcileFinding
-	return out, q.Order("id").Limit(limit).Find(&out).Error
+	return q
 }
 
 // FindingCount is how many findings of a kind a run has in a state.

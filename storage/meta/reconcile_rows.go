@@ -241,15 +241,26 @@ func (db *DB) rowDrift(ctx context.Context, q string, args []any, tenant, sha256
 // serially keeps PostgreSQL from giving one question to several processes: each of them would count all assets for itself
 // (22 s for a million on two cores, not 12), on cores that uploads want.
 func (db *DB) serially(ctx context.Context, ask func(*gorm.DB) error) error {
+	return db.asking(ctx, "SET LOCAL max_parallel_workers_per_gather = 0", ask)
+}
+
+// planned has PostgreSQL plan each question for its very values, and not once for any: a state that a thousand tasks have and one
+// that a million have want different ways. Nor is it compiled, which takes longer than a page may.
+func (db *DB) planned(ctx context.Context, ask func(*gorm.DB) error) error {
+	return db.asking(ctx, "SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('jit', 'off', true)", ask)
+}
+
+// asking asks with a setting of PostgreSQL that lasts as long as the questions.
+func (db *DB) asking(ctx context.Context, setting string, ask func(*gorm.DB) error) error {
 	g := db.g.WithContext(ctx)
 	if db.dialect != Postgres {
 		return ask(g)
 	}
 	return g.Transaction(func(tx *gorm.DB) error {
-		if err := tx.Exec("SET LOCAL max_parallel_workers_per_gather = 0").Error; err != nil {
+		if err := tx.Exec(setting).Error; err != nil {
 			return err
 		}
-		return ask(tx)
+		return ask(tx.Session(&gorm.Session{}))
 	}, &sql.TxOptions{ReadOnly: true})
 }
 

@@ -4,8 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"math"
-	"regexp"
+	"slices"
 	"strings"
 
 	"gorm.io/gorm"
@@ -36,17 +35,18 @@ type AssetSearch struct {
 // Empty reports whether it narrows nothing.
 func (s AssetSearch) Empty() bool { return s == AssetSearch{} }
 
-const (
-	// fewBlobs is how many blobs may match what is asked of them for a list to begin with them, all of them, and not with the
-	// newest assets: looking their assets up takes some 100 ms on PostgreSQL.
-	fewBlobs = 10_000
-	// nearBlobs is how many of the newest assets are asked for their blobs first, for a page of at most nearPage.
-	nearBlobs, nearPage = 8_000, 1_001
-	// nearWindow is how many assets are looked at for a keyword before an index of names is asked, which knows no order.
-	nearWindow = 2_000
-	// farWindow is how many are looked at where there is no such index, unless Config says otherwise.
-	farWindow = 200_000
-)
+// searchBounds say when a search goes which way. A look from a blob to its assets, or from an asset to its blob, takes PostgreSQL
+// some 5 µs when nothing else runs, so that a page of 50 among a million is found from either side at about the same cost where
+// 7,000 match.
+type searchBounds struct {
+	// few is how many blobs may match what is asked of them for a list to begin with them, all of them, and not with the newest
+	// assets; many is how many may where the newest assets do not fill a page.
+	few, many int
+	// near is how many of the newest assets are asked for their blobs first, where more than a few blobs match.
+	near int
+}
+
+var defaultBounds = searchBounds{few: 6_000, many: 200_000, near: 10_000}
 
 // SearchAssets lists files of all tenants, newest first: at most limit of those older than the asset `before`. Those that are
 // deleted are in it only when that state is asked for.
@@ -54,34 +54,83 @@ const (
 // There is no one statement for it that a database plans well: where a filter on blobs matches little, the list must begin
 // with the blobs, and where it matches much, with the newest assets, and what is little is not known from statistics, least
 // of all for two filters at once. So it is asked first, up to a bound, and each way is written so that it can only be
-// taken as it is meant.
+// taken as it is meant. What one index answers is never looked up in a row: a list of 25,000 blobs would be a list of 50,000
+// pages.
 func (db *DB) SearchAssets(ctx context.Context, s AssetSearch, before string, limit int) ([]Asset, error) {
-	return assetQuestion{db: db, g: db.g.WithContext(ctx), AssetSearch: s, before: before}.answer(limit)
+	return db.ask(ctx, assetQuestion{AssetSearch: s, before: before, searchBounds: defaultBounds}, limit)
 }
 
 // SearchCounted is SearchAssets over what CountAssets has counted and nothing older: files not below the floor, which is
 // count.Oldest.
 func (db *DB) SearchCounted(ctx context.Context, s AssetSearch, before, floor string, limit int) ([]Asset, error) {
-	return assetQuestion{db: db, g: db.g.WithContext(ctx), AssetSearch: s, before: before, floor: floor, counted: true}.answer(limit)
+	return db.ask(ctx, assetQuestion{AssetSearch: s, before: before, floor: floor, counted: true, searchBounds: defaultBounds}, limit)
 }
 
-func (q assetQuestion) answer(limit int) ([]Asset, error) {
-	if q.Query != "" {
+func (db *DB) ask(ctx context.Context, q assetQuestion, limit int) ([]Asset, error) {
+	var out []Asset
+	err := db.planned(ctx, func(g *gorm.DB) (err error) {
+		q.db, q.g = db, g
+		out, err = q.page(limit)
+		return err
+	})
+	return out, err
+}
+
+func (q assetQuestion) page(limit int) ([]Asset, error) {
+	a, b := q.assetConds(), q.blobConds()
+	switch {
+	case q.Query != "":
 		return q.byKeyword(limit)
+	case len(b.parts) == 0:
+		return q.take("SELECT "+q.columns()+" FROM assets a WHERE "+a.where(), a.args, limit)
+	case q.SHA256 == "":
+		if out, done, err := q.bounded(a, b, limit); err != nil || done {
+			return out, err
+		}
 	}
-	if near, err := q.nearby(limit); err != nil || len(near) == limit {
-		return near, err
-	}
-	source, args, err := q.source()
+	sql, args := q.ofBlob(b)
+	return q.take("SELECT "+q.columns()+" FROM assets a WHERE "+a.where()+" AND "+sql, append(a.args, args...), limit)
+}
+
+// bounded looks for a page in the ways whose cost has a bound; it reports false when there is none.
+func (q assetQuestion) bounded(a, b conds, limit int) ([]Asset, bool, error) {
+	n, err := q.count("blobs b", b, q.few)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return q.take(source, args, limit)
+	if n <= q.few {
+		out, err := q.fromBlobs(a, b, limit)
+		return out, true, err
+	}
+	if limit <= q.near && !q.contrary() {
+		sql, args := q.ofBlob(b)
+		out, err := q.take("SELECT "+q.columns()+" FROM (SELECT * FROM assets a WHERE "+a.where()+" ORDER BY a.id DESC LIMIT ?) AS a WHERE "+sql,
+			append(append(a.args[:len(a.args):len(a.args)], q.near), args...), limit)
+		if err != nil || len(out) == limit {
+			return out, true, err
+		}
+		if n, err = q.count("assets a", a, q.near); err != nil || n <= q.near {
+			return out, true, err // there are no others
+		}
+	}
+	if n, err = q.count("blobs b", b, q.many); err != nil || n > q.many {
+		return nil, false, err
+	}
+	out, err := q.fromBlobs(a, b, limit)
+	return out, true, err
+}
+
+// contrary reports whether a state is asked for that the verdict does not give: there are such rows only where something went
+// wrong, and none among the newest.
+func (q assetQuestion) contrary() bool {
+	state, err := storage.StateOf(q.Scan)
+	return err == nil && q.Scan != storage.ScanPending && q.State != "" && q.State != storage.AssetDeleted && q.State != state
 }
 
 // assetQuestion is one search.
 type assetQuestion struct {
 	AssetSearch
+	searchBounds
 	db     *DB
 	g      *gorm.DB
 	before string
@@ -92,18 +141,18 @@ type assetQuestion struct {
 	counting bool
 }
 
-func (q assetQuestion) take(source string, args []any, limit int) ([]Asset, error) {
-	var out []Asset
-	err := q.g.Raw(source+" ORDER BY a.id DESC LIMIT ?", append(args, limit)...).Scan(&out).Error
-	return out, err
-}
-
 // columns are what is read of each file: a count of thousands needs no more than whose it is.
 func (q assetQuestion) columns() string {
 	if q.counting {
 		return "a.id, a.tenant_id"
 	}
 	return "a.*"
+}
+
+func (q assetQuestion) take(source string, args []any, limit int) ([]Asset, error) {
+	var out []Asset
+	err := q.g.Raw(source+" ORDER BY a.id DESC LIMIT ?", append(args, limit)...).Scan(&out).Error
+	return out, err
 }
 
 // conds collects conditions.
@@ -165,14 +214,33 @@ func firstID(at Stamp) string {
 	return fmt.Sprintf("%08x-%04x-7000-8000-000000000000", (ms>>16)&0xffffffff, ms&0xffff)
 }
 
-// blobConds are the conditions on blobs b.
+var (
+	scanStatuses  = []storage.ScanStatus{storage.ScanPending, storage.ScanClean, storage.ScanInfected, storage.ScanUnscannable}
+	mediaStatuses = []storage.MediaStatus{storage.MediaNone, storage.MediaPending, storage.MediaRunning, storage.MediaDone, storage.MediaFailed}
+)
+
+// blobConds are the conditions on blobs b. Those on its statuses name all that come first in their index (blobs_status).
 func (q assetQuestion) blobConds() conds {
 	var c conds
-	if q.Scan != "" {
+	switch {
+	case q.Scan != "":
 		c.add("b.scan_status = ?", q.Scan)
+	case q.Media != "":
+		c.add("b.scan_status IN ?", scanStatuses)
 	}
-	if q.Media != "" {
+	switch {
+	case q.Media != "":
 		c.add("b.media_status = ?", q.Media)
+	case q.Scan != "" && q.Category != "":
+		c.add("b.media_status IN ?", mediaStatuses)
+	}
+	if (q.Scan != "" || q.Media != "") && q.Category != "" {
+		// A file has the category that its extension has, and so has a blob of the file that came first with these bytes. Bytes that
+		// belong to one category are found in another one only as release artifacts, which may be anything. Without this, a pair
+		// that never meets (documents have no media job) would be looked for in all files of that category.
+		if q.Category != storage.CategoryRelease {
+			c.add("b.category IN ?", []storage.Category{q.Category, storage.CategoryRelease})
+		}
 	}
 	if q.Signature != "" {
 		c.add("b.scan_signature = ? AND b.scan_signature <> ''", q.Signature)
@@ -189,183 +257,57 @@ func (q assetQuestion) blobConds() conds {
 	return c
 }
 
-// nearby looks for what is asked of blobs among the newest assets: what is frequent is found there, at little cost. A page of
-// a count is larger than that, and is not looked for.
-func (q assetQuestion) nearby(limit int) ([]Asset, error) {
-	a, b := q.assetConds(), q.blobConds()
-	if len(b.parts) == 0 || q.SHA256 != "" || limit > nearPage {
-		return nil, nil
+// bytewise compares keys as the index blobs_bytes does, which has all that is asked of a blob.
+func (q assetQuestion) bytewise(a, b string) string {
+	if q.db.dialect == Postgres {
+		return fmt.Sprintf(`%[2]s.tenant_id COLLATE "C" = %[1]s.tenant_id AND %[2]s.sha256 COLLATE "C" = %[1]s.sha256`, a, b)
 	}
-	return q.take("SELECT "+q.columns()+" FROM (SELECT * FROM assets a WHERE "+a.where()+" ORDER BY a.id DESC LIMIT ?) AS a WHERE "+ofBlob(b),
-		append(append(a.args, nearBlobs), b.args...), limit)
+	return fmt.Sprintf("%[2]s.tenant_id = %[1]s.tenant_id AND %[2]s.sha256 = %[1]s.sha256", a, b)
 }
 
 // ofBlob is what is asked of an asset's blob, for each asset on the way: a subquery like this is not made a join of.
-func ofBlob(b conds) string {
-	return "(SELECT CASE WHEN " + b.where() + " THEN 1 ELSE 0 END FROM blobs b WHERE b.tenant_id = a.tenant_id AND b.sha256 = a.sha256) = 1"
+func (q assetQuestion) ofBlob(b conds) (string, []any) {
+	return "(SELECT CASE WHEN " + b.where() + " THEN 1 ELSE 0 END FROM blobs b WHERE " + q.bytewise("a", "b") + ") = 1", b.args
 }
 
-// source is the statement without its order and limit, on assets a.
-func (q assetQuestion) source() (string, []any, error) {
-	a, b := q.assetConds(), q.blobConds()
-	if len(b.parts) == 0 {
-		return "SELECT " + q.columns() + " FROM assets a WHERE " + a.where(), a.args, nil
-	}
-	if q.SHA256 == "" {
-		few, err := q.few(b)
-		if err != nil {
-			return "", nil, err
-		}
-		if few {
-			return q.fromBlobs(a, b)
-		}
-	}
-	sql := "SELECT " + q.columns() + " FROM assets a WHERE " + a.where() + " AND " + ofBlob(b)
-	return sql, append(a.args, b.args...), nil
-}
-
-// few reports whether at most fewBlobs match.
-func (q assetQuestion) few(b conds) (bool, error) {
-	var n int64
-	err := q.g.Raw("SELECT COUNT(*) FROM (SELECT 1 FROM blobs b WHERE "+b.where()+" LIMIT ?) AS matching", append(b.args, fewBlobs+1)...).Scan(&n).Error
-	return n <= fewBlobs, err
+// count counts up to most, and one more.
+func (q assetQuestion) count(from string, c conds, most int) (int, error) {
+	var n int
+	err := q.g.Raw("SELECT COUNT(*) FROM (SELECT 1 FROM "+from+" WHERE "+c.where()+" LIMIT ?) AS matching",
+		append(c.args[:len(c.args):len(c.args)], most+1)...).Scan(&n).Error
+	return n, err
 }
 
 // fromBlobs reads the matching blobs first, and of each its assets.
-func (q assetQuestion) fromBlobs(a, b conds) (string, []any, error) {
-	args := append(append([]any{}, b.args...), a.args...)
+func (q assetQuestion) fromBlobs(a, b conds, limit int) ([]Asset, error) {
+	args := append(append(append([]any{}, b.args...), a.args...), limit)
 	const same = "a.tenant_id = m.tenant_id AND a.sha256 = m.sha256"
+	var keys string
 	switch q.db.dialect {
 	case Postgres:
 		// OFFSET 0 keeps the inner query what it is: a look into the index for each blob, not a join of two tables.
-		return "WITH m AS MATERIALIZED (SELECT b.tenant_id, b.sha256 FROM blobs b WHERE " + b.where() + ") SELECT " + q.columns() + " FROM m CROSS JOIN LATERAL" +
-			" (SELECT * FROM assets a WHERE " + same + " OFFSET 0) AS a WHERE " + a.where(), args, nil
+		keys = "WITH m AS MATERIALIZED (SELECT b.tenant_id, b.sha256 FROM blobs b WHERE " + b.where() + ") SELECT a.id FROM m CROSS JOIN LATERAL" +
+			" (SELECT id FROM assets a WHERE " + same + " AND " + a.where() + " OFFSET 0) AS a"
 	case SQLite:
-		return "SELECT " + q.columns() + " FROM (SELECT b.tenant_id, b.sha256 FROM blobs b WHERE " + b.where() + " LIMIT -1) AS m CROSS JOIN assets a ON " + same +
-			" WHERE " + a.where(), args, nil
+		keys = "SELECT a.id FROM (SELECT b.tenant_id, b.sha256 FROM blobs b WHERE " + b.where() + " LIMIT -1) AS m CROSS JOIN assets a ON " + same +
+			" WHERE " + a.where()
 	case MySQL:
+		keys = "SELECT a.id FROM (SELECT b.tenant_id, b.sha256 FROM blobs b WHERE " + b.where() + ") AS m STRAIGHT_JOIN assets a ON " + same +
+			" WHERE " + a.where()
 	}
-	return "SELECT " + q.columns() + " FROM (SELECT b.tenant_id, b.sha256 FROM blobs b WHERE " + b.where() + ") AS m STRAIGHT_JOIN assets a ON " + same +
-		" WHERE " + a.where(), args, nil
-}
-
-// digestStart is what can begin a digest, idStart what can begin an id and is long enough to mean one.
-var (
-	digestStart = regexp.MustCompile(`^[0-9a-f]{6,64}$`)
-	idStart     = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f-]{0,27})?$`)
-)
-
-// byKeyword looks for the keyword. A frequent one is found among the newest assets. A rare one is found by the index of names,
-// where there is one and the keyword has the three letters that it needs; else only among the newest farWindow assets that
-// the other filters on assets leave, which the operator narrows or moves with them.
-func (q assetQuestion) byKeyword(limit int) ([]Asset, error) {
-	near, err := q.within(nearWindow, limit)
-	if err != nil || len(near) == limit {
-		return near, err
-	}
-	indexed, err := q.namesIndexed()
-	if err != nil {
+	var ids []string
+	if err := q.g.Raw(keys+" ORDER BY a.id DESC LIMIT ?", args...).Scan(&ids).Error; err != nil {
 		return nil, err
 	}
-	if !indexed || len([]rune(q.Query)) < 3 {
-		window := q.db.farWindow
-		if q.floor != "" {
-			window = math.MaxInt32 // the floor bounds it: a window from here would end elsewhere than that of the count
-		}
-		far, err := q.within(window, limit)
-		if err != nil || q.counted {
-			return far, err // ids and digests of older files would make the floor lie below the window
-		}
-		more, err := q.beginning(limit)
-		return newest(far, more, limit), err
-	}
-	a := q.assetConds()
-	blob, args := q.blobFilter()
-	// Materialized, so that the index of names is asked and nothing else is tried first.
-	named, err := q.take("WITH m AS MATERIALIZED (SELECT * FROM assets WHERE name_folded LIKE ? ESCAPE '!') SELECT "+q.columns()+" FROM m a WHERE "+
-		a.where()+blob, append(append([]any{q.pattern()}, a.args...), args...), limit)
-	if err != nil {
-		return nil, err
-	}
-	more, err := q.beginning(limit)
-	return newest(named, more, limit), err
-}
-
-func (q assetQuestion) pattern() string { return "%" + escapeLike(foldName(q.Query)) + "%" }
-
-// blobFilter is what is asked of an asset's blob as a condition that follows others.
-func (q assetQuestion) blobFilter() (string, []any) {
-	b := q.blobConds()
-	if len(b.parts) == 0 {
-		return "", nil
-	}
-	return " AND EXISTS (SELECT 1 FROM blobs b WHERE b.tenant_id = a.tenant_id AND b.sha256 = a.sha256 AND " + b.where() + ")", b.args
-}
-
-// within looks for the keyword among the newest assets that the filters on assets leave.
-func (q assetQuestion) within(window, limit int) ([]Asset, error) {
-	a := q.assetConds()
-	blob, args := q.blobFilter()
-	all := append(append([]any{}, a.args...), window, q.pattern())
-	match := "a.name_folded LIKE ? ESCAPE '!'"
-	word := strings.ToLower(q.Query)
-	if digestStart.MatchString(word) {
-		match, all = match+" OR a.sha256 LIKE ?", append(all, word+"%")
-	}
-	if idStart.MatchString(word) {
-		match, all = match+" OR a.id LIKE ?", append(all, word+"%")
-	}
-	return q.take("SELECT "+q.columns()+" FROM (SELECT * FROM assets a WHERE "+a.where()+" ORDER BY a.id DESC LIMIT ?) AS a WHERE ("+match+")"+blob,
-		append(all, args...), limit)
-}
-
-// beginning finds assets whose digest or id begins with the keyword. Both have an index, and a "g" comes after all they are made of.
-func (q assetQuestion) beginning(limit int) ([]Asset, error) {
-	word := strings.ToLower(q.Query)
 	var out []Asset
-	for _, start := range []struct {
-		pattern *regexp.Regexp
-		column  string
-	}{{digestStart, "a.sha256"}, {idStart, "a.id"}} {
-		if !start.pattern.MatchString(word) {
-			continue
-		}
-		a := q.assetConds()
-		a.add(start.column+" >= ? AND "+start.column+" < ?", word, word+"g")
-		blob, args := q.blobFilter()
-		some, err := q.take("SELECT "+q.columns()+" FROM assets a WHERE "+a.where()+blob, append(a.args, args...), limit)
-		if err != nil {
+	for part := range slices.Chunk(ids, statBatch) {
+		var some []Asset
+		if err := q.g.Table("assets a").Select(q.columns()).Where("a.id IN ?", part).Order("a.id DESC").Find(&some).Error; err != nil {
 			return nil, err
 		}
-		out = newest(out, some, limit)
+		out = append(out, some...)
 	}
 	return out, nil
-}
-
-// newest merges two lists that are newest first, and leaves out what is in both.
-func newest(a, b []Asset, limit int) []Asset {
-	var out []Asset
-	for len(out) < limit && len(a)+len(b) > 0 {
-		switch {
-		case len(b) == 0 || len(a) > 0 && a[0].ID > b[0].ID:
-			out, a = append(out, a[0]), a[1:]
-		case len(a) > 0 && a[0].ID == b[0].ID:
-			a = a[1:]
-		default:
-			out, b = append(out, b[0]), b[1:]
-		}
-	}
-	return out
-}
-
-// namesIndexed reports whether the database could make an index of names for keywords.
-func (q assetQuestion) namesIndexed() (bool, error) {
-	if q.db.dialect != Postgres {
-		return false, nil
-	}
-	var n int64
-	err := q.g.Raw("SELECT COUNT(*) FROM pg_class WHERE oid = to_regclass('assets_name_trgm')").Scan(&n).Error
-	return n > 0, err
 }
 
 // TenantCount is how many there are of a tenant.
@@ -389,8 +331,7 @@ func (db *DB) CountAssets(ctx context.Context, s AssetSearch, most int) (AssetCo
 	place := map[string]int{}
 	for left := most; left > 0; {
 		want := min(left, countPage)
-		q := assetQuestion{db: db, g: db.g.WithContext(ctx), AssetSearch: s, before: out.Oldest, counted: true, counting: true}
-		page, err := q.answer(want)
+		page, err := db.ask(ctx, assetQuestion{AssetSearch: s, before: out.Oldest, counted: true, counting: true, searchBounds: defaultBounds}, want)
 		if err != nil {
 			return AssetCount{}, err
 		}

@@ -21,7 +21,12 @@ type TaskFilter struct {
 
 // Tasks lists tasks, newest first, at most limit of those older than the task `before`.
 func (db *DB) Tasks(ctx context.Context, f TaskFilter, before string, limit int) ([]Task, error) {
-	q := db.g.WithContext(ctx)
+	var out []Task
+	err := db.planned(ctx, func(g *gorm.DB) error { return f.on(g, before).Order("id DESC").Limit(limit).Find(&out).Error })
+	return out, err
+}
+
+func (f TaskFilter) on(q *gorm.DB, before string) *gorm.DB {
 	for _, c := range []struct{ column, value string }{
 		{"kind", string(f.Kind)}, {"lane", string(f.Lane)}, {"state", string(f.State)}, {"tenant_id", f.TenantID}, {"subject", f.Subject},
 	} {
@@ -32,8 +37,7 @@ func (db *DB) Tasks(ctx context.Context, f TaskFilter, before string, limit int)
 	if before != "" {
 		q = q.Where("id < ?", before)
 	}
-	var out []Task
-	return out, q.Order("id DESC").Limit(limit).Find(&out).Error
+	return q
 }
 
 // TaskBy reads one task in a transaction.

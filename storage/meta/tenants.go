@@ -3,6 +3,7 @@ package meta
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"gorm.io/gorm"
 
@@ -89,8 +90,15 @@ func (t Tenant) Specs() (plan, overrides string, err error) {
 
 // LastDone is when one of the actions was last audited for the tenant with success; 0 for never.
 func (t Tenant) LastDone(actions []string) (Stamp, error) {
+	// The last of each, which the index of the tenant's actions has at hand: of a list of actions the whole log would be walked.
+	var each []string
+	var args []any
+	for _, action := range actions {
+		each = append(each, "SELECT (SELECT id FROM audit_log WHERE tenant_id = ? AND action = ? AND result = 'ok' ORDER BY id DESC LIMIT 1) AS id")
+		args = append(args, t.id, action)
+	}
 	var at Stamp
-	err := t.rows(&AuditRecord{}).Where("action IN ? AND result = 'ok'", actions).Order("id DESC").Limit(1).Select("at").Scan(&at).Error
+	err := t.g.Raw("SELECT at FROM audit_log WHERE id = (SELECT MAX(id) FROM ("+strings.Join(each, " UNION ALL ")+") AS x)", args...).Scan(&at).Error
 	return at, err
 }
 
