@@ -132,27 +132,31 @@ func auditLogMayArchive(d Dialect) []string {
 	return nil
 }
 
+// keepArchives fails where archives exist: their rows are there already. Its first line is what people read then.
+const keepArchives = `-- Records of the audit log lie in archives in the store; without their list they would be lost, so there is no way back
+	INSERT INTO audit_archives SELECT * FROM audit_archives`
+
 func auditChainDown(d Dialect) []string {
-	var out []string
+	out := []string{keepArchives}
 	switch d {
 	case SQLite:
-		out = []string{
+		out = append(out,
 			`DROP TRIGGER audit_log_no_delete`,
 			`CREATE TRIGGER audit_log_no_delete BEFORE DELETE ON audit_log BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END`,
-		}
+		)
 	case Postgres:
-		out = []string{
+		out = append(out,
 			`DROP TRIGGER audit_log_no_delete ON audit_log`,
 			`DROP FUNCTION audit_log_delete()`,
 			`DROP TRIGGER audit_log_no_change ON audit_log`,
 			`CREATE TRIGGER audit_log_no_change BEFORE UPDATE OR DELETE ON audit_log FOR EACH ROW EXECUTE FUNCTION audit_log_refuse()`,
-		}
+		)
 	case MySQL:
-		out = []string{
+		out = append(out,
 			`DROP TRIGGER audit_log_no_delete`,
 			`CREATE TRIGGER audit_log_no_delete BEFORE DELETE ON audit_log FOR EACH ROW
 			SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'the audit log is append-only'`,
-		}
+		)
 	}
 	for _, table := range append([]string{"audit_state"}, auditChainTables...) {
 		out = append(out, "DROP TABLE "+table)

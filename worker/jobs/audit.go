@@ -50,7 +50,7 @@ func auditing(d Deps) []Periodic {
 type AuditMetrics struct {
 	DB     *meta.DB
 	Sealer *audit.Sealer
-	Log *slog.Logger
+	Log    *slog.Logger
 }
 
 // auditTime bounds the query behind one scrape.
