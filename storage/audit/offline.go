@@ -189,6 +189,9 @@ func (w *walk) end(f *fileReader, e ending) (*Problem, error) {
 
 // String says a verdict in a line or two.
 func (v Verdict) String() string {
+	if v.Problem != nil && v.Problem.Kind == Unsigned {
+		return fmt.Sprintf("The audit log is not proven: %s. %s", v.Problem.Kind, v.Problem.Sentence)
+	}
 	if v.Problem != nil {
 		return fmt.Sprintf("The audit log is not what was written: %s. %s", v.Problem.Kind, v.Problem.Sentence)
 	}

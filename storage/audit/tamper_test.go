@@ -442,3 +442,32 @@ func TestSealerSignsNoForgedSeals(t *testing.T) {
 		l.whole()
 	})
 }
+
+// A log without its checkpoints, on one side or on both, is told.
+func TestCheckpointsAreMissed(t *testing.T) {
+	metatest.Each(t, func(t *testing.T, db *meta.DB) {
+		l := newLog(t, db)
+		l.at = l.at.Add(-time.Hour)
+		for range 3 {
+			l.write(2)
+			l.seal()
+		}
+		require.Empty(t, l.whole().Notes)
+		l.dropTriggers()
+		l.undoing("DELETE FROM audit_checkpoints WHERE seq < 6", func() {
+			require.Equal(t, []string{"2 checkpoints are in the store, and not in the database, the first at place 2."}, l.whole().Notes)
+		})
+		var keys []string
+		for o, err := range l.Zone.List(t.Context(), "checkpoints/", "") {
+			require.NoError(t, err)
+			keys = append(keys, o.Key)
+		}
+		require.Len(t, keys, 3)
+		for _, key := range keys {
+			require.NoError(t, l.Zone.Delete(t.Context(), key))
+		}
+		require.Equal(t, []string{"3 checkpoints are in the database, and not in the store, the first at place 2."}, l.whole().Notes)
+		l.undoing("DELETE FROM audit_checkpoints WHERE seq > 2", func() { l.bad(audit.Unsigned, 3, 0) })
+		l.undoing("DELETE FROM audit_checkpoints", func() { l.bad(audit.Unsigned, 1, 0) })
+	})
+}

@@ -75,6 +75,8 @@ type walk struct {
 	skip int64
 	// watermark is the highest that a checkpoint has signed.
 	watermark int64
+	// unsigned is when the first place was sealed that nothing signed vouches for yet; 0 when there is none.
+	unsigned meta.Stamp
 	// allowUnsigned takes a file whose end is not signed.
 	allowUnsigned bool
 }
@@ -88,6 +90,8 @@ func (w *walk) enter() *Problem {
 			return problem(ForgedCheckpoint, c.FirstSeq, 0, "a chain %s is said to begin here, and that is not signed with the key %s.", c.ChainID, w.public.Fingerprint())
 		case c.FirstSeq == w.seq+1 && c.PrevHash != w.hash:
 			return problem(Changed, w.seq, 0, "the chain %s began here behind a seal that had another hash.", c.ChainID)
+		case c.FirstSeq == w.seq+1: // its signature is over the hash in front of it
+			w.v.SignedSeq, w.unsigned = max(w.v.SignedSeq, w.seq), 0
 		}
 		if w.v.ChainID != "" {
 			w.v.note("From place %d on the log goes on as chain %s, begun %s: %s.", c.FirstSeq, c.ChainID, c.BeganAt.Time().Format(timeLayout), c.Reason)
@@ -112,6 +116,9 @@ func (w *walk) pass(l meta.AuditLink) *Problem {
 	}
 	w.seq, w.hash = l.Seal.Seq, l.Seal.Hash
 	w.v.LastSeq, w.v.Records = w.seq, w.v.Records+1
+	if w.unsigned == 0 {
+		w.unsigned = l.Seal.SealedAt
+	}
 	return nil
 }
 
@@ -126,6 +133,7 @@ func (w *walk) checkpoint(c Checkpoint, where string) *Problem {
 	}
 	w.v.Checkpoints++
 	w.v.SignedSeq, w.watermark = max(w.v.SignedSeq, c.Seq), max(w.watermark, c.Watermark)
+	w.unsigned = 0
 	return nil
 }
 

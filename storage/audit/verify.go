@@ -43,6 +43,7 @@ type run struct {
 	chain     string // whose checkpoints are being read in the store
 	last      int64  // where to stop; 0 is the end
 	aliens    []string
+	both      oneSided
 	bad       *Problem
 }
 
@@ -148,6 +149,12 @@ func (u *run) whole(ctx context.Context) error {
 	}
 	if err := u.inserted(ctx); err != nil || u.bad != nil {
 		return err
+	}
+	if err := u.onOneSide(ctx); err != nil {
+		return err
+	}
+	if u.tooLongUnsigned(); u.bad != nil {
+		return nil
 	}
 	return u.others(ctx, chains)
 }
@@ -276,6 +283,7 @@ func (u *run) here(ctx context.Context) error {
 		if u.bad = u.checkpoint(*c, "the database"); u.bad != nil {
 			return nil
 		}
+		u.both.table = append(u.both.table, *c)
 	}
 	for {
 		c, err := u.nextInStore(ctx)
@@ -283,7 +291,7 @@ func (u *run) here(ctx context.Context) error {
 			return err
 		}
 		if c == nil || c.Seq > u.seq {
-			return nil
+			return u.compare(ctx)
 		}
 		u.pending = nil
 		full, err := readCheckpoint(ctx, u.Zone, c.key())
@@ -294,6 +302,7 @@ func (u *run) here(ctx context.Context) error {
 			return err
 		default:
 			u.bad = u.checkpoint(full, "the store")
+			u.both.store = append(u.both.store, full)
 		}
 		if u.bad != nil {
 			return nil
