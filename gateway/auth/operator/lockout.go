@@ -13,7 +13,8 @@ import (
 	"gatehouse/storage/meta"
 )
 
-// How many failures lock an account or an address, and for how long. Passwords, codes and recovery codes count together.
+// How many failures lock an account or an address, and for how long. Those of logins, which any stranger can make, count apart
+// from those of an operator's sessions, where codes, recovery codes and passwords count together.
 var (
 	accountLimit = meta.AttemptLimit{Max: 5, Lock: 15 * time.Minute, Sliding: true}
 	addressLimit = meta.AttemptLimit{Max: 20, Lock: time.Hour}
@@ -28,8 +29,8 @@ type guess struct {
 	actor  audit.Actor
 	action string
 	target string
-	// account is empty where no account is named.
-	account, address string
+	// account is empty where no account is named. logins is the counter of logins where the account's is that of sessions.
+	account, logins, address string
 	// locked is what this attempt, should it fail, was the last one of.
 	locked string
 	until  meta.Stamp
@@ -38,6 +39,29 @@ type guess struct {
 // accountSubject names the counter of a name; the name itself need not exist, and may be a mistyped password: it is not kept.
 func (d *Desk) accountSubject(name string) string {
 	return "account:" + hex.EncodeToString(d.secrets.tag("account", name))
+}
+
+// sessionSubject names the counter of what the sessions of an operator fail to prove: strangers cannot lock it.
+func (d *Desk) sessionSubject(operatorID string) string {
+	return "sessions:" + hex.EncodeToString(d.secrets.tag("sessions", operatorID))
+}
+
+// subjects are all counters of an operator.
+func (d *Desk) subjects(o meta.Operator) []string {
+	return []string{d.accountSubject(o.Name), d.sessionSubject(o.ID)}
+}
+
+// forgive forgets all failures of an operator; it reports whether there were any.
+func (d *Desk) forgive(tx *meta.Tx, o meta.Operator) (bool, error) {
+	had := false
+	for _, subject := range d.subjects(o) {
+		one, err := tx.ClearAttempts(subject)
+		if err != nil {
+			return false, fmt.Errorf("lift the lock: %w", err)
+		}
+		had = had || one
+	}
+	return had, nil
 }
 
 // addressSubject names the counter of an address. Of IPv6 a customer has a /64.
@@ -51,12 +75,27 @@ func addressSubject(a netip.Addr) string {
 	return "address:" + a.String()
 }
 
-// begin counts an attempt on the account of that name, and from the caller's address, before anything is judged.
-func (d *Desk) begin(ctx context.Context, c Caller, actor audit.Actor, action, name string) (*guess, error) {
-	g := &guess{caller: c, actor: actor, action: action, target: clip(name), address: addressSubject(c.Address)}
+// beginLogin counts an attempt of a stranger on the account of that name; target is what the log calls it.
+func (d *Desk) beginLogin(ctx context.Context, c Caller, action, name, target string) (*guess, error) {
+	g := &guess{caller: c, actor: c.stranger(), action: action, target: target}
 	if name != "" {
 		g.account = d.accountSubject(name)
 	}
+	return d.begin(ctx, g)
+}
+
+// beginSession counts an attempt that a session makes on its own operator's account.
+func (d *Desk) beginSession(ctx context.Context, c Caller, p *Principal, action string) (*guess, error) {
+	g := &guess{caller: c, actor: c.signed(p.Actor()), action: action, target: p.Name, account: d.sessionSubject(p.OperatorID)}
+	if p.Stage != StageFull {
+		g.logins = d.accountSubject(p.Name)
+	}
+	return d.begin(ctx, g)
+}
+
+// begin counts an attempt on the account, and from the caller's address, before anything is judged.
+func (d *Desk) begin(ctx context.Context, g *guess) (*guess, error) {
+	g.address = addressSubject(g.caller.Address)
 	now := d.now()
 	var refusal error
 	err := d.db.InTx(ctx, func(tx *meta.Tx) error {
@@ -122,16 +161,20 @@ func (d *Desk) fail(ctx context.Context, g *guess, refusal *storage.Error) error
 }
 
 // right takes a guess that was right out of the counts; proved clears all failures of the account. A password alone proves
-// nothing yet: whoever knows it must not get new guesses at the second factor by logging in again.
+// nothing yet: whoever knows it must not get new guesses at the second factor by logging in again. What ends a login clears those
+// of logins too; a step-up does not, or whoever guesses meanwhile would get new guesses by it.
 func (g *guess) right(tx *meta.Tx, proved bool) error {
 	if err := tx.RefundAttempt(g.address); err != nil || g.account == "" {
 		return err
 	}
-	if proved {
-		_, err := tx.ClearAttempts(g.account)
+	if !proved {
+		return tx.RefundAttempt(g.account)
+	}
+	if _, err := tx.ClearAttempts(g.account); err != nil || g.logins == "" {
 		return err
 	}
-	return tx.RefundAttempt(g.account)
+	_, err := tx.ClearAttempts(g.logins)
+	return err
 }
 
 // unjudged takes a guess out of the counts that got no verdict, and gives the error that held it up.

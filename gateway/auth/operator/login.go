@@ -25,7 +25,7 @@ func (d *Desk) Login(ctx context.Context, c Caller, name, password string) (Tick
 	if name == "" {
 		name = "-" // no operator's name; counted like any other
 	}
-	g, err := d.begin(ctx, c, c.stranger(), "operator.login", name)
+	g, err := d.beginLogin(ctx, c, "operator.login", name, clip(name))
 	if err != nil {
 		return Ticket{}, err
 	}

@@ -75,18 +75,22 @@ func (d *Desk) views(ctx context.Context, list []meta.Operator) ([]OperatorView,
 	}
 	var subjects []string
 	for _, o := range list {
-		subjects = append(subjects, d.accountSubject(o.Name))
+		subjects = append(subjects, d.subjects(o)...)
 	}
 	locks, err := d.db.LockedUntil(ctx, subjects, d.now())
 	if err != nil {
 		return nil, fmt.Errorf("read locks: %w", err)
 	}
 	out := make([]OperatorView, 0, len(list))
-	for i, o := range list {
+	for _, o := range list {
+		var until meta.Stamp
+		for _, s := range d.subjects(o) {
+			until = max(until, locks[s])
+		}
 		out = append(out, OperatorView{
 			ID: o.ID, Name: o.Name, Role: Role(o.Role), State: o.State, PasswordSet: o.PasswordHash != "", Enrolled: o.TOTPSecret != "",
 			RecoveryCodes: codes[o.ID], PasswordAt: o.PasswordAt.TimeIfSet(), LoginAt: o.LoginAt.TimeIfSet(),
-			LockedUntil: locks[subjects[i]].TimeIfSet(), CreatedAt: o.CreatedAt.Time(),
+			LockedUntil: until.TimeIfSet(), CreatedAt: o.CreatedAt.Time(),
 		})
 	}
 	return out, nil
@@ -181,8 +185,8 @@ func (d *Desk) ResetAccess(ctx context.Context, who audit.Actor, reason, idOrNam
 		if err := tx.ReplaceRecoveryCodes(o.ID, nil); err != nil {
 			return fmt.Errorf("remove the recovery codes: %w", err)
 		}
-		if _, err := tx.ClearAttempts(d.accountSubject(o.Name)); err != nil {
-			return fmt.Errorf("lift the lock: %w", err)
+		if _, err := d.forgive(tx, *o); err != nil {
+			return err
 		}
 		var err error
 		if link, err = d.newLink(tx, o.ID, now); err != nil {
@@ -199,9 +203,9 @@ func (d *Desk) ResetAccess(ctx context.Context, who audit.Actor, reason, idOrNam
 // Unlock forgets the failed attempts on an account.
 func (d *Desk) Unlock(ctx context.Context, who audit.Actor, reason, idOrName string) (OperatorView, error) {
 	return d.change(ctx, idOrName, func(tx *meta.Tx, o *meta.Operator, _ meta.Stamp) error {
-		had, err := tx.ClearAttempts(d.accountSubject(o.Name))
+		had, err := d.forgive(tx, *o)
 		if err != nil {
-			return fmt.Errorf("lift the lock: %w", err)
+			return err
 		}
 		return record(tx, who, reason, "operator.unlock", o.ID, map[string]any{"name": o.Name, "had_failures": had})
 	})

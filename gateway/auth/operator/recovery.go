@@ -44,7 +44,7 @@ func (d *Desk) Recover(ctx context.Context, c Caller, p *Principal, code string)
 	if err := p.at(StageVerify); err != nil {
 		return Ticket{}, err
 	}
-	g, err := d.begin(ctx, c, c.signed(p.Actor()), "operator.recover", p.Name)
+	g, err := d.beginSession(ctx, c, p, "operator.recover")
 	if err != nil {
 		return Ticket{}, err
 	}

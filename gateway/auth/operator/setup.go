@@ -31,7 +31,7 @@ func (d *Desk) newLink(tx *meta.Tx, operatorID string, now meta.Stamp) (string, 
 // SetUp chooses a password by a one-time link, and begins a session that may set up the second factor. A password that is refused leaves
 // the link as it is.
 func (d *Desk) SetUp(ctx context.Context, c Caller, link, password string) (Ticket, error) {
-	g, err := d.begin(ctx, c, c.stranger(), "operator.setup", "")
+	g, err := d.beginLogin(ctx, c, "operator.setup", "", "")
 	if err != nil {
 		return Ticket{}, err
 	}
@@ -113,7 +113,7 @@ func (d *Desk) ChangePassword(ctx context.Context, c Caller, p *Principal, old, 
 	if err := p.at(StagePassword, StageFull); err != nil {
 		return Ticket{}, err
 	}
-	g, err := d.begin(ctx, c, c.signed(p.Actor()), "operator.password", p.Name)
+	g, err := d.beginSession(ctx, c, p, "operator.password")
 	if err != nil {
 		return Ticket{}, err
 	}

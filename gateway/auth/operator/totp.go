@@ -86,7 +86,7 @@ func (d *Desk) ConfirmTOTP(ctx context.Context, c Caller, p *Principal, code str
 	if s.PendingSecret == "" {
 		return Ticket{}, nil, refuse(storage.CodeConflict, "enroll_first", "Begin the set-up of the second factor first.", "请先开始设置二次验证。")
 	}
-	g, err := d.begin(ctx, c, c.signed(p.Actor()), "operator.enroll", p.Name)
+	g, err := d.beginSession(ctx, c, p, "operator.enroll")
 	if err != nil {
 		return Ticket{}, nil, err
 	}
@@ -129,7 +129,7 @@ func (d *Desk) showCode(ctx context.Context, c Caller, p *Principal, stage Stage
 	if err := p.at(stage); err != nil {
 		return Ticket{}, err
 	}
-	g, err := d.begin(ctx, c, c.signed(p.Actor()), action, p.Name)
+	g, err := d.beginSession(ctx, c, p, action)
 	if err != nil {
 		return Ticket{}, err
 	}
