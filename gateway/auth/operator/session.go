@@ -160,8 +160,11 @@ func (d *Desk) Sessions(ctx context.Context, operatorID string) ([]SessionView, 
 
 // RevokeSession ends a session of the principal's own; a super ends anybody's.
 func (d *Desk) RevokeSession(ctx context.Context, c Caller, p *Principal, sessionID string) error {
+	if err := p.at(Stages...); err != nil {
+		return err
+	}
 	whose := p.OperatorID
-	if p.Role == Super && (p.TokenID != "" || p.Stage == StageFull) {
+	if p.Role == Super && p.Stage == StageFull {
 		whose = ""
 	}
 	return d.db.InTx(ctx, func(tx *meta.Tx) error {

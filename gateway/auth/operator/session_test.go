@@ -211,6 +211,7 @@ func TestTokens(t *testing.T) {
 		o.refused(err, "token_no_session")
 		_, err = o.one.ChangePassword(o.Context(), home, got, goodPassword, "Lemur1-Quartz-Banjo")
 		o.refused(err, "token_no_session")
+		o.refused(o.one.RevokeSession(o.Context(), home, got, ops.principal().SessionID), "token_no_session")
 		for _, addr := range []netip.Addr{{}, netip.MustParseAddr("11.0.0.1"), netip.MustParseAddr("2001:db8::2")} {
 			_, err = o.two.Token(o.Context(), secret, addr)
 			o.refused(err, "token_network")
