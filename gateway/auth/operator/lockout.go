@@ -64,6 +64,12 @@ func (d *Desk) forgive(tx *meta.Tx, o meta.Operator) (bool, error) {
 	return had, nil
 }
 
+// unknownName is what the log calls a name that no operator has: it may be a password that was typed into the wrong field. The
+// same name has the same tag.
+func (d *Desk) unknownName(name string) string {
+	return "unknown:" + hex.EncodeToString(d.secrets.tag("unknown", name)[:6])
+}
+
 // addressSubject names the counter of an address. Of IPv6 a customer has a /64.
 func addressSubject(a netip.Addr) string {
 	a = a.Unmap().WithZone("")

@@ -25,19 +25,23 @@ func (d *Desk) Login(ctx context.Context, c Caller, name, password string) (Tick
 	if name == "" {
 		name = "-" // no operator's name; counted like any other
 	}
-	g, err := d.beginLogin(ctx, c, "operator.login", name, clip(name))
-	if err != nil {
-		return Ticket{}, err
-	}
 	o, err := meta.Operator{}, error(storage.ErrNotFound)
 	if namePattern.MatchString(name) { // databases refuse some of what is no name
 		o, err = d.db.OperatorNamed(ctx, name)
 	}
 	if err != nil && !errors.Is(err, storage.ErrNotFound) {
-		return Ticket{}, d.unjudged(ctx, g, fmt.Errorf("look up the operator: %w", err))
+		return Ticket{}, fmt.Errorf("look up the operator: %w", err)
+	}
+	target := o.Name
+	if err != nil {
+		target = d.unknownName(name)
+	}
+	g, err := d.beginLogin(ctx, c, "operator.login", name, target)
+	if err != nil {
+		return Ticket{}, err
 	}
 	hash := d.hashes.nobody
-	known := err == nil && o.State == meta.OperatorActive && o.PasswordHash != "" && len(password) <= maxPassword
+	known := o.State == meta.OperatorActive && o.PasswordHash != "" && len(password) <= maxPassword
 	if known {
 		hash = o.PasswordHash
 	}
