@@ -172,13 +172,15 @@ const (
 	sessionTraces = 24 * 60 * 60 * 1000000 // a session lasts twelve hours at most
 	attemptTraces = 2 * 60 * 60 * 1000000  // locks last an hour at most
 	linkTraces    = 7 * 24 * 60 * 60 * 1000000
+	tokenTraces   = 90 * 24 * 60 * 60 * 1000000 // to be seen in the list for a while; the audit log keeps them longer
 )
 
-// ForgetOperatorTraces removes sessions, counts of failures and set-up links that mean nothing any more.
+// ForgetOperatorTraces removes sessions, counts of failures, set-up links and tokens that mean nothing any more.
 func (db *DB) ForgetOperatorTraces(ctx context.Context, now Stamp) error {
 	return errors.Join(
 		forget[string](ctx, db, &OperatorSession{}, "id", "created_at < ?", now-sessionTraces),
 		forget[string](ctx, db, &OperatorAttempt{}, "subject", "since < ? AND locked_until < ?", now-attemptTraces, now),
 		forget[string](ctx, db, &OperatorLink{}, "id", "created_at < ?", now-linkTraces),
+		forget[string](ctx, db, &OperatorToken{}, "id", "expires_at < ? OR (revoked_at > 0 AND revoked_at < ?)", now-tokenTraces, now-tokenTraces),
 	)
 }

@@ -298,8 +298,19 @@ func TestTracesAreForgotten(t *testing.T) {
 		o.refused(err, "login_failed")
 		require.NoError(o, o.db.ForgetOperatorTraces(o.Context(), meta.StampOf(o.now().Add(time.Hour))))
 		alex.principal()
-		require.EqualValues(o, 6, rows(), "a session, two links, counts of an account and two addresses")
+		require.EqualValues(o, 7, rows(), "a session, two links, counts of an account, its sessions and two addresses")
 		require.NoError(o, o.db.ForgetOperatorTraces(o.Context(), meta.StampOf(o.now().Add(8*24*time.Hour))))
 		require.Zero(o, rows())
+
+		p := alex.full().principal()
+		for name, life := range map[string]time.Duration{"short": time.Hour, "long": 30 * 24 * time.Hour} {
+			_, _, err := o.one.CreateToken(o.Context(), p, audit.CLI, "", NewToken{Name: name, Role: Ops, ExpiresAt: o.now().Add(life)})
+			require.NoError(o, err)
+		}
+		require.NoError(o, o.db.ForgetOperatorTraces(o.Context(), meta.StampOf(o.now().Add(91*24*time.Hour))))
+		list, err := o.one.Tokens(o.Context())
+		require.NoError(o, err)
+		require.Len(o, list, 1)
+		require.Equal(o, "long", list[0].Name)
 	})
 }
