@@ -24,14 +24,18 @@ func (db *DB) Settings(ctx context.Context) ([]Setting, error) {
 }
 
 // SettingBy reads one and keeps others from changing it to the end of the transaction; storage.ErrNotFound when it is not set.
+// One that is not set is locked by a row without a value: the caller saves or drops it in the same transaction.
 func (tx *Tx) SettingBy(name string) (Setting, error) {
 	var s Setting
+	if _, err := insertNew(tx.g, tx.dialect, &Setting{Name: name, UpdatedAt: Now()}); err != nil {
+		return s, err
+	}
 	q := tx.g
 	if tx.dialect != SQLite { // which has one writer at a time anyway
 		q = q.Clauses(clause.Locking{Strength: "UPDATE"})
 	}
 	r := q.Limit(1).Find(&s, "name = ?", name)
-	if r.Error == nil && r.RowsAffected == 0 {
+	if r.Error == nil && (r.RowsAffected == 0 || s.Value == "") {
 		return s, storage.ErrNotFound
 	}
 	return s, r.Error
