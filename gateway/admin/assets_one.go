@@ -231,6 +231,14 @@ func (a Admin) RescanAsset(ctx context.Context, id string) (remedy.Outcome, erro
 	return a.remedy(ctx, remedy.Rescan, id)
 }
 
+// RescanInfected has a file scanned again that is infected: if nothing is found now it becomes available. It needs a reason.
+func (a Admin) RescanInfected(ctx context.Context, id string) (remedy.Outcome, error) {
+	if err := a.needReason(); err != nil {
+		return remedy.Outcome{}, err
+	}
+	return a.remedy(ctx, remedy.RescanInfected, id)
+}
+
 // DeleteAsset deletes a file as its tenant could; it needs a reason.
 func (a Admin) DeleteAsset(ctx context.Context, id string) (remedy.Outcome, error) {
 	if err := a.needReason(); err != nil {

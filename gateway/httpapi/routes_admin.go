@@ -114,6 +114,7 @@ func AdminRoutes(a *api.API) []Route {
 		row(http.MethodGet, "assets/:id/history", auditor, "asset.history", a.AssetHistory()),
 		row(http.MethodPost, "assets/:id/retry", ops, "asset.retry", a.RetryAsset()),
 		row(http.MethodPost, "assets/:id/rescan", ops, "asset.rescan", a.RescanAsset()),
+		steppedUp(row(http.MethodPost, "assets/:id/rescan-infected", super, "asset.rescan_infected", a.RescanInfected())),
 		steppedUp(row(http.MethodDelete, "assets/:id", super, "asset.delete", a.DeleteAsset())),
 
 		row(http.MethodGet, "tasks", auditor, "task.list", a.Tasks()),

@@ -26,9 +26,11 @@ const (
 	RetryMedia Action = "retry_media"
 	Rescan     Action = "rescan"
 	Delete     Action = "delete"
+	// RescanInfected is Rescan, of infected files too. It is for one file at a time, and no action of bulk runs.
+	RescanInfected Action = "rescan_infected"
 )
 
-// Actions lists them.
+// Actions lists those of bulk runs.
 var Actions = []Action{RetryScan, RetryMedia, Rescan, Delete}
 
 // Outcome is what an action came to.
@@ -52,8 +54,8 @@ func Do(tx *meta.Tx, by By, action Action, tenantID, assetID string) (Outcome, e
 		return retryScan(tx, by, tenantID, assetID)
 	case RetryMedia:
 		return retryMedia(tx, by, tenantID, assetID)
-	case Rescan:
-		return rescan(tx, by, tenantID, assetID)
+	case Rescan, RescanInfected:
+		return rescan(tx, by, action, tenantID, assetID)
 	case Delete:
 		return remove(tx, by, tenantID, assetID)
 	}
@@ -76,7 +78,7 @@ func retryScan(tx *meta.Tx, by By, tenantID, assetID string) (Outcome, error) {
 }
 
 // rescan queues another scan of a file that has a verdict. Until the new one that verdict holds: what is available stays so.
-func rescan(tx *meta.Tx, by By, tenantID, assetID string) (Outcome, error) {
+func rescan(tx *meta.Tx, by By, action Action, tenantID, assetID string) (Outcome, error) {
 	a, b, err := subject(tx, tenantID, assetID)
 	if err != nil {
 		return Outcome{}, err
@@ -86,7 +88,17 @@ func rescan(tx *meta.Tx, by By, tenantID, assetID string) (Outcome, error) {
 			"This file has no verdict yet; a rescan is for files that have one. If its scan does not come to an end, retry it.",
 			"该文件尚无扫描结论；重新扫描仅适用于已有结论的文件。如扫描迟迟未完成，请重试扫描。")
 	}
-	return queueScan(tx, by, Rescan, a, b)
+	if b.ScanStatus == storage.ScanInfected && action != RescanInfected {
+		return Outcome{}, rescanInfected()
+	}
+	return queueScan(tx, by, action, a, b)
+}
+
+// rescanInfected refuses what could set an infected file free.
+func rescanInfected() error {
+	return refuse("rescan_infected",
+		"This file is infected, and a scan that finds nothing would set it free. That is a call of its own, with a higher role and a step-up: POST /api/admin/assets/{id}/rescan-infected.",
+		"该文件已被判定为感染，若重新扫描未发现威胁，文件将被放行。此操作是独立的调用，需要更高的角色和二次验证：POST /api/admin/assets/{id}/rescan-infected。")
 }
 
 func queueScan(tx *meta.Tx, by By, action Action, a meta.Asset, b meta.Blob) (Outcome, error) {
@@ -100,8 +112,12 @@ func queueScan(tx *meta.Tx, by By, action Action, a meta.Asset, b meta.Blob) (Ou
 		return out, nil
 	}
 	name, what := "asset.retry", "scan"
-	if action == Rescan {
+	switch action {
+	case Rescan:
 		name, what = "asset.rescan", ""
+	case RescanInfected:
+		name, what = "asset.rescan_infected", ""
+	case RetryScan, RetryMedia, Delete:
 	}
 	return out, record(tx, by, name, out, b, what)
 }
@@ -212,7 +228,7 @@ func record(tx *meta.Tx, by By, name string, out Outcome, b meta.Blob, detail st
 	switch out.Action {
 	case Delete:
 		data["name"], data["size"] = detail, b.Size
-	case RetryScan, RetryMedia, Rescan:
+	case RetryScan, RetryMedia, Rescan, RescanInfected:
 		data["task"] = out.TaskID
 		if detail != "" {
 			data["what"] = detail

@@ -58,10 +58,16 @@ func RetryTask(tx *meta.Tx, by By, id string) (TaskOutcome, error) {
 }
 
 func undoDeath(tx *meta.Tx, t meta.Task) error {
-	if t.Kind != storage.TaskImage && t.Kind != storage.TaskVideo {
+	if t.Kind != storage.TaskImage && t.Kind != storage.TaskVideo && t.Kind != storage.TaskScan {
 		return nil
 	}
 	b, known, err := tx.Tenant(t.TenantID).BlobIfAny(t.Subject)
+	if t.Kind == storage.TaskScan {
+		if err == nil && known && b.ScanStatus == storage.ScanInfected {
+			err = rescanInfected()
+		}
+		return err
+	}
 	if err != nil || !known || b.Sweeping || b.MediaStatus != storage.MediaFailed {
 		return err
 	}

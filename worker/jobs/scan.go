@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"gatehouse/quota"
@@ -47,6 +48,11 @@ func (s *scan) run(ctx context.Context, r *Run) (Commit, error) {
 	if err := checkEvidence(t, b, v); err != nil {
 		return nil, err
 	}
+	if b.ScanStatus == storage.ScanInfected && v.Status == storage.ScanClean && strings.HasPrefix(v.Database, clamd.TestSignaturesPrefix) {
+		// The bundled test signatures find no real threat, so they acquit nothing.
+		r.Log.Warn("an infected file was scanned with nothing but the test signatures, and stays infected", "signature", b.ScanSignature)
+		v = verdictOf(b)
+	}
 	// Copies come before the row that makes them count, deletions after it.
 	to := storage.ZoneQuarantine
 	if v.Status == storage.ScanClean {
@@ -68,6 +74,14 @@ func (s *scan) run(ctx context.Context, r *Run) (Commit, error) {
 		})
 	}
 	return s.verdict(t, b, v, to), nil
+}
+
+// verdictOf is the verdict that a blob has.
+func verdictOf(b meta.Blob) storage.Verdict {
+	return storage.Verdict{
+		Status: b.ScanStatus, Signature: b.ScanSignature, Engine: b.ScanEngine, Database: b.ScanDatabase,
+		BytesScanned: b.ScanBytes, Digest: b.ScanDigest, ScannedAt: b.ScannedAt.Time(),
+	}
 }
 
 // wanted reports whether somebody waits for work on the blob: it is there, referenced and not being swept.

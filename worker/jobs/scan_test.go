@@ -13,6 +13,7 @@ import (
 	"gatehouse/storage/blob"
 	"gatehouse/storage/meta"
 	"gatehouse/worker/jobs"
+	"gatehouse/worker/tools/clamd"
 )
 
 var harmless = []byte("This file is harmless and a little longer than what scanners ignore.\n")
@@ -321,5 +322,41 @@ func TestScanOfABlobThatMovedBeginsAnew(t *testing.T) {
 		require.True(t, waits, "%v", err)
 		require.NoError(t, b.attempt(t, storage.TaskScan, digest))
 		require.Equal(t, storage.ScanClean, b.blob(t, digest).ScanStatus)
+	})
+}
+
+// The bundled test signatures find no real threat: what they find nothing in is not clean because of it.
+func TestTestSignaturesAcquitNoInfectedFile(t *testing.T) {
+	onEach(t, func(t *testing.T, b *bench) {
+		database := clamd.TestSignaturesPrefix + "0123"
+		scanner, err := clamd.New(clamd.Config{
+			Address: "unix://" + b.link, TempDir: t.TempDir(), Timeout: time.Minute,
+			Fingerprint: func(context.Context) (string, error) { return database, nil },
+		})
+		require.NoError(t, err)
+		b.deps.Scanner = scanner
+		asset, digest := b.upload(t, harmless, storage.CategoryDocument)
+		bad := storage.Verdict{
+			Status: storage.ScanInfected, Signature: "Win.Worm", Engine: "ClamAV", Database: "daily:27800", BytesScanned: int64(len(harmless)),
+			Digest: digest, ScannedAt: time.Now(),
+		}
+		b.inTx(t, func(tx *meta.Tx) error {
+			tenant := tx.Tenant(b.tenant)
+			require.NoError(t, tenant.SetVerdict(digest, 0, bad, storage.ZoneQuarantine, storage.MediaNone))
+			_, err := tenant.FollowBlob(digest, storage.AssetRejected, storage.EventScanned, nil)
+			return err
+		})
+		require.NoError(t, b.attempt(t, storage.TaskScan, digest))
+		row := b.blob(t, digest)
+		require.Equal(t, storage.ScanInfected, row.ScanStatus)
+		require.Equal(t, "Win.Worm", row.ScanSignature)
+		require.Equal(t, "daily:27800", row.ScanDatabase)
+		require.Equal(t, storage.ZoneQuarantine, row.Zone)
+		require.Equal(t, storage.AssetRejected, b.stateOf(t, asset))
+
+		database = "daily:27801"
+		b.queue(t, storage.TaskScan, digest)
+		require.NoError(t, b.attempt(t, storage.TaskScan, digest))
+		require.Equal(t, storage.AssetAvailable, b.stateOf(t, asset), "a real database may")
 	})
 }

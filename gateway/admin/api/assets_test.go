@@ -183,6 +183,18 @@ func TestAssetIsRetriedRescannedAndDeleted(t *testing.T) {
 		require.Equal(t, "retry_what", d.refused(400, http.MethodPost, "assets/"+waits.ID+"/retry", map[string]any{"what": "x"}))
 		require.Equal(t, "scan_pending", d.refused(409, http.MethodPost, "assets/"+waits.ID+"/rescan", nil))
 
+		bad := file(t, db, tenant, "bad", infected)
+		require.Equal(t, "rescan_infected", d.refused(409, http.MethodPost, "assets/"+bad.ID+"/rescan", nil))
+		require.Equal(t, "reason_needed", d.refused(400, http.MethodPost, "assets/"+bad.ID+"/rescan-infected", nil))
+		d.ok(200, http.MethodPost, "assets/"+bad.ID+"/rescan-infected", map[string]any{"reason": "a false alarm"}, &out)
+		require.True(t, out.Changed)
+		require.Equal(t, "a false alarm", d.record("asset.rescan_infected")["reason"])
+		require.NoError(t, db.InTx(t.Context(), func(tx *meta.Tx) error {
+			_, err := tx.Exec("UPDATE tasks SET state = 'dead', dedupe_key = NULL WHERE id = ?", out.TaskID)
+			return err
+		}))
+		require.Equal(t, "rescan_infected", d.refused(409, http.MethodPost, "tasks/"+out.TaskID+"/retry", nil))
+
 		var detail admin.AssetDetail
 		d.ok(200, http.MethodPost, "assets/"+clean.ID+"/rescan", map[string]any{"reason": "new database"}, &out)
 		require.True(t, out.Changed)
