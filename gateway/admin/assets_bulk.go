@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 
 	"gatehouse/storage"
 	"gatehouse/storage/meta"
@@ -54,8 +56,9 @@ func (a Admin) Bulk(ctx context.Context, in BulkRequest) (BulkAnswer, error) {
 	if err != nil {
 		return BulkAnswer{}, err
 	}
-	if in.Action == remedy.Delete && s.Empty() {
-		return BulkAnswer{}, refuse(storage.CodeMalformedRequest, "bulk_filter", "Files are not deleted without a filter: say which.", "删除文件必须指定筛选条件。")
+	if in.Action == remedy.Delete && !narrows(s) {
+		return BulkAnswer{}, refuse(storage.CodeMalformedRequest, "bulk_filter", "Files are not deleted without a filter: say which. A time alone, or a keyword without a letter or digit, is none.",
+			"删除文件必须指定筛选条件；仅有时间范围，或关键词不含字母或数字，均不算筛选条件。")
 	}
 	if !in.DryRun {
 		if err := a.needReason(); err != nil {
@@ -63,8 +66,15 @@ func (a Admin) Bulk(ctx context.Context, in BulkRequest) (BulkAnswer, error) {
 		}
 	}
 	answer, count, err := a.count(ctx, s)
-	if err != nil || in.DryRun {
+	if err != nil {
 		return answer, err
+	}
+	if in.DryRun {
+		// It shows names of all tenants, so the log says who looked.
+		return answer, a.DB.InTx(ctx, func(tx *meta.Tx) error {
+			return a.write(tx, s.TenantID, remedy.BulkAction(in.Action), "",
+				map[string]any{"action": in.Action, "dry_run": true, "count": answer.Count, "filter": s})
+		})
 	}
 	if in.Expect == nil || *in.Expect != answer.Count {
 		return BulkAnswer{}, storage.Refuse(storage.CodeConflict, storage.Details{"count": answer.Count}).Because(storage.Reason{
@@ -80,6 +90,15 @@ func (a Admin) Bulk(ctx context.Context, in BulkRequest) (BulkAnswer, error) {
 		return err
 	})
 	return answer, err
+}
+
+// narrows reports whether a filter says which files: a time alone, and a keyword without a letter or digit, may mean all.
+func narrows(s meta.AssetSearch) bool {
+	s.Since, s.Until = 0, 0
+	if !strings.ContainsFunc(s.Query, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }) {
+		s.Query = ""
+	}
+	return !s.Empty()
 }
 
 func (a Admin) count(ctx context.Context, s meta.AssetSearch) (BulkAnswer, meta.AssetCount, error) {

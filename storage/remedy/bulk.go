@@ -36,12 +36,13 @@ func BeginBulk(tx *meta.Tx, by By, action Action, s meta.AssetSearch, count meta
 		return r, fmt.Errorf("queue the bulk run: %w", err)
 	}
 	return r, audit.Write(tx, audit.Entry{
-		Actor: by.Actor, TenantID: s.TenantID, Action: bulkAction(action), Target: r.ID, Result: audit.OK,
+		Actor: by.Actor, TenantID: s.TenantID, Action: BulkAction(action), Target: r.ID, Result: audit.OK,
 		Data: map[string]any{"action": action, "filter": json.RawMessage(filter), "expected": count.Total, "reason": by.Reason},
 	})
 }
 
-func bulkAction(a Action) string {
+// BulkAction is the audit log's name for a run.
+func BulkAction(a Action) string {
 	if a == Delete {
 		return "asset.bulk_delete"
 	}

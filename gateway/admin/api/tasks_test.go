@@ -175,6 +175,10 @@ func TestBulk(t *testing.T) {
 		require.EqualValues(t, 3, answer.Tenants[0].Count)
 		require.Len(t, answer.Examples, 4)
 		require.Nil(t, answer.Run)
+		require.Equal(t, map[string]any{"action": "rescan", "dry_run": true, "count": 4.0, "filter": filter}, d.record("asset.bulk"))
+		for _, all := range []map[string]any{{"until": "9999-01-01T00:00:00Z"}, {"since": "1990-01-01T00:00:00Z"}, {"q": "%"}, {"q": "._ %"}} {
+			require.Equal(t, "bulk_filter", d.refused(400, http.MethodPost, "assets/bulk/delete", map[string]any{"filter": all, "dry_run": true}))
+		}
 
 		ask := func(expect any, more map[string]any) map[string]any {
 			body := map[string]any{"filter": filter, "expect": expect, "reason": "they are bad"}
