@@ -187,8 +187,18 @@ func (a Admin) ask(ctx context.Context, n meta.NewTask, action, target string) (
 	return out, err
 }
 
-// RemoveSnapshot removes one for good. The newest that can be restored stays.
+// RemoveSnapshot removes one for good. The newest that can be restored stays. That it begins is recorded first, so that
+// nothing is ever gone without a word, and then that it is done.
 func (a Admin) RemoveSnapshot(ctx context.Context, id string) error {
+	if _, err := a.snapshotEntry(ctx, id); err != nil {
+		return err
+	}
+	record := func(ctx context.Context, step string) error {
+		return a.DB.InTx(ctx, func(tx *meta.Tx) error { return a.write(tx, "", "snapshot.remove", id, map[string]any{step: true}) })
+	}
+	if err := record(ctx, "begun"); err != nil {
+		return fmt.Errorf("record the removal: %w", err)
+	}
 	err := a.snapshots().Remove(ctx, id, time.Now())
 	a.SnapshotCache.forget()
 	switch {
@@ -201,5 +211,5 @@ func (a Admin) RemoveSnapshot(ctx context.Context, id string) error {
 		return fmt.Errorf("remove snapshot: %w", err)
 	}
 	// It is gone, whether the caller still waits or not.
-	return a.DB.InTx(context.WithoutCancel(ctx), func(tx *meta.Tx) error { return a.write(tx, "", "snapshot.remove", id, map[string]any{}) })
+	return record(context.WithoutCancel(ctx), "removed")
 }

@@ -251,7 +251,11 @@ func TestSnapshotCalls(t *testing.T) {
 
 	require.Equal(t, "snapshot_newest", d.refused(409, http.MethodDelete, "snapshots/"+newest.ID, nil))
 	d.ok(204, http.MethodDelete, "snapshots/"+old.ID, map[string]any{"reason": "damaged"}, nil)
-	require.Equal(t, "damaged", d.record("snapshot.remove")["reason"])
+	require.Equal(t, map[string]any{"removed": true, "reason": "damaged"}, d.record("snapshot.remove"))
+	log, err := d.DB.AuditLog(t.Context(), meta.AuditFilter{Action: "snapshot.remove"}, 10)
+	require.NoError(t, err)
+	require.Len(t, log, 3, "that it began and that it is done; and before, that it began with the newest, which stays")
+	require.Contains(t, log[1].Data, `"begun":true`)
 	for method, path := range map[string]string{http.MethodGet: "", http.MethodDelete: "", http.MethodPost: "/verify"} {
 		require.Equal(t, "snapshot_unknown", d.refused(404, method, "snapshots/"+old.ID+path, nil))
 	}
