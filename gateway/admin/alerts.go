@@ -38,14 +38,14 @@ type AlertQuestion struct {
 func (a Admin) Alerts(ctx context.Context, q AlertQuestion, before string, limit int) ([]Alert, error) {
 	f := meta.AlertFilter{Severity: q.Severity, Rule: q.Rule, Text: q.Text}
 	if q.State != "" {
-		open := q.State == AlertOpen
-		if !open && q.State != AlertClosed {
-			return nil, unknownWord("state", q.State, []string{AlertOpen, AlertClosed})
+		if err := oneOf("state", q.State, []string{AlertOpen, AlertClosed}); err != nil {
+			return nil, err
 		}
+		open := q.State == AlertOpen
 		f.Open = &open
 	}
-	if severities := textsOf(alerts.Severities); q.Severity != "" && !slices.Contains(severities, q.Severity) {
-		return nil, unknownWord("severity", q.Severity, severities)
+	if err := oneOf("severity", q.Severity, textsOf(alerts.Severities)); err != nil {
+		return nil, err
 	}
 	if q.Tenant != "" {
 		id, err := a.tenantID(ctx, q.Tenant)
@@ -269,16 +269,6 @@ func (a Admin) TestChannel(ctx context.Context, name string) (Notice, error) {
 func (a Admin) ShowNotice(ctx context.Context, id string) (Notice, error) {
 	n, err := a.DB.NoticeBy(ctx, id)
 	return noticeOf(n), err
-}
-
-// unknownWord refuses a filter that nothing can match, because it is mistyped.
-func unknownWord(parameter, word string, known []string) error {
-	list := strings.Join(known, ", ")
-	return storage.Refuse(storage.CodeMalformedRequest, storage.Details{"parameter": parameter}).Because(storage.Reason{
-		Slug:    "parameter",
-		English: fmt.Sprintf("There is no %s %q; there are: %s.", parameter, word, list),
-		Chinese: fmt.Sprintf("参数 %s 没有取值 %q；可用：%s。", parameter, word, list),
-	})
 }
 
 func textsOf[S ~string](list []S) []string {

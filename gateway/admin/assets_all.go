@@ -64,13 +64,17 @@ func oneOf[S ~string](name string, value S, known []S) error {
 	if value == "" || slices.Contains(known, value) {
 		return nil
 	}
-	words := make([]string, len(known))
-	for i, k := range known {
-		words[i] = string(k)
-	}
-	return refuse(storage.CodeMalformedRequest, "filter_value",
-		fmt.Sprintf("%s must be one of %s, not %q.", strings.ToUpper(name[:1])+name[1:], strings.Join(words, ", "), value),
-		fmt.Sprintf("%s 必须是以下之一：%s，而不是 %q。", name, strings.Join(words, "、"), value))
+	return unknownWord(name, value, known)
+}
+
+// unknownWord refuses a value that can mean nothing, because it is mistyped.
+func unknownWord[S ~string](parameter string, word S, known []S) error {
+	words := textsOf(known)
+	return storage.Refuse(storage.CodeMalformedRequest, storage.Details{"parameter": parameter}).Because(storage.Reason{
+		Slug:    "parameter",
+		English: fmt.Sprintf("There is no %s %q; there are: %s.", parameter, word, strings.Join(words, ", ")),
+		Chinese: fmt.Sprintf("参数 %s 没有取值 %q；可用：%s。", parameter, word, strings.Join(words, "、")),
+	})
 }
 
 func firstOf(list ...error) error {

@@ -37,8 +37,8 @@ type ReconcileRun struct {
 // ReconcileRuns lists runs, the newest first: at most limit that began before the one with the given id. Empty filters do not
 // narrow.
 func (a Admin) ReconcileRuns(ctx context.Context, kind string, states []string, before string, limit int) ([]ReconcileRun, error) {
-	if kinds := []string{meta.RunFull, meta.RunLight}; kind != "" && !slices.Contains(kinds, kind) {
-		return nil, unknownWord("kind", kind, kinds)
+	if err := oneOf("kind", kind, []string{meta.RunFull, meta.RunLight}); err != nil {
+		return nil, err
 	}
 	known := []string{meta.RunRunning, meta.RunHeld, meta.RunConfirmed, meta.RunDone, meta.RunFailed, meta.RunCancelled}
 	for _, s := range states {
@@ -80,11 +80,8 @@ func (a Admin) ShowRun(ctx context.Context, id string) (reconcile.Result, error)
 
 // RunFindings lists what a run found, in the order in which it did: at most limit behind the one with the given id.
 func (a Admin) RunFindings(ctx context.Context, id string, f meta.FindingFilter, after string, limit int) ([]reconcile.Finding, error) {
-	if kinds := textsOf(reconcile.Kinds()); f.Kind != "" && !slices.Contains(kinds, string(f.Kind)) {
-		return nil, unknownWord("kind", string(f.Kind), kinds)
-	}
-	if f.State != "" && !slices.Contains(meta.FindingStates(), f.State) {
-		return nil, unknownWord("state", f.State, meta.FindingStates())
+	if err := firstOf(oneOf("kind", string(f.Kind), textsOf(reconcile.Kinds())), oneOf("state", f.State, meta.FindingStates())); err != nil {
+		return nil, err
 	}
 	if _, err := a.DB.RunBy(ctx, id); err != nil {
 		return nil, err

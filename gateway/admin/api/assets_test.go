@@ -123,7 +123,7 @@ func TestAssetsAcrossTenants(t *testing.T) {
 			require.Equal(t, expected, ids(p), query)
 		}
 		for query, reason := range map[string]string{
-			"state=ready": "filter_value", "scan=x": "filter_value", "media=x": "filter_value", "sha256=abc": "digest",
+			"state=ready": "parameter", "scan=x": "parameter", "media=x": "parameter", "sha256=abc": "digest",
 		} {
 			require.Equal(t, reason, d.refused(400, http.MethodGet, "assets?"+query, nil))
 		}

@@ -57,7 +57,7 @@ func TestTasks(t *testing.T) {
 			}
 			require.Equal(t, want, got, query)
 		}
-		require.Equal(t, "filter_value", d.refused(400, http.MethodGet, "tasks?state=x", nil))
+		require.Equal(t, "parameter", d.refused(400, http.MethodGet, "tasks?state=x", nil))
 
 		var detail admin.TaskDetail
 		d.ok(200, http.MethodGet, "tasks/"+task.ID, nil, &detail)
@@ -191,7 +191,7 @@ func TestBulk(t *testing.T) {
 		require.Equal(t, "reason_needed", d.refused(400, http.MethodPost, "assets/bulk/delete", ask(4, map[string]any{"reason": ""})))
 		require.Equal(t, "bulk_filter", d.refused(400, http.MethodPost, "assets/bulk/delete", ask(5, map[string]any{"filter": map[string]any{}})))
 		require.Equal(t, "bulk_delete_elsewhere", d.refused(400, http.MethodPost, "assets/bulk", ask(4, map[string]any{"action": "delete"})))
-		require.Equal(t, "filter_value", d.refused(400, http.MethodPost, "assets/bulk", ask(4, map[string]any{"action": "burn"})))
+		require.Equal(t, "parameter", d.refused(400, http.MethodPost, "assets/bulk", ask(4, map[string]any{"action": "burn"})))
 		d.ok(200, http.MethodPost, "assets/bulk/delete", ask(4, nil), &answer)
 		require.Equal(t, meta.BulkQueued, answer.Run.State)
 		file(t, db, two, "later", infected)
