@@ -69,7 +69,7 @@ func (a *API) RescanAsset() Endpoint {
 
 // RescanInfected has an infected file scanned again.
 func (a *API) RescanInfected() Endpoint {
-	return Call(a, func(ctx context.Context, r *Request, in WithIDWhy) (remedy.Outcome, error) {
+	return Call(a, func(ctx context.Context, r *Request, in ByIDWhy) (remedy.Outcome, error) {
 		r.Admin.Reason = in.Reason
 		return r.Admin.RescanInfected(ctx, in.ID)
 	})
