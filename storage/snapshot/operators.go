@@ -119,23 +119,8 @@ func (r *restore) keepOperator(o meta.Operator, log shutSince) error {
 	if roles[role] > 0 && roles[role] < roles[o.Role] {
 		o.Role = role
 	}
-	switch {
-	case !there && log.reset[o.ID] > o.UpdatedAt:
-		o.PasswordHash, o.PasswordAt, o.TOTPSecret, o.TOTPStep, o.EnrolledAt = "", 0, "", 0, 0
-		if err := r.tx.ReplaceRecoveryCodes(o.ID, nil); err != nil {
-			return err
-		}
-	case there && now.UpdatedAt >= o.UpdatedAt:
-		if now.TOTPSecret == o.TOTPSecret {
-			now.TOTPStep = max(now.TOTPStep, o.TOTPStep)
-		}
-		o.PasswordHash, o.PasswordAt, o.EnrolledAt, o.UpdatedAt = now.PasswordHash, now.PasswordAt, now.EnrolledAt, now.UpdatedAt
-		o.TOTPSecret, o.TOTPStep = now.TOTPSecret, now.TOTPStep
-		if err := r.keepCodes(o.ID); err != nil {
-			return err
-		}
-	case there && now.TOTPSecret == o.TOTPSecret: // the snapshot is the younger one
-		o.TOTPStep = max(now.TOTPStep, o.TOTPStep)
+	if err := r.keepProofs(&o, log.reset[o.ID]); err != nil {
+		return err
 	}
 	if o == was {
 		return nil
@@ -150,6 +135,26 @@ func (r *restore) keepOperator(o meta.Operator, log shutSince) error {
 		r.shutAgain("operator %s: password and second factor as before the restore", o.Name)
 	}
 	return r.tx.SaveOperator(o)
+}
+
+// keepProofs keeps what the operator shows to get in: that of before the restore, unless the snapshot's is younger.
+func (r *restore) keepProofs(o *meta.Operator, reset meta.Stamp) error {
+	now, there := r.access.operators[o.ID]
+	switch {
+	case !there && reset > o.UpdatedAt:
+		o.PasswordHash, o.PasswordAt, o.TOTPSecret, o.TOTPStep, o.EnrolledAt = "", 0, "", 0, 0
+		return r.tx.ReplaceRecoveryCodes(o.ID, nil)
+	case there && now.UpdatedAt >= o.UpdatedAt:
+		if now.TOTPSecret == o.TOTPSecret {
+			now.TOTPStep = max(now.TOTPStep, o.TOTPStep)
+		}
+		o.PasswordHash, o.PasswordAt, o.EnrolledAt, o.UpdatedAt = now.PasswordHash, now.PasswordAt, now.EnrolledAt, now.UpdatedAt
+		o.TOTPSecret, o.TOTPStep = now.TOTPSecret, now.TOTPStep
+		return r.keepCodes(o.ID)
+	case there && now.TOTPSecret == o.TOTPSecret: // the snapshot is the younger one
+		o.TOTPStep = max(now.TOTPStep, o.TOTPStep)
+	}
+	return nil
 }
 
 func (r *restore) shutAgain(format string, args ...any) {

@@ -37,27 +37,31 @@ func (s settling) row(row any) bool {
 	case *meta.Blob:
 		return s.blob(r)
 	case *meta.Task:
-		if r.Kind == storage.TaskBulk && (r.State == storage.TaskQueued || r.State == storage.TaskRunning) {
-			return false // its run is cancelled
-		}
-		if r.State == storage.TaskRunning {
-			r.State = storage.TaskQueued
-		}
-		r.LeaseOwner, r.LeaseUntil, r.RungAt, r.RungBy = "", 0, 0, ""
+		return s.task(r)
 	case *meta.ReconcileRun:
 		switch r.State {
 		case meta.RunRunning, meta.RunHeld, meta.RunConfirmed:
 			r.State, r.Problem, r.FinishedAt = meta.RunCancelled, runEnded, s.now
 		}
 	case *meta.BulkRun:
-		switch r.State {
-		case meta.BulkQueued, meta.BulkRunning:
+		if r.State == meta.BulkQueued || r.State == meta.BulkRunning {
 			r.State, r.Problem, r.UpdatedAt, r.FinishedAt = meta.BulkCancelled, bulkEnded, s.now, s.now
-		case meta.BulkDone, meta.BulkFailed, meta.BulkCancelled:
 		}
 	case *meta.Fact:
 		return !r.IsSignOfLife() && !strings.HasPrefix(r.Name, "turn.") && !strings.HasPrefix(r.Name, "scanner")
 	}
+	return true
+}
+
+// task queues one again that was running. That of a bulk run is left out: the run is cancelled.
+func (s settling) task(t *meta.Task) bool {
+	if t.Kind == storage.TaskBulk && (t.State == storage.TaskQueued || t.State == storage.TaskRunning) {
+		return false
+	}
+	if t.State == storage.TaskRunning {
+		t.State = storage.TaskQueued
+	}
+	t.LeaseOwner, t.LeaseUntil, t.RungAt, t.RungBy = "", 0, 0, ""
 	return true
 }
 
