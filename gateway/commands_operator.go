@@ -60,7 +60,8 @@ func (c *cli) setupLink(cfg *configs.Config, v operator.OperatorView, link strin
 	}
 	_, err := fmt.Fprintf(c.out, `operator: %s (%s)
 link:     %s
-The link is shown this once, works once, and for a day. Give it to %s and nobody else. The owner chooses the password with it:
+The link is shown this once, works once, and for a day. Give it to %s and nobody else. The owner chooses the password with it,
+and then logs in to set up the second factor (docs/admin-api.md):
 
   curl --json '{"link": "%s", "password": "..."}' %s
 `, v.Name, v.Role, link, v.Name, link, to)
@@ -161,7 +162,7 @@ func (o operatorUnlockCmd) Run(ctx context.Context, c *cli) error {
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(c.out, "%s: not locked. A lock of an address ends by itself within the hour.\n", v.Name)
+		_, err = fmt.Fprintf(c.out, "%s: no longer locked. A lock of an address ends by itself within the hour.\n", v.Name)
 		return err
 	})
 }

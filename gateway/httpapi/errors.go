@@ -166,8 +166,8 @@ var answers = map[storage.Code]answer{
 var (
 	reasonNoRoute = storage.Reason{
 		Slug:    "no_route",
-		English: "There is no such address; /openapi.yaml lists them all.",
-		Chinese: "没有这个地址；全部地址见 /openapi.yaml。",
+		English: "There is no such address; /openapi.yaml lists those for applications.",
+		Chinese: "没有这个地址；供应用程序使用的地址见 /openapi.yaml。",
 	}
 	reasonHeadersTooLarge = storage.Reason{
 		Slug:    "headers_too_large",

@@ -34,7 +34,7 @@ func failedLogins(ctx context.Context, look *Look) ([]Finding, error) {
 			})
 		}
 	}
-	add("name", "under the name", "The account is locked for a while by itself; ask whoever has it.", names)
-	add("address", "from the address", "The address is locked for a while by itself; the allow-list of addresses keeps strangers out for good.", addresses)
+	add("name", "under the name", "Five failures lock an account for 15 minutes; ask whoever has it.", names)
+	add("address", "from the address", "Twenty failures lock an address for an hour; the allow-list of addresses keeps strangers out for good.", addresses)
 	return out, nil
 }

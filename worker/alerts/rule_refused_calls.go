@@ -25,7 +25,7 @@ func refusedCalls(ctx context.Context, look *Look) ([]Finding, error) {
 		}
 		if a.Counted > 0 {
 			f.Severity = Warning
-			f.Message = fmt.Sprintf("The %s (%s) tried what the role does not allow, %s in the last %s; the last refused call was %s at %s from %s. `gateway audit` lists them.",
+			f.Message = fmt.Sprintf("The %s (%s) was refused calls as FORBIDDEN, %s in the last %s: the role does not allow them, or they came without the headers that a page of the gateway sends. The last refused call was %s at %s from %s. `gateway audit` lists them.",
 				a.Actor, a.Last.ActorRole, plural(a.Counted, "time", "times"), spell(look.Limits.OperatorsFor), a.Last.Action, at(a.Last.At.Time()), orUnknown(a.Last.Address))
 		}
 		out = append(out, f)

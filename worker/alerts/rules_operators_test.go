@@ -206,7 +206,7 @@ func TestRefusedAndDangerousCalls(t *testing.T) {
 			worse := b.one(t)
 			require.Equal(t, a.ID, worse.ID)
 			require.Equal(t, "warning", worse.Severity)
-			require.Contains(t, worse.Message, "The operator:alex (ops) tried what the role does not allow, 1 time")
+			require.Contains(t, worse.Message, "The operator:alex (ops) was refused calls as FORBIDDEN, 1 time")
 		},
 		"dangerous_calls": func(t *testing.T, b *bench) {
 			require.Empty(t, b.openNow(t), "that is told by the other rule")
