@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -33,36 +32,6 @@ const (
 	adminAsks    = 20
 )
 
-// adminList is a list to measure: the queries that are asked of it, and how its cursor is made of an item near the end.
-type adminList struct {
-	path    string
-	queries []string
-}
-
-// adminLists is THE list of what is measured, beside the overview. Every list is asked for its first page, one in the middle
-// and the last one.
-var adminLists = []adminList{
-	{"tenants", []string{
-		"", "sort=created", "sort=used", "sort=last_upload", "state=active", "state=failed", "plan=bench", "q=nt%204", "q=nobody",
-		"over_percent=90", "over_percent=999", "state=active&plan=bench&sort=used",
-	}},
-	{"tenants/tenant%2042/events", []string{"", "action=asset", "result=refused", "action=key.revoke"}},
-	{"tenants/tenant%201/export", []string{""}},
-	{"tenants/tenant%201/keys", []string{""}},
-	{"audit", []string{
-		"", "actor_kind=operator", "actor_kind=key", "actor_kind=stranger", "actor=" + adminOperator, "actor=nobody", "role=super", "role=nothing",
-		"action=asset", "action=asset.upload", "action=tenant", "action=tenant.suspend", "action=nothing", "target=target42", "target=nothing",
-		"tenant=tenant%2042", "tenant=tenant%201", "result=ok", "result=refused", "result=failed", "code=TYPE_MISMATCH", "code=NOTHING",
-		"address=10.0.0.7", "address=nowhere", "request_id=r4242", "request_id=nothing", "q=10.0.0.7", "q=nothing", "q=tenant.suspend",
-		"since=2026-01-10T00:00:00Z", "until=2026-01-05T00:00:00Z", "since=2026-01-10T00:00:00Z&until=2026-01-10T01:00:00Z",
-		"since=2030-01-01T00:00:00Z", "tenant=tenant%201&action=asset.upload", "tenant=tenant%201&action=key.revoke", "tenant=tenant%201&result=refused",
-		"tenant=tenant%201&result=failed", "action=asset.upload&result=refused", "action=asset.upload&code=NOTHING", "action=asset&result=failed",
-		"actor_kind=operator&action=tenant", "actor_kind=worker&action=asset.delete", "actor=" + adminOperator + "&action=tenant.suspend",
-		"actor=" + adminOperator + "&tenant=tenant%2042", "address=10.0.0.7&result=refused", "role=super&action=tenant.suspend",
-		"action=scan.verdict&since=2026-01-10T00:00:00Z&until=2026-01-10T01:00:00Z", "tenant=tenant%201&since=2026-01-15T00:00:00Z",
-	}},
-}
-
 const adminOperator = "0190c0de-0000-7000-9000-000000000001"
 
 // benchAdmin asks the admin API over HTTP for lists of many tenants, assets and audit records in PostgreSQL.
@@ -76,10 +45,15 @@ func benchAdmin(c *console) []row {
 	fillAdmin(c, db)
 	c.Logf("bench: rows made in %s", time.Since(began).Round(time.Second))
 	base := serveAdmin(c, db)
-	rows := []row{timed(c, "overview", func() { _ = getAdmin(c, base+"overview") })}
+	var rows []row
+	for _, path := range []string{
+		"overview", "lanes", "assets/" + anAsset(c, db), "assets/" + anAsset(c, db) + "/history", "tasks/" + anAsset(c, db), "tenants/tenant%201", "reconcile/" + adminRun,
+	} {
+		rows = append(rows, timed(c, path, func() { _ = getAdmin(c, base+path) }))
+	}
 	for _, list := range adminLists {
 		for _, query := range list.queries {
-			for where, cursor := range cursorsOf(c, base+list.path, query) {
+			for where, cursor := range cursorsOf(c, db, base, list, query) {
 				address := base + list.path + "?" + query + cursor
 				rows = append(rows, timed(c, strings.TrimSuffix(list.path+"?"+query, "?")+", "+where, func() { _ = getAdmin(c, address) }))
 			}
@@ -129,38 +103,12 @@ func getAdmin(c *console, address string) adminPage {
 	return p
 }
 
-// cursorsOf finds where a list begins, its middle and its last page are: by leaps through the whole list where it is short, and
-// through the whole of it as CSV where it is not.
-func cursorsOf(c *console, list, query string) map[string]string {
-	out := map[string]string{"first page": ""}
-	var all []string
-	cursor := ""
-	for len(all) < maxLeaps {
-		p := getAdmin(c, list+"?limit=200&"+query+cursor)
-		if p.NextCursor == nil {
-			break
-		}
-		cursor = "&cursor=" + url.QueryEscape(*p.NextCursor)
-		all = append(all, cursor)
-	}
-	if len(all) == maxLeaps { // a list of audit records: its key is the record's number
-		middle, last := numberCursor(adminRecords/2), numberCursor(2000)
-		out["middle page"], out["last page"] = middle, last
-		return out
-	}
-	if len(all) > 0 {
-		out["middle page"], out["last page"] = all[len(all)/2], all[len(all)-1]
-	}
-	return out
-}
-
-// maxLeaps is how many pages of 200 are turned to find the end of a list.
-const maxLeaps = 30
-
 // serveAdmin serves the rows of operators to whoever asks.
 func serveAdmin(c *console, db *meta.DB) string {
+	desk, err := operator.NewDesk(db, make([]byte, 32)) // no operator logs in
+	c.must(err)
 	a := &api.API{
-		Admin: admin.Admin{DB: db, CoolingOff: time.Hour}, Timeout: time.Minute, Client: httpapi.Client, RequestID: httpapi.RequestID,
+		Admin: admin.Admin{DB: db, CoolingOff: time.Hour}, Desk: desk, Timeout: time.Minute, Client: httpapi.Client, RequestID: httpapi.RequestID,
 	}
 	options := httpapi.DefaultOptions()
 	options.Log, options.Metrics = slog.New(slog.NewTextHandler(io.Discard, nil)), prometheus.NewRegistry()
@@ -173,7 +121,7 @@ func serveAdmin(c *console, db *meta.DB) string {
 			return f.Next()
 		}
 	}
-	c.must(httpapi.Mount(server.App(), httpapi.AdminRoutes(a), map[httpapi.Permission]httpapi.Guard{httpapi.Operator: letIn}, nil))
+	c.must(httpapi.Mount(server.App(), httpapi.AdminRoutes(a), map[httpapi.Permission]httpapi.Guard{httpapi.Operator: letIn, httpapi.OperatorLogin: letIn}, nil))
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	c.must(err)
 	go func() { _ = server.Serve(l) }()

@@ -2,17 +2,15 @@ package main
 
 import (
 	"context"
-	"encoding/base64"
 	"fmt"
+	"slices"
 	"time"
 
 	"gatehouse/storage/meta"
 )
 
-// numberCursor is the cursor of a list of audit records behind a number (gateway/admin/api/list.go).
-func numberCursor(n int) string {
-	return "&cursor=" + base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "2:%d", n))
-}
+// adminBegin is the time of the oldest rows: 2026-01-01, in microseconds.
+const adminBegin = int64(1767225600000000)
 
 // fillAdmin makes the rows. One tenant in two records is the first, which is large; the others share the rest. Half of the records
 // are uploads, of which some are refused, nearly half verdicts; few are steps of operators.
@@ -20,7 +18,7 @@ func fillAdmin(c *console, db *meta.DB) {
 	ctx := context.Background()
 	share := min(c.share, 1)
 	tenants, assets, records := int(adminTenants*share), int(adminAssets*share), int(adminRecords*share)
-	const begin = int64(1767225600000000) // 2026-01-01, in microseconds
+	const begin = adminBegin
 	const id = `'0190c0de-0000-7000-8000-' || lpad((%s)::text, 12, '0')`
 	tenantOf := func(i string) string {
 		return fmt.Sprintf(id, fmt.Sprintf("CASE WHEN mod(%s, 2) = 0 THEN 1 ELSE mod(%s / 2, %d) END", i, i, tenants))
@@ -28,23 +26,20 @@ func fillAdmin(c *console, db *meta.DB) {
 	// An index that is made at the end is made in a tenth of the time.
 	var indexes []struct{ Indexname, Indexdef string }
 	c.must(db.InTx(ctx, func(tx *meta.Tx) error {
-		_, err := tx.Scan(&indexes, `SELECT indexname, indexdef FROM pg_indexes WHERE tablename IN ('assets', 'audit_log') AND indexdef NOT LIKE 'CREATE UNIQUE%'`)
+		_, err := tx.Scan(&indexes, `SELECT indexname, indexdef FROM pg_indexes WHERE tablename IN ('assets', 'blobs', 'tasks', 'audit_log') AND indexdef NOT LIKE 'CREATE UNIQUE%'`)
 		return err
 	}))
 	for _, x := range indexes {
 		_, err := db.Exec(ctx, "DROP INDEX "+x.Indexname)
 		c.must(err)
 	}
-	for _, sql := range []string{
+	statements := []string{
 		`INSERT INTO plans (name, storage_bytes, spec, updated_at) VALUES ('bench', 1000000000, '{}', 1)`,
 		fmt.Sprintf(`INSERT INTO tenants (id, name, plan, state, used_bytes, used_files, created_at, updated_at)
 			SELECT `+fmt.Sprintf(id, "i")+`, 'tenant ' || i, 'bench', CASE WHEN i %% 50 = 0 THEN 'suspended' ELSE 'active' END, (i::bigint * 7919) %% 1000000000,
 				%d, %d + i, 1 FROM generate_series(0, %d) i`, assets/tenants, begin, tenants-1),
 		`INSERT INTO api_keys (id, tenant_id, name, hash, scopes, created_at)
 			SELECT gen_random_uuid(), id, 'key', encode(sha256(id::bytea), 'hex'), 'read,write', 1 FROM tenants`,
-		fmt.Sprintf(`INSERT INTO assets (id, tenant_id, sha256, name, name_folded, ext, category, media_type, size, state, duplicate, created_at, updated_at)
-			SELECT '0190c0de-0000-7000-a000-' || lpad(i::text, 12, '0'), `+tenantOf("i")+`, encode(sha256(i::text::bytea), 'hex'), 'file ' || i || '.txt',
-				'file ' || i || '.txt', 'txt', 'document', 'text/plain', 1000, 'available', false, %d + i, 1 FROM generate_series(1, %d) i`, begin, assets),
 		// Twenty days of records, in the order of their numbers.
 		fmt.Sprintf(`INSERT INTO audit_log (at, actor_kind, actor_id, actor_role, tenant_id, action, target, result, code, request_id, address, user_agent, data)
 			SELECT %d + i * %d::bigint, kind, CASE kind WHEN 'worker' THEN '' WHEN 'key' THEN 'key' || i %% %d ELSE '%s' END,
@@ -64,7 +59,8 @@ func fillAdmin(c *console, db *meta.DB) {
 		fmt.Sprintf(`INSERT INTO tenant_days (tenant_id, day, uploads, bytes, refusals, rejected) SELECT id, d, 3, 3000, 1, 0
 			FROM tenants, generate_series(%d, %d) d`, meta.Now().Day()-30, meta.Now().Day()),
 		`INSERT INTO tenant_activity (tenant_id, last_upload_at) SELECT id, created_at + 7919 FROM tenants`,
-	} {
+	}
+	for _, sql := range slices.Concat(statements, fillFiles(assets, tenantOf), fillRest()) {
 		_, err := db.Exec(ctx, sql)
 		c.must(err)
 	}
