@@ -144,6 +144,11 @@ func (u *run) whole(ctx context.Context) error {
 	if u.last > 0 && u.seq >= u.last {
 		return nil
 	}
+	return u.behind(ctx, chains)
+}
+
+// behind checks what only the whole log tells: its end, what was put in, and the checkpoints of both places.
+func (u *run) behind(ctx context.Context, chains []meta.AuditChain) error {
 	if err := u.ends(ctx); err != nil || u.bad != nil {
 		return err
 	}
