@@ -26,7 +26,7 @@ const tenantIs = "tenant_id = (SELECT t.id FROM tenants t WHERE t.name = ?)"
 
 var (
 	auditWhere = map[string]string{
-		"tenant": tenantIs, "actor": "actor_id = ?", "action": "(action = ? OR action LIKE ? || '.%')", "since": microsOf("at >="), "until": microsOf("at <"),
+		"tenant": tenantIs, "actor": "actor_id = ?", "role": "actor_role = ?", "action": "(action = ? OR action LIKE ? || '.%')", "since": microsOf("at >="), "until": microsOf("at <"),
 		"q": "? IN (target, actor_id, request_id, address, code, action)",
 	}
 	blobIs     = "EXISTS (SELECT 1 FROM blobs b WHERE b.tenant_id = r.tenant_id AND b.sha256 = r.sha256 AND b."
