@@ -25,7 +25,7 @@ type AssetSearch struct {
 	// Query is looked for in the name, whatever its case, and at the beginning of id and digest.
 	Query string `json:"query,omitempty"`
 
-	// The rest is about the blob. Signature is the whole name of what was found.
+	// The rest is about the blob. With Scan or Media, Category is that of the file and of the blob: see blobConds. Signature is the whole name of what was found.
 	Scan      storage.ScanStatus  `json:"scan,omitempty"`
 	Media     storage.MediaStatus `json:"media,omitempty"`
 	Signature string              `json:"signature,omitempty"`
