@@ -70,8 +70,8 @@ func fillRest() []string {
 				(ARRAY['object_without_row', 'row_without_object', 'size_differs', 'ledger_drift'])[CASE WHEN i % 1000 = 0 THEN 4 ELSE i % 3 + 1 END],
 				encode(sha256(i::text::bytea), 'hex'), '', (ARRAY['trash', 'mark_damaged', ''])[i % 3 + 1],
 				CASE WHEN i % 5000 = 0 THEN 'failed' WHEN i % 2 = 0 THEN 'repaired' ELSE 'open' END, '', i FROM generate_series(1, 200000) i`,
-		`INSERT INTO bulk_runs (id, action, filter, reason, state, expected, cursor_at, actor_kind, actor_id, actor_role, request_id, address, user_agent, created_at, updated_at)
-			SELECT ` + fmt.Sprintf(id, "e000") + `, 'rescan', '{}', 'why', 'done', 10, '', 'operator', '` + adminOperator + `', 'ops', '', '', '', i, i
+		`INSERT INTO bulk_runs (id, action, filter, reason, state, expected, cursor_at, floor_at, actor_kind, actor_id, actor_role, request_id, address, user_agent, created_at, updated_at)
+			SELECT ` + fmt.Sprintf(id, "e000") + `, 'rescan', '{}', 'why', 'done', 10, '', '', 'operator', '` + adminOperator + `', 'ops', '', '', '', i, i
 			FROM generate_series(1, 2000) i`,
 		`INSERT INTO operators (id, name, role, state, created_at, updated_at)
 			SELECT ` + fmt.Sprintf(id, "9000") + `, 'operator ' || i, 'ops', 'active', i, i FROM generate_series(1, 500) i`,

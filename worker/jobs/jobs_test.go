@@ -17,6 +17,7 @@ func TestEveryKindHasOneJob(t *testing.T) {
 		storage.TaskScan: storage.LaneScan, storage.TaskImage: storage.LaneImage, storage.TaskSweep: storage.LaneHousekeeping,
 		storage.TaskVideo: storage.LaneVideo, storage.TaskPurge: storage.LaneHousekeeping, storage.TaskReconcile: storage.LaneHousekeeping,
 		storage.TaskSnapshot: storage.LaneHousekeeping, storage.TaskVerify: storage.LaneHousekeeping,
+		storage.TaskBulk: storage.LaneHousekeeping,
 	}
 	seen := map[storage.TaskKind]bool{}
 	for _, j := range jobs.List(jobs.Deps{ScanTimeout: time.Minute, ImageTimeout: time.Minute, VideoTimeout: time.Minute}) {
