@@ -254,7 +254,7 @@ func (d *Daemon) configure() (database, error) {
 	if err != nil {
 		return database{}, err
 	}
-	if err := os.WriteFile(d.places.conf, []byte(text), 0o644); err != nil {
+	if err := writeFor(d.places.conf, []byte(text)); err != nil {
 		return database{}, fmt.Errorf("write clamd.conf: %w", err)
 	}
 	return db, nil

@@ -129,6 +129,13 @@ func TestDaemonWithTestSignatures(t *testing.T) {
 	require.ErrorIs(t, s.Ready(context.Background()), ErrUnavailable)
 }
 
+// A worker started from a shell that keeps its files to itself still has a clamd that can read what it needs.
+func TestDaemonOfAStrictShell(t *testing.T) {
+	defer syscall.Umask(syscall.Umask(0o077))
+	_, s, out := daemon(t, DaemonConfig{})
+	awaitReady(t, s, out)
+}
+
 // Files at the cap are looked at to their last byte; what is beyond is unscannable, and so is what unpacks to
 // more than may be.
 func TestDaemonLimits(t *testing.T) {

@@ -48,13 +48,25 @@ func chooseDatabase(machine, bundled string) (database, error) {
 
 // writeTestSignatures fills the bundled folder.
 func writeTestSignatures(bundled string) error {
-	if err := os.MkdirAll(bundled, 0o755); err != nil {
-		return fmt.Errorf("write the test signatures: %w", err)
+	err := os.MkdirAll(bundled, 0o755)
+	if err == nil {
+		err = os.Chmod(bundled, 0o755)
 	}
-	if err := os.WriteFile(filepath.Join(bundled, "gatehouse-test.ndb"), testSignatures, 0o644); err != nil {
+	if err == nil {
+		err = writeFor(filepath.Join(bundled, "gatehouse-test.ndb"), testSignatures)
+	}
+	if err != nil {
 		return fmt.Errorf("write the test signatures: %w", err)
 	}
 	return nil
+}
+
+// writeFor writes a file that clamd's user can read, whatever the worker's umask is.
+func writeFor(path string, content []byte) error {
+	if err := os.WriteFile(path, content, 0o644); err != nil {
+		return err
+	}
+	return os.Chmod(path, 0o644)
 }
 
 // list describes the database files of a folder, one line each.

@@ -22,7 +22,7 @@ const minMemory = 200 << 20
 // defaultLimits let through what phones, cameras and screen recorders make. They are the videos section of
 // configs/gatehouse.yaml, which is the place that documents them; MaxBytes is the largest upload of any category.
 var defaultLimits = Limits{
-	MaxBytes:       512 << 20,
+	MaxBytes:       600 << 20,
 	MaxDuration:    3 * time.Hour,
 	MaxPixels:      36_000_000,
 	MaxStreams:     16,

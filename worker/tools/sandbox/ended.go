@@ -89,9 +89,10 @@ var errAsked = errors.New("asked to end")
 const exitGoCrash = 2
 
 // ranOut reports whether the child has used its processor time. The signal comes at a tick of the kernel's clock, and on a busy
-// machine what is told afterwards is less by a tick of each of many threads: a twentieth of the limit covers that.
+// machine what is told afterwards is less by a tick of each of many threads: a twentieth of the limit covers that, and of short
+// limits a quarter of a second.
 func ranOut(state *os.ProcessState, limit time.Duration) bool {
-	return state.UserTime()+state.SystemTime() >= roundUp(limit)-max(50*time.Millisecond, limit/20)
+	return state.UserTime()+state.SystemTime() >= roundUp(limit)-max(250*time.Millisecond, limit/20)
 }
 
 // explain says why a program that was started ended; nil when it ended well.
