@@ -113,6 +113,7 @@ func Policy(cfg *configs.Config) storage.Policy {
 			MaxNameBytes: cfg.Intake.MaxNameBytes, MaxPixels: cfg.Intake.MaxPixels, MaxDimension: cfg.Intake.MaxDimension,
 			MaxFrames: cfg.Intake.MaxFrames, MaxZipMembers: cfg.Intake.MaxZipMembers,
 			MaxZipUnpackedBytes: int64(cfg.Intake.MaxZipUnpackedBytes), MaxZipRatio: cfg.Intake.MaxZipRatio,
+			MaxReleaseUnpackedBytes: int64(cfg.Intake.MaxReleaseUnpackedBytes), MaxScanBytes: int64(cfg.Scanner.MaxFileBytes),
 			MaxPDFInflateBytes: int64(cfg.Intake.MaxPDFInflateBytes),
 		},
 	}

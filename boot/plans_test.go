@@ -28,7 +28,7 @@ func TestSeedPlansMakesNoLostOneAnew(t *testing.T) {
 		lost, err := SeedPlans(ctx, cfg, db)
 		require.NoError(t, err)
 		require.Empty(t, lost)
-		require.Equal(t, []string{"enterprise", "free", "pro"}, names())
+		require.Equal(t, []string{"enterprise", "free", "platform", "pro"}, names())
 
 		tenant := metatest.Tenant(t, db, 1000)
 		for _, sql := range []string{`UPDATE tenants SET plan = 'pro' WHERE id = '` + tenant + `'`, `DELETE FROM plans WHERE name IN ('pro', 'free')`} {

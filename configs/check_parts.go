@@ -108,6 +108,9 @@ func (l *loader) checkCategories(c *Config) {
 		l.must(cat.MaxBytes <= c.Scanner.MaxFileBytes, key+".max_bytes", "not more than scanner.max_file_bytes ("+
 			c.Scanner.MaxFileBytes.String()+") is allowed: larger files could never be scanned")
 	}
+	// The worker's clamd unpacks four times max_file_bytes, the file itself included.
+	l.must(c.Intake.MaxReleaseUnpackedBytes <= 3*c.Scanner.MaxFileBytes, "intake.max_release_unpacked_bytes",
+		"not more than three times scanner.max_file_bytes is allowed: the scanner would not see all of it")
 	l.must(len(c.Categories) > 0, "categories", "at least one category is expected")
 }
 

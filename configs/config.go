@@ -20,6 +20,7 @@ type Config struct {
 	Plans      map[string]Plan     `yaml:"plans"`
 	Quota      Quota               `yaml:"quota"`
 	Tenants    Tenants             `yaml:"tenants"`
+	Releases   Releases            `yaml:"releases"`
 	Images     Images              `yaml:"images"`
 	Videos     Videos              `yaml:"videos"`
 	Sandbox    Sandbox             `yaml:"sandbox"`
@@ -111,17 +112,18 @@ type Scanner struct {
 
 // Intake bounds what an upload may cost while it arrives. Use Config.SpoolDir, which fills in the default.
 type Intake struct {
-	SpoolDir            string `yaml:"spool_dir"`
-	SpoolMinFree        Bytes  `yaml:"spool_min_free"`
-	MemoryBytes         Bytes  `yaml:"memory_bytes"`
-	MaxNameBytes        int    `yaml:"max_name_bytes"`
-	MaxPixels           int64  `yaml:"max_pixels"`
-	MaxDimension        int64  `yaml:"max_dimension"`
-	MaxFrames           int64  `yaml:"max_frames"`
-	MaxZipMembers       int    `yaml:"max_zip_members"`
-	MaxZipUnpackedBytes Bytes  `yaml:"max_zip_unpacked_bytes"`
-	MaxZipRatio         int64  `yaml:"max_zip_ratio"`
-	MaxPDFInflateBytes  Bytes  `yaml:"max_pdf_inflate_bytes"`
+	SpoolDir                string `yaml:"spool_dir"`
+	SpoolMinFree            Bytes  `yaml:"spool_min_free"`
+	MemoryBytes             Bytes  `yaml:"memory_bytes"`
+	MaxNameBytes            int    `yaml:"max_name_bytes"`
+	MaxPixels               int64  `yaml:"max_pixels"`
+	MaxDimension            int64  `yaml:"max_dimension"`
+	MaxFrames               int64  `yaml:"max_frames"`
+	MaxZipMembers           int    `yaml:"max_zip_members"`
+	MaxZipUnpackedBytes     Bytes  `yaml:"max_zip_unpacked_bytes"`
+	MaxReleaseUnpackedBytes Bytes  `yaml:"max_release_unpacked_bytes"`
+	MaxZipRatio             int64  `yaml:"max_zip_ratio"`
+	MaxPDFInflateBytes      Bytes  `yaml:"max_pdf_inflate_bytes"`
 }
 
 // Category is what files of one category must look like.
@@ -162,6 +164,11 @@ type Quota struct {
 // Tenants is about how they come and go.
 type Tenants struct {
 	CoolingOff time.Duration `yaml:"cooling_off"`
+}
+
+// Releases is what devices may cost.
+type Releases struct {
+	MaxDevicesPerTenant int64 `yaml:"max_devices_per_tenant"`
 }
 
 // Images is how pictures become variants.

@@ -88,7 +88,7 @@ func TestFolders(t *testing.T) {
 	require.Equal(t, "/srv/a b/spool", c.SpoolDir())
 	require.Equal(t, "/srv/a b/clamd", c.ClamdDir())
 	require.Equal(t, "/srv/a b/work", c.WorkDir())
-	require.Equal(t, int64(512<<20), c.LargestUpload())
+	require.Equal(t, int64(600<<20), c.LargestUpload())
 	require.Equal(t, map[string]int{"scan": 4, "image": 2, "video": 1, "housekeeping": 2}, c.Tasks.Lanes.Concurrency())
 
 	c, err = Load(ForGateway, "", []string{"GATEHOUSE_STORE_ROOT=x", "GATEHOUSE_INTAKE_SPOOL_DIR=/tmp/s", "DATABASE_URL=sqlite:///x/y.db"})

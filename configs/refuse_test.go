@@ -82,7 +82,7 @@ func TestRefusedFiles(t *testing.T) {
 		"plan kept for too long": {"plans: {free: {retention_days: 99999}}", `plans.free.retention_days = "99999"`},
 		"plan height of a line":  {"plans: {free: {max_video_height: 9}}", `plans.free.max_video_height = "9"`},
 		"plan upgrade URL":       {"plans: {free: {upgrade_url: 'javascript:x'}}", "plans.free.upgrade_url"},
-		"no plans":               {"plans: {free: null, pro: null, enterprise: null}", "plans: "},
+		"no plans":               {"plans: {free: null, pro: null, enterprise: null, platform: null}", "plans: "},
 		"night":                  {"alerts: {night_from: '24:30'}", `alerts.night_from = "24:30"`},
 		"time zone":              {"alerts: {timezone: Mars/Olympus}", `alerts.timezone = "Mars/Olympus"`},
 		"time of day":            {"reconcile: {at: '25:00'}", `reconcile.at = "25:00"`},

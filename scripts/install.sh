@@ -11,7 +11,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 build_packages=(ca-certificates gcc libc6-dev pkg-config libvips-dev)
 run_packages=("${build_packages[@]}" ffmpeg clamav-daemon curl)
 test_packages=("${run_packages[@]}" libvips-tools postgresql mariadb-server rabbitmq-server nginx python3 python3-requests jq procps util-linux)
-bench_packages=(clamdscan)
+bench_packages=(clamdscan wrk)
 
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 
@@ -53,15 +53,35 @@ guard_services() {
   trap 'rm -f /usr/sbin/policy-rc.d' EXIT
 }
 
+# install_updater puts the update client of the tests, with what it needs, beside the scripts that drive it: what the lock file
+# says, to the byte. The stamp is written last, so that what was cut off is done again.
+install_updater() {
+  local home=../e2e/testdata/updater
+  local stamp=$home/node_modules/.gatehouse-lock log
+  cmp -s "$home/package-lock.json" "$stamp" && return 0
+  echo "installing electron-updater for the tests ..."
+  log=$(mktemp)
+  if ! (cd "$home" && npm ci --no-progress --loglevel=error) >"$log" 2>&1; then
+    tail -n 15 "$log" >&2
+    echo "electron-updater could not be installed; the whole log is $log. npm asks $(cd "$home" && npm config get registry): if that" \
+      "cannot be reached from here, set another with npm config set registry URL." >&2
+    exit 1
+  fi
+  rm -f "$log"
+  cp "$home/package-lock.json" "$stamp"
+}
+
 install_run() { ensure "${run_packages[@]}"; }
 
 install_test() {
   local extra=()
   command -v chromium >/dev/null || extra+=(chromium)
   command -v node >/dev/null || extra+=(nodejs)
+  command -v npm >/dev/null || extra+=(npm)
   ensure "${test_packages[@]}" "${extra[@]}"
   build_tool minio
   build_tool versitygw
+  install_updater
 }
 
 install_lint() {

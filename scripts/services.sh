@@ -171,9 +171,9 @@ LogFile $root/log/clamd.log
 LogFileUnlock yes
 LogTime yes
 MaxThreads 12
-StreamMaxLength 512M
-MaxFileSize 512M
-MaxScanSize 1024M
+StreamMaxLength 600M
+MaxFileSize 600M
+MaxScanSize 2400M
 MaxFiles 10000
 MaxRecursion 17
 MaxScanTime 120000

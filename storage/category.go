@@ -49,6 +49,9 @@ type Limits struct {
 	MaxZipMembers int
 	// MaxZipUnpackedBytes bounds the sum of what all members inflate to.
 	MaxZipUnpackedBytes int64
+	// MaxReleaseUnpackedBytes bounds what a release file inflates to, and MaxScanBytes each member of it: the scanner would
+	// cut a larger one without a word.
+	MaxReleaseUnpackedBytes, MaxScanBytes int64
 	// MaxZipRatio bounds inflated size over compressed size, of the package and of each member over 1 MiB.
 	MaxZipRatio int64
 	// MaxPDFInflateBytes bounds what the PDF rule inflates from streams in one file.

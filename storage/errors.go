@@ -42,6 +42,19 @@ const (
 	CodeInternal            Code = "INTERNAL"
 )
 
+// The codes of the release API and of its operators' calls.
+const (
+	CodeReleaseVersionInvalid     Code = "RELEASE_VERSION_INVALID"
+	CodeReleaseHeartbeatInvalid   Code = "RELEASE_HEARTBEAT_INVALID"
+	CodeReleaseChecksumMismatch   Code = "RELEASE_CHECKSUM_MISMATCH"
+	CodeReleaseDeviceTokenInvalid Code = "RELEASE_DEVICE_TOKEN_INVALID"
+	CodeReleasePermissionDenied   Code = "RELEASE_PERMISSION_DENIED"
+	CodeReleaseArtifactNotFound   Code = "RELEASE_ARTIFACT_NOT_FOUND"
+	CodeReleasePublishedConflict  Code = "RELEASE_PUBLISHED_CONFLICT"
+	CodeReleaseNotPublishable     Code = "RELEASE_NOT_PUBLISHABLE"
+	CodeReleaseRateLimited        Code = "RELEASE_RATE_LIMITED"
+)
+
 // Reason says why, where one code has many causes. The slug is stable and appears as details.reason; the two
 // sentences are shown to people.
 type Reason struct {
@@ -51,7 +64,7 @@ type Reason struct {
 }
 
 // Details are the facts of a refusal that a program can act on: limits, sizes, names. Values are strings,
-// integers or booleans.
+// integers or booleans; where there are many reasons, "reasons" is a list of structs with JSON names.
 type Details map[string]any
 
 // Error is a refusal by the domain. It carries facts, never an HTTP status or a finished sentence.

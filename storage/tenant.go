@@ -2,6 +2,13 @@ package storage
 
 import "slices"
 
+// PlatformTenant is the tenant that owns the files of all releases. Its id is the same everywhere, so that nothing has to be
+// configured; it is made when it is first needed (tenancy.EnsurePlatform), on the plan PlatformPlan.
+const (
+	PlatformTenant = "00000000-0000-7000-8000-000000000001"
+	PlatformPlan   = "platform"
+)
+
 // TenantState says where in its life a tenant is.
 type TenantState string
 

@@ -1,6 +1,7 @@
 package meta
 
 import (
+	"cmp"
 	"encoding/json"
 	"strings"
 
@@ -122,16 +123,32 @@ func (t Tenant) FollowBlob(sha256 string, to storage.AssetState, kind storage.Ev
 }
 
 // DeleteAsset ends an asset: it becomes deleted by compare-and-set, its blob loses one reference, the event is
-// recorded, the tenant has one file less. The blob itself is the sweeper's, after its grace time.
-func (t Tenant) DeleteAsset(id string) (Asset, error) {
+// recorded, the tenant has one file less. The blob itself is the sweeper's, after its grace time. An asset that a release
+// names is refused with ErrInRelease, before anything is written.
+func (t Tenant) DeleteAsset(id string) (Asset, error) { return t.deleteAsset(id, true) }
+
+// EndInfected is DeleteAsset for files that were infected: those end even if a release names them, since none can serve them.
+func (t Tenant) EndInfected(id string) (Asset, error) { return t.deleteAsset(id, false) }
+
+func (t Tenant) deleteAsset(id string, keepReleased bool) (Asset, error) {
 	var a Asset
 	if err := t.rows(&Asset{}).Where("id = ? AND state <> ?", id, storage.AssetDeleted).Take(&a).Error; err != nil {
 		return a, notFound(err)
+	}
+	if keepReleased {
+		if named, err := t.inRelease(id); err != nil || named {
+			return a, cmp.Or(err, error(ErrInRelease))
+		}
 	}
 	now := Now()
 	// The blob's row before the asset's, as verdicts and links lock them: the other way round they deadlock.
 	if err := t.dropReference(a.SHA256, now); err != nil {
 		return a, err
+	}
+	if keepReleased { // whoever names an asset locks its blob: from here on nobody does
+		if named, err := t.inRelease(id); err != nil || named {
+			return a, cmp.Or(err, ErrChanged)
+		}
 	}
 	r := t.rows(&Asset{}).Where("id = ? AND revision = ?", id, a.Revision).Updates(map[string]any{
 		"state": storage.AssetDeleted, "deleted_at": now, "updated_at": now, "revision": revisionUp,

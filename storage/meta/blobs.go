@@ -105,6 +105,12 @@ func (t Tenant) changeBlob(sha256 string, revision int64, media storage.MediaSta
 	return ErrChanged
 }
 
+// SetSHA512 notes the SHA-512 of a blob that came in without. It is a fact about the bytes: the revision, which is about what
+// was decided of them, stays.
+func (t Tenant) SetSHA512(sha256, sha512 string) error {
+	return t.rows(&Blob{}).Where("sha256 = ? AND sha512 = ''", sha256).Update("sha512", sha512).Error
+}
+
 // Variant reads one variant of a blob.
 func (t Tenant) Variant(sha256, preset string) (Variant, error) {
 	var v Variant

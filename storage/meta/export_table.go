@@ -26,6 +26,7 @@ func exported() []any {
 		&StatHour{}, &TenantDay{}, &TenantActivity{},
 		&Setting{}, &OperatorAddress{},
 		&TaskAttempt{}, &LanePause{}, &BulkRun{},
+		&ClientRelease{}, &ReleaseArtifact{}, &ReleaseDigests{}, &DeviceToken{}, &ReleaseDevice{}, &ReleaseRollup{},
 	}
 }
 

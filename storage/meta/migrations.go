@@ -32,6 +32,7 @@ var migrations = []migration{
 	{"0010_operations", operationsUp, operationsDown},
 	{"0011_rollups", rollupsUp, rollupsDown},
 	{"0012_settings", settingsUp, settingsDown},
+	{"0013_releases", releasesUp, releasesDown},
 }
 
 // typeNames maps the braces of a statement to a database's own words.

@@ -70,8 +70,10 @@ type Reservation struct {
 // Blob is the bytes of one or more assets of a tenant, addressed by SHA-256. The verdict and the media facts
 // belong to it, not to the assets.
 type Blob struct {
-	TenantID  string `gorm:"primaryKey"`
-	SHA256    string `gorm:"primaryKey;column:sha256"`
+	TenantID string `gorm:"primaryKey"`
+	SHA256   string `gorm:"primaryKey;column:sha256"`
+	// SHA512 is in hex, of release artifacts only: update clients ask for it.
+	SHA512    string `gorm:"column:sha512"`
 	Size      int64
 	MediaType string
 	Category  storage.Category

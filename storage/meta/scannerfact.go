@@ -76,8 +76,18 @@ func (db *DB) ForgetScanners(ctx context.Context, before Stamp) error {
 
 // Scanner reads what was seen last; storage.ErrNotFound when no worker has looked yet.
 func (db *DB) Scanner(ctx context.Context) (ScannerFact, error) {
+	return scannerOf(db.FactByName(ctx, factScanner))
+}
+
+// Scanner reads what was seen last, in the transaction.
+func (tx *Tx) Scanner() (ScannerFact, error) {
+	var row Fact
+	err := tx.g.Take(&row, "name = ?", factScanner).Error
+	return scannerOf(row, notFound(err))
+}
+
+func scannerOf(row Fact, err error) (ScannerFact, error) {
 	var f ScannerFact
-	row, err := db.FactByName(ctx, factScanner)
 	if err != nil {
 		return f, err
 	}

@@ -77,6 +77,9 @@ var wiped = []struct{ table, column string }{
 	{"reconcile_marks", "tenant_id"},
 	{"tenant_days", "day"},
 	{"tenant_activity", "tenant_id"},
+	{"device_tokens", "id"},
+	{"release_devices", "device_id"},
+	{"release_rollups", "hour"},
 }
 
 // WipedTables names the tables that a purge empties of a tenant, in the order to do it.

@@ -54,7 +54,7 @@ func (r *Reconciler) endInfected(ctx context.Context, rep *Report) error {
 
 func (r *Reconciler) endAsset(ctx context.Context, b meta.Blob, id string) error {
 	err := r.db.InTx(ctx, func(tx *meta.Tx) error {
-		if _, err := tx.Tenant(b.TenantID).DeleteAsset(id); err != nil {
+		if _, err := tx.Tenant(b.TenantID).EndInfected(id); err != nil {
 			return err
 		}
 		return audit.Write(tx, audit.Entry{

@@ -4,6 +4,7 @@
 // refuses with a sentence, and writes the audit record.
 //
 //	asset.go   one file
+//	damage.go  what anybody finds who reads wrong bytes; it holds its own transaction
 //	task.go    one task
 //	bulk.go    a run over many files: its beginning, its steps, its end
 //

@@ -163,6 +163,24 @@ func oddRow(t meta.Table, i int) any {
 		r.Name = unique
 	case *meta.OperatorAddress:
 		r.Actor, r.Address = unique, fmt.Sprint("2001:db8::", i)
+	case *meta.ClientRelease:
+		r.ID = unique
+		if i%2 == 0 {
+			r.VersionKey, r.PublishedKey = &unique, &unique
+		}
+	case *meta.ReleaseArtifact:
+		r.ID, r.Name = unique, unique
+	case *meta.ReleaseDigests:
+		r.SHA256 = digestNo(i)
+	case *meta.DeviceToken:
+		r.ID, r.TenantID, r.Hash = unique, tenant, digestNo(i)
+	case *meta.ReleaseDevice:
+		r.TenantID, r.DeviceID = tenant, unique
+	case *meta.ReleaseRollup:
+		r.TenantID, r.Hour = tenant, int64(i)
+		if i%2 == 0 {
+			r.TenantID = "" // a total
+		}
 	default:
 		panic(fmt.Sprintf("a table without odd rows: %T", row))
 	}

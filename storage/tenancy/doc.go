@@ -3,6 +3,7 @@
 //
 //	id, key, err := p.Provision(ctx, "name", "plan")     // gateway: `tenant create`
 //	n, err := p.FailAbandoned(ctx, tenAgo)                // worker: after a program that died in between
+//	err := p.EnsurePlatform(ctx)                          // gateway: when something of a release comes in (platform.go)
 //	commit, err := purger.Run(ctx, id, inTx)              // worker: the task purge_tenant
 //
 // # Provisioning

@@ -64,7 +64,12 @@ func (w works) fill(t *testing.T, name string) string {
 		}))
 	}
 	require.NoError(t, w.DB.InTx(ctx, func(tx *meta.Tx) error {
-		if err := tx.Create(&meta.ReconcileMark{TenantID: id, Mark: "m"}); err != nil {
+		if err := errors.Join(
+			tx.Create(&meta.ReconcileMark{TenantID: id, Mark: "m"}),
+			tx.Create(&meta.DeviceToken{ID: meta.NewID(), TenantID: id, UserID: "u", DeviceID: "d", Hash: id}),
+			tx.Create(&meta.ReleaseDevice{TenantID: id, DeviceID: "d", UserID: "u"}),
+			tx.Create(&meta.ReleaseRollup{Hour: 1, TenantID: id, Version: "1.0.0", Devices: 1}),
+		); err != nil {
 			return err
 		}
 		_, err := tx.Exec(`UPDATE tenants SET used_bytes = 17, used_files = 3, overrides = '{}' WHERE id = ?`, id)
@@ -138,7 +143,7 @@ func (w works) account(t *testing.T, id string) Removed {
 
 var whole = map[string]int64{
 	"reservations": 1, "idempotency_keys": 3, "variants": 3, "assets": 3, "blobs": 3, "events": 3, "tasks": 3, "api_keys": 1,
-	"reconcile_findings": 3, "reconcile_marks": 1,
+	"reconcile_findings": 3, "reconcile_marks": 1, "device_tokens": 1, "release_devices": 1, "release_rollups": 1,
 }
 
 func TestPurgeLeavesATombstoneTheAuditTrailAndTheNeighbours(t *testing.T) {
@@ -149,11 +154,17 @@ func TestPurgeLeavesATombstoneTheAuditTrailAndTheNeighbours(t *testing.T) {
 		require.Equal(t, whole, before)
 		require.NoError(t, w.attempt(id), "nothing happens before its time")
 		require.Equal(t, storage.TenantActive, w.row(t, id).State)
+		require.NoError(t, w.DB.InTx(ctx, func(tx *meta.Tx) error {
+			return tx.Create(&meta.ReleaseRollup{Hour: 1, Version: "1.0.0", Devices: 2})
+		}))
 
 		w.doom(t, id)
 		require.NoError(t, w.attempt(id))
 		w.requirePurged(t, id)
 		require.Equal(t, whole, w.account(t, id).Rows)
+		totals, err := w.DB.VersionShares(ctx, 1, 1, meta.OfTrack{})
+		require.NoError(t, err)
+		require.Len(t, totals, 1, "what was counted of all tenants stays")
 		require.EqualValues(t, 8, w.account(t, id).Objects)
 		require.NoError(t, w.attempt(id), "a second one finds nothing to do")
 

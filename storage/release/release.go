@@ -1,0 +1,91 @@
+package release
+
+import (
+	"regexp"
+	"slices"
+
+	"gatehouse/storage"
+)
+
+// PlatformTenant is the tenant that owns the artifacts of all releases.
+const PlatformTenant = storage.PlatformTenant
+
+// Track is where one release at a time is published.
+type Track struct {
+	Channel  string `json:"channel"`
+	Platform string `json:"platform"`
+	Arch     string `json:"arch"`
+}
+
+// DefaultChannel is that of clients which name none.
+const DefaultChannel = "stable"
+
+// Platforms and Archs are as Node names them (process.platform, process.arch); x86 is Node's ia32.
+var (
+	Platforms = []string{"win32", "darwin", "linux"}
+	Archs     = []string{"x64", "x86", "arm64"}
+)
+
+var channelName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
+
+// Valid reports whether there can be such a track.
+func (t Track) Valid() bool {
+	return channelName.MatchString(t.Channel) && slices.Contains(Platforms, t.Platform) && slices.Contains(Archs, t.Arch)
+}
+
+// Key names the track in the database.
+func (t Track) Key() string { return t.Channel + "/" + t.Platform + "/" + t.Arch }
+
+// Versioned is the key of one version of the track. Build metadata does not tell versions apart, for clients neither.
+func (t Track) Versioned(v Version) string { return t.Key() + "/" + v.String() }
+
+// State is where a release is in its life.
+type State string
+
+// The states. A paused release holds its track: nobody gets it who does not have it, and nothing else is published there.
+const (
+	Draft       State = "draft"
+	Published   State = "published"
+	Paused      State = "paused"
+	Superseded  State = "superseded"  // by the next one, or by a rollback
+	Unpublished State = "unpublished" // taken back
+	Archived    State = "archived"
+)
+
+// States lists them all.
+var States = []State{Draft, Published, Paused, Superseded, Unpublished, Archived}
+
+// moves is THE table of legal moves. From superseded and unpublished only a rollback leads back.
+var moves = map[State][]State{
+	Draft:       {Published, Archived},
+	Published:   {Paused, Superseded, Unpublished},
+	Paused:      {Published, Superseded, Unpublished},
+	Superseded:  {Published, Archived},
+	Unpublished: {Published, Archived},
+	Archived:    {},
+}
+
+// CanMove reports whether a release may go from one state to another.
+func CanMove(from, to State) bool { return slices.Contains(moves[from], to) }
+
+// Holds reports whether a release of this state holds its track.
+func (s State) Holds() bool { return s == Published || s == Paused }
+
+// Kind is what a file of a release is for.
+type Kind string
+
+// The kinds. A release has one installer, at most one portable and one manifest, and a blockmap for either of the first two.
+const (
+	Installer Kind = "installer"
+	Portable  Kind = "portable"
+	Blockmap  Kind = "blockmap"
+	Manifest  Kind = "manifest"
+)
+
+// Kinds lists them all.
+var Kinds = []Kind{Installer, Portable, Blockmap, Manifest}
+
+// PieceBytes is how much of a file is checked at once while it is served. A client of differential updates asks for pieces of
+// some ten KiB, and for each of them whole pieces are read and hashed; a smaller one makes the lists of digests longer, 300 KiB for
+// an installer of 600 MiB.
+const PieceBytes = 64 << 10
