@@ -66,6 +66,9 @@ func Rules(channels []ChannelConfig) []Rule {
 		{"new_address", newAddress, "An address from which an operator or a token comes for the first time.", []string{"operators_for"}},
 		{"refused_calls", refusedCalls, "Calls that an operator had no right to, or no fresh second factor for.", []string{"operators_for"}},
 		{"dangerous_calls", dangerousCalls, "Dangerous calls of operators that came to nothing.", []string{"operators_for"}},
+		{"release_share", releaseShare, "Versions of clients that many devices have left within a day.", nil},
+		{"release_publish_failed", releasePublishFailed, "Releases that were not published, and files that are not what they should be.", []string{"operators_for"}},
+		{"release_artifact_damaged", releaseArtifactDamaged, "Published releases that cannot be served, most often for one of their files.", nil},
 		{ruleChannel, channelFailing(channels), "Channels that do not get alerts through.", nil},
 	}
 }

@@ -1,6 +1,7 @@
 package alerts
 
 import (
+	"encoding/json"
 	"fmt"
 	"testing"
 	"time"
@@ -21,6 +22,11 @@ func (b *bench) auditAt(t *testing.T, when time.Time, e audit.Entry) {
 		if e.Data[word] == true {
 			data = fmt.Sprintf(`{"%s":true,"reason":"\"read\":true \u0000"}`, word)
 		}
+	}
+	if reasons, many := e.Data["reasons"]; many {
+		raw, err := json.Marshal(map[string]any{"call": "POST", "reasons": reasons})
+		require.NoError(t, err)
+		data = string(raw)
 	}
 	b.inTx(t, func(tx *meta.Tx) error {
 		return tx.Create(&meta.AuditRecord{

@@ -52,6 +52,7 @@ func allIsWrong(t *testing.T) *bench {
 		{Uses: []string{"store"}, Path: "/srv/a b", Mount: "/srv/a b", Total: 1000, Used: 990, Free: 10, Files: 9, FilesFree: 9},
 	}}))
 	b.operatorsMisbehave(t)
+	b.releasesGoWrong(t)
 	b.cfg.Limits.DatabaseMaxBytes = 1
 	b.inTx(t, func(tx *meta.Tx) error {
 		return errors.Join(

@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"gatehouse/quota"
@@ -86,7 +87,7 @@ func List(d Deps) []Job {
 
 // Schedule is THE list of what is due by the clock.
 func Schedule(d Deps) []Periodic {
-	return append(append(reconciliations(d), auditing(d)...), []Periodic{
+	return append(slices.Concat(reconciliations(d), auditing(d), releaseRollups(d.DB)), []Periodic{
 		{Name: "sweep", Every: d.SweepEvery, Do: func(ctx context.Context) error {
 			return d.DB.InTx(ctx, func(tx *meta.Tx) error {
 				_, err := tx.Enqueue(meta.NewTask{Kind: storage.TaskSweep, Unique: true})

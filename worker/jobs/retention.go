@@ -94,8 +94,8 @@ func endOldAsset(ctx context.Context, db *meta.DB, a meta.Asset, days int64) err
 			},
 		})
 	})
-	if errors.Is(err, storage.ErrNotFound) || errors.Is(err, meta.ErrChanged) {
-		return nil // its tenant was quicker, or is at it: the next hour sees what became of it
+	if errors.Is(err, storage.ErrNotFound) || errors.Is(err, meta.ErrChanged) || errors.Is(err, meta.ErrInRelease) {
+		return nil // its tenant was quicker, or is at it: the next hour sees what became of it; or a release needs it
 	}
 	return err
 }
