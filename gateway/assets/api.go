@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"gatehouse/gateway/auth"
+	"gatehouse/gateway/content"
 	"gatehouse/gateway/intake"
 	"gatehouse/storage"
 	"gatehouse/storage/audit"
@@ -40,7 +41,7 @@ type API struct {
 	Locale func(*fiber.Ctx) storage.Locale
 
 	// lost are the objects that were found missing.
-	lost told
+	lost content.Told
 }
 
 func (a *API) context(c *fiber.Ctx) (context.Context, context.CancelFunc) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 
 	"gatehouse/storage"
 	"gatehouse/storage/blob"
@@ -54,7 +53,7 @@ func (o cleanObject) look(ctx context.Context) error {
 // damaged refuses what nobody has marked so far, and tells the operator. It marks nothing: a store that is mounted wrongly
 // would have every file marked that somebody reads. The reconciliation looks twice, and has its brake; an upload has witnesses.
 func (o cleanObject) damaged(damage storage.Damage) error {
-	if o.api.lost.first(o.key) {
+	if o.api.lost.First(o.key) {
 		o.api.Log.Error("the object of an asset is lost", "tenant", o.asset.TenantID, "asset", o.asset.ID, "key", o.key,
 			"zone", storage.ZoneClean, "damage", damage)
 	}
@@ -84,26 +83,3 @@ var (
 		Chinese: "仅此变体受影响：将在下一次夜间检查后重新生成。",
 	}
 )
-
-// toldAtMost bounds the keys that are remembered; when there are more, all may be told again.
-const toldAtMost = 10_000
-
-// told remembers what was said, so that each reader of a lost object does not write a line of the log.
-type told struct {
-	mu   sync.Mutex
-	keys map[string]bool
-}
-
-// first reports whether the key was not said before.
-func (t *told) first(key string) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.keys[key] {
-		return false
-	}
-	if t.keys == nil || len(t.keys) >= toldAtMost {
-		t.keys = map[string]bool{}
-	}
-	t.keys[key] = true
-	return true
-}

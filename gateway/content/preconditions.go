@@ -13,6 +13,9 @@ type preconditions struct {
 	get      bool // GET or HEAD
 }
 
+// Known reports whether an If-None-Match header lists the quoted entity tag, so that 304 is the answer to GET and HEAD.
+func Known(ifNoneMatch, etag string) bool { return preconditions{etag: etag}.listed(ifNoneMatch, true) }
+
 // check returns 0 to go on, 304 or 412.
 func (p preconditions) check(header func(string) string) int {
 	if v := header("If-Match"); v != "" {

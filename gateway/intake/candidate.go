@@ -37,6 +37,8 @@ type Candidate struct {
 	Body io.ReaderAt
 	// Size is the counted size of Body in bytes.
 	Size int64
+	// SHA512 is that of Body in hex; of release files only.
+	SHA512 string
 	// Width, Height (pixels, as stored, before EXIF orientation) and Frames of a picture; set by the image rule.
 	Width, Height, Frames int64
 	// imageEnd is the offset just behind the picture's own data; set by the image rule for the trailer rule.

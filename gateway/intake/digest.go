@@ -22,18 +22,19 @@ const (
 	DigestSHA512 = "sha-512"
 )
 
-// checkDigests compares every claim with the bytes that arrived.
-func checkDigests(claims []Digest, sha256hex string, s *Spooled) error {
+// checkDigests compares every claim with the bytes that arrived. sha512hex is empty where nobody has computed it.
+func checkDigests(claims []Digest, sha256hex, sha512hex string, s *Spooled) error {
 	for _, d := range claims {
 		var got []byte
-		switch d.Algorithm {
-		case DigestSHA256:
-			raw, err := hex.DecodeString(sha256hex)
+		known := map[string]string{DigestSHA256: sha256hex, DigestSHA512: sha512hex}[d.Algorithm]
+		switch {
+		case known != "":
+			raw, err := hex.DecodeString(known)
 			if err != nil {
 				return fmt.Errorf("own digest: %w", err)
 			}
 			got = raw
-		case DigestSHA512:
+		case d.Algorithm == DigestSHA512:
 			h := sha512.New()
 			if _, err := io.Copy(h, s.Reader()); err != nil {
 				return fmt.Errorf("read spool: %w", err)

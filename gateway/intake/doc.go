@@ -13,6 +13,7 @@
 //	ooxml.go      Word, Excel and PowerPoint packages (the work is done in package ooxml)
 //	pdf.go        active content in PDFs (the work is done in package pdf)
 //	text.go       text files are text, all of them
+//	release.go    files of releases are what they are called (package installer)
 //
 // Around the rules, receive.go walks an upload through the stages, spool.go holds its bytes meanwhile,
 // digest.go checks what the client claims about them, and store.go makes the file durable. Bytes that are known but not in the

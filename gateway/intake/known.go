@@ -6,9 +6,9 @@ import (
 	"fmt"
 
 	"gatehouse/storage"
-	"gatehouse/storage/audit"
 	"gatehouse/storage/blob"
 	"gatehouse/storage/meta"
+	"gatehouse/storage/remedy"
 )
 
 // known reports whether link may find something. A row alone makes no duplicate: the upload is acknowledged on the
@@ -56,26 +56,9 @@ func (in *Intake) damageOf(ctx context.Context, b meta.Blob) (storage.Damage, er
 	return "", nil
 }
 
-// markDamaged writes down that a blob has lost its object. It reports false when the row has changed since it was read: a
-// scan copies the object before it changes the row, and deletes it from the old zone afterwards.
+// markDamaged writes down that a blob has lost its object. It reports false when the row has changed since it was read.
 func (in *Intake) markDamaged(ctx context.Context, up Upload, b meta.Blob, damage storage.Damage) (bool, error) {
-	var marked bool
-	err := in.DB.InTx(ctx, func(tx *meta.Tx) error {
-		marked = false
-		tenant := tx.Tenant(b.TenantID)
-		now, known, err := tenant.BlobIfAny(b.SHA256)
-		if err != nil || !known || now.Revision != b.Revision || now.CreatedAt != b.CreatedAt || now.Sweeping {
-			return err
-		}
-		if err := tenant.MarkDamaged(b.SHA256, b.Revision, damage); err != nil {
-			return err
-		}
-		marked = true
-		return audit.Write(tx, audit.Entry{
-			Actor: up.Actor, TenantID: b.TenantID, Action: "blob.damage", Target: b.SHA256, Result: audit.OK,
-			Data: map[string]any{"damage": damage, "zone": b.Zone, "size": b.Size},
-		})
-	})
+	marked, err := remedy.MarkDamaged(ctx, in.DB, up.Actor, b, damage)
 	if err == nil && marked {
 		in.Log.Error("the object of a stored file is lost; an upload of the same bytes brings it back",
 			"key", storage.BlobKey(b.TenantID, b.SHA256), "zone", b.Zone, "damage", damage)

@@ -160,13 +160,21 @@ func checkNameShape(name string) error {
 	if !strings.Contains(name, ".") {
 		return badName(nameNoExtension, nil)
 	}
-	for _, s := range segments[1 : len(segments)-1] {
+	inner := segments[1 : len(segments)-1]
+	if n := len(inner); n > 0 && segments[len(segments)-1] == "blockmap" && slices.Contains(mapped, inner[n-1]) {
+		inner = inner[:n-1]
+	}
+	for _, s := range inner {
 		if slices.Contains(dangerousInner, s) {
 			return badName(nameInnerExtension, storage.Details{"extension": s})
 		}
 	}
 	return nil
 }
+
+// mapped are the extensions of programs before which a block map stands: update clients find "Setup 1.4.0.exe.blockmap" by that name,
+// it is run by nobody, and only releases may have one.
+var mapped = []string{"exe", "msi", "appimage"}
 
 // plainSegment drops what some reader of a name would not see: variation selectors, which have no glyph of their
 // own (they stay legal, emoji need them), and what follows a semicolon, where some servers end a name.

@@ -40,6 +40,8 @@ func TestCheckNameAccepts(t *testing.T) {
 		"console.txt":                     "console.txt",
 		"com10.txt":                       "com10.txt",
 		"LPT.txt":                         "LPT.txt",
+		"App Setup 1.4.0.exe.blockmap":    "App Setup 1.4.0.exe.blockmap",
+		"App-1.4.0.AppImage.blockmap":     "App-1.4.0.AppImage.blockmap",
 		" leading space.txt":              " leading space.txt",
 		strings.Repeat("a", 251) + ".txt": strings.Repeat("a", 251) + ".txt",
 	}
@@ -65,7 +67,7 @@ func TestCheckNameRefuses(t *testing.T) {
 		"name_trailing_dot_or_space": {"a.txt.", "a.txt ", "a.", "a.txt\u3000", "a.txt．"},
 		"name_reserved":              {"con", "CON.txt", "nul.tar.gz", "aux .txt", "COM1.txt", "lpt9.pdf", "COM¹.txt", "ｃｏｎ.txt", "CONIN$.txt", "prn.exe.txt"},
 		"name_no_extension":          {"README", "照片", "a．exe"},
-		"name_inner_extension":       {"a.php.jpg", "invoice.exe.pdf", "a.PhP5.jpg", "a.exe .pdf", "a．exe.pdf", "a.ｅｘｅ.pdf", "x.phtml.v2.png", "shell.aspx.docx", "run.bat.txt", "a..exe..pdf", "a.asp;.txt", "a.php\ufe0f.txt", "a.exe\U000e0100.txt"},
+		"name_inner_extension":       {"a.exe.exe.blockmap", "a.php.blockmap", "a.exe.blockmap.pdf", "a.php.jpg", "invoice.exe.pdf", "a.PhP5.jpg", "a.exe .pdf", "a．exe.pdf", "a.ｅｘｅ.pdf", "x.phtml.v2.png", "shell.aspx.docx", "run.bat.txt", "a..exe..pdf", "a.asp;.txt", "a.php\ufe0f.txt", "a.exe\U000e0100.txt"},
 	}
 	for reason, names := range tests {
 		for _, name := range names {

@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/hex"
 	"errors"
+	"hash"
 	"io"
 	"log/slog"
 	"time"
@@ -146,9 +148,14 @@ func (in *Intake) receive(ctx context.Context, up Upload, c *Candidate) (_ Recei
 
 // take is the life of an upload that has its room.
 func (in *Intake) take(ctx context.Context, up Upload, c *Candidate, h *hold) (_ Receipt, step string, err error) {
-	hash := sha256.New()
+	sum, long := sha256.New(), hash.Hash(nil)
+	arriving := io.Writer(sum)
+	if c.Category == storage.CategoryRelease { // update clients go by it, and nobody else pays for it
+		long = sha512.New()
+		arriving = io.MultiWriter(sum, long)
+	}
 	limit := up.Policy.Categories[c.Category].MaxBytes
-	body := whileHeld{io.TeeReader(up.Body, hash), func() error { return lost(ctx) }}
+	body := whileHeld{io.TeeReader(up.Body, arriving), func() error { return lost(ctx) }}
 	c.Head, err = readHead(body, up.DeclaredSize)
 	if err != nil {
 		return Receipt{}, "body", err
@@ -168,8 +175,11 @@ func (in *Intake) take(ctx context.Context, up Upload, c *Candidate, h *hold) (_
 		}
 	}
 	c.Body, c.Size = spooled, spooled.Size()
-	digest := hex.EncodeToString(hash.Sum(nil))
-	if err := checkDigests(up.Digests, digest, spooled); err != nil {
+	digest := hex.EncodeToString(sum.Sum(nil))
+	if long != nil {
+		c.SHA512 = hex.EncodeToString(long.Sum(nil))
+	}
+	if err := checkDigests(up.Digests, digest, c.SHA512, spooled); err != nil {
 		return Receipt{}, "digest", err
 	}
 	if rule, err := run(fullRules, c); err != nil {

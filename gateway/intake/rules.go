@@ -20,6 +20,7 @@ var (
 	// headRules see the first bytes, before the rest has arrived.
 	headRules = []Rule{
 		{"type", checkType},
+		{"release_type", checkReleaseType},
 	}
 
 	// fullRules see the whole spooled file.
@@ -30,5 +31,6 @@ var (
 		{"ooxml", checkOOXML},
 		{"pdf", checkPDF},
 		{"text", checkText},
+		{"release", checkRelease},
 	}
 )

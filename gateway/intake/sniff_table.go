@@ -34,7 +34,7 @@ const (
 )
 
 // extensionTypes is THE table: for each extension, which sniffed types agree with it and the canonical media type
-// that each becomes. An extension that is not here (release artifacts) takes any type.
+// that each becomes. Files of releases have a list of their own (package installer).
 //
 // A row that takes typeZIP leaves it to be proved: a package may begin with any member, and the bytes that say
 // "this is Word" may come megabytes later. The ooxml rule, which sees the whole file, refuses what is a bare ZIP.

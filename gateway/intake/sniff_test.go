@@ -142,12 +142,6 @@ func TestCheckTypeFollowsThePolicy(t *testing.T) {
 	requireRefusal(t, checkType(c), storage.CodeTypeNotAllowed, "")
 }
 
-func TestCheckTypeTakesAnythingForUnlistedExtensions(t *testing.T) {
-	c := &Candidate{Ext: "exe", Category: storage.CategoryRelease, Head: []byte("MZ\x90\x00\x03\x00"), Policy: mediaPolicy()}
-	require.NoError(t, checkType(c))
-	require.Equal(t, "application/vnd.microsoft.portable-executable", c.MediaType)
-}
-
 func TestEveryDefaultExtensionHasARow(t *testing.T) {
 	for _, extensions := range defaultCategories {
 		for _, ext := range extensions {

@@ -210,7 +210,7 @@ func (in *Intake) commit(ctx context.Context, up Upload, c *Candidate, digest st
 	err := in.DB.InTx(ctx, func(tx *meta.Tx) error {
 		now := meta.Now()
 		b := meta.Blob{
-			SHA256: digest, Size: c.Size, MediaType: c.MediaType, Category: c.Category, Zone: storage.ZoneQuarantine,
+			SHA256: digest, SHA512: c.SHA512, Size: c.Size, MediaType: c.MediaType, Category: c.Category, Zone: storage.ZoneQuarantine,
 			Width: c.Width, Height: c.Height, Frames: c.Frames, Refs: 1,
 			ScanStatus: storage.ScanPending, MediaStatus: storage.MediaNone, CreatedAt: now, UpdatedAt: now,
 		}
@@ -248,6 +248,12 @@ func (in *Intake) writeRows(tx *meta.Tx, up Upload, c *Candidate, b meta.Blob, d
 		return Receipt{}, err
 	}
 	now, tenant := meta.Now(), tx.Tenant(up.TenantID)
+	if c.SHA512 != "" && b.SHA512 == "" { // the blob came in when nobody asked for it
+		if err := tenant.SetSHA512(b.SHA256, c.SHA512); err != nil {
+			return Receipt{}, fmt.Errorf("note the SHA-512: %w", err)
+		}
+		b.SHA512 = c.SHA512
+	}
 	a := meta.Asset{
 		ID: meta.NewID(), SHA256: b.SHA256, Name: c.Name, Ext: c.Ext, Category: c.Category, MediaType: c.MediaType,
 		Size: c.Size, State: state, Duplicate: duplicate, CreatedAt: now, UpdatedAt: now,

@@ -58,6 +58,11 @@ func checkText(c *Candidate) error {
 	return source.Judge(judgeText(source, c.Size, c.Ext))
 }
 
+// judgeUpdateInfo is judgeText for what programs read: UTF-8 it must be.
+func judgeUpdateInfo(body io.ReaderAt, size int64) error {
+	return readText(func() io.Reader { return io.NewSectionReader(body, 0, size) }, "yml", false)
+}
+
 // judgeText tries the encodings in the order of their strictness; each pass streams through the whole file.
 func judgeText(body io.ReaderAt, size int64, ext string) error {
 	whole := func() io.Reader { return io.NewSectionReader(body, 0, size) }

@@ -43,29 +43,29 @@ const (
 
 var (
 	zipDamaged = storage.Reason{Slug: "zip_damaged",
-		English: "The document is damaged or incomplete: it cannot be unpacked.",
-		Chinese: "文档已损坏或不完整，无法解包。"}
+		English: "The file is damaged or incomplete: it cannot be unpacked.",
+		Chinese: "文件已损坏或不完整，无法解包。"}
 	zipTooManyMembers = storage.Reason{Slug: "zip_too_many_members",
-		English: "The document consists of more parts than are allowed.",
-		Chinese: "文档内部包含的部件数量超过限制。"}
+		English: "The file consists of more parts than are allowed.",
+		Chinese: "文件内部包含的部件数量超过限制。"}
 	zipBomb = storage.Reason{Slug: "zip_bomb",
-		English: "The document unpacks to far more data than is allowed.",
-		Chinese: "文档解压后的数据量远超限制。"}
+		English: "The file unpacks to far more data than is allowed.",
+		Chinese: "文件解压后的数据量远超限制。"}
 	zipEncrypted = storage.Reason{Slug: "zip_encrypted",
-		English: "The document is encrypted or password-protected, so it cannot be checked; please upload it without a password.",
-		Chinese: "文档已加密或受密码保护，无法检查；请取消密码后再上传。"}
+		English: "The file is encrypted or password-protected, so it cannot be checked; please upload it without a password.",
+		Chinese: "文件已加密或受密码保护，无法检查；请取消密码后再上传。"}
 	zipMethod = storage.Reason{Slug: "zip_method",
-		English: "The document is packed with a compression method that Office documents do not use.",
-		Chinese: "文档使用了 Office 文档不会采用的压缩方法。"}
+		English: "The file is packed with a compression method that is not accepted here; pack it with Deflate, or without compression.",
+		Chinese: "文件使用了此处不接受的压缩方法；请使用 Deflate 或不压缩。"}
 	zipPath = storage.Reason{Slug: "zip_path",
-		English: "The document contains a part whose name points outside of the document or is malformed.",
-		Chinese: "文档内某个部件的名称指向文档之外或格式不正确。"}
+		English: "The file contains a part whose name points outside of it or is malformed.",
+		Chinese: "文件内某个部件的名称指向文件之外或格式不正确。"}
 	zipDuplicate = storage.Reason{Slug: "zip_duplicate_member",
-		English: "The document contains the same part twice, so that different programs would show different content.",
-		Chinese: "文档内存在重复的部件，不同程序可能显示不同的内容。"}
+		English: "The file contains the same part twice, so that different programs would show different content.",
+		Chinese: "文件内存在重复的部件，不同程序可能显示不同的内容。"}
 	zipSymlink = storage.Reason{Slug: "zip_symlink",
-		English: "The document contains a link or a special file instead of data.",
-		Chinese: "文档内包含链接或特殊文件，而不是普通数据。"}
+		English: "The file contains a link or a special file instead of data.",
+		Chinese: "文件内包含链接或特殊文件，而不是普通数据。"}
 )
 
 // directory is where the central directory lies and how many entries it has.

@@ -8,6 +8,8 @@
 // content.go (programs, macros and objects among the members), fields.go (DDE), and below them xml.go and
 // encoding.go (the scanner of markup).
 //
+// archive.go is the same walk for archives that are no documents (files of releases).
+//
 // Memory is constant: one member name and header for each of at most Limits.MaxZipMembers members, and fixed
 // buffers. Time is bounded by Limits.MaxZipUnpackedBytes.
 //

@@ -19,6 +19,7 @@ type member struct {
 	packed, size int64 // bytes, compressed and plain
 	offset       int64 // of the local header
 	data         int64 // of the first compressed byte; set by layout
+	link         bool  // a symbolic link: its data is where it leads
 }
 
 func (m *member) isDir() bool { return strings.HasSuffix(m.name, "/") }
@@ -120,11 +121,12 @@ func judgeKind(m *member, flags, madeBy uint16, attributes uint32) error {
 		return refuse(zipMethod, storage.Details{"part": m.name, "method": int(m.method)})
 	}
 	// The high half of the attributes is a Unix mode when Unix (3) or macOS (19) made the archive; readers
-	// on Unix often look at it whoever made it, so any link or device there is refused.
+	// on Unix often look at it whoever made it, so any link or device there is seen.
 	const typeMask, regular, folder = 0o170000, 0o100000, 0o040000
 	kind := attributes >> 16 & typeMask
 	unix := madeBy>>8 == 3 || madeBy>>8 == 19
-	if kind == 0o120000 || unix && kind != 0 && kind != regular && kind != folder {
+	m.link = kind == 0o120000
+	if !m.link && unix && kind != 0 && kind != regular && kind != folder {
 		return refuse(zipSymlink, part)
 	}
 	return nil

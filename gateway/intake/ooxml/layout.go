@@ -12,14 +12,14 @@ import (
 
 var (
 	zipMismatch = storage.Reason{Slug: "zip_mismatch",
-		English: "The document's table of contents and its parts contradict each other, so that different programs would show different content.",
-		Chinese: "文档的目录与其部件相互矛盾，不同程序可能显示不同的内容。"}
+		English: "The file's table of contents and its parts contradict each other, so that different programs would show different content.",
+		Chinese: "文件的目录与其部件相互矛盾，不同程序可能显示不同的内容。"}
 	zipOverlap = storage.Reason{Slug: "zip_overlap",
-		English: "Parts of the document lie on top of each other, as in a decompression bomb.",
-		Chinese: "文档内的部件相互重叠，这是解压炸弹的特征。"}
+		English: "Parts of the file lie on top of each other, as in a decompression bomb.",
+		Chinese: "文件内的部件相互重叠，这是解压炸弹的特征。"}
 	zipHidden = storage.Reason{Slug: "zip_hidden_bytes",
-		English: "The document contains bytes that belong to none of its parts; something may be hidden there.",
-		Chinese: "文档内存在不属于任何部件的字节，可能藏有其他内容。"}
+		English: "The file contains bytes that belong to none of its parts; something may be hidden there.",
+		Chinese: "文件内存在不属于任何部件的字节，可能藏有其他内容。"}
 )
 
 // layout holds every local header against the directory, and demands that the members follow each other from

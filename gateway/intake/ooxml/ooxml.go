@@ -54,6 +54,9 @@ func (p *pkg) check(body io.ReaderAt, size int64, lim storage.Limits) error {
 	if err != nil {
 		return err
 	}
+	if i := slices.IndexFunc(members, func(m *member) bool { return m.link }); i >= 0 {
+		return refuse(zipSymlink, storage.Details{"part": members[i].name})
+	}
 	if err := layout(body, members, d.offset); err != nil {
 		return err
 	}

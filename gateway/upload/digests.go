@@ -1,4 +1,4 @@
-package assets
+package upload
 
 import (
 	"github.com/dunglas/httpsfv"
