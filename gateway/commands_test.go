@@ -228,7 +228,7 @@ func TestCommandsPrintJSON(t *testing.T) {
 	}, object("tenant", "quota", "demo", "1MiB"))
 	require.Equal(t, "suspended", object("tenant", "suspend", "demo")["after"])
 	require.NotEmpty(t, object("tenant", "delete", "demo")["delete_after"])
-	require.Len(t, list("plan", "list"), 3)
+	require.Len(t, list("plan", "list"), 4)
 	require.Equal(t, "pro", object("plan", "show", "pro")["name"])
 	require.Equal(t, float64(5), object("plan", "set", "pro", "max_files=5")["after"].(map[string]any)["max_files"])
 	require.Equal(t, "mine", object("plan", "create", "mine", "--like", "pro")["name"])

@@ -25,6 +25,7 @@ import (
 	"gatehouse/gateway/auth"
 	"gatehouse/gateway/httpapi"
 	"gatehouse/gateway/intake"
+	"gatehouse/gateway/release/devices"
 	"gatehouse/storage"
 	"gatehouse/storage/audit"
 	"gatehouse/storage/blob"
@@ -120,8 +121,13 @@ func newServer(cfg *configs.Config, db *meta.DB, zones *blob.Zones, registry *pr
 	if err != nil {
 		return nil, err
 	}
+	desk, err := newDesk(cfg, db)
+	if err != nil {
+		return nil, err
+	}
+	operators := httpapi.Operators{Desk: desk, DB: db, Origins: ownOrigins(cfg)}
 	options.Log, options.Metrics = log, registry
-	options.Precheck = httpapi.Precheck(keys, door.Fits, func(p *auth.Principal, actor audit.Actor, err error) {
+	options.Precheck = httpapi.Precheck(keys, operators, door.Fits, func(p *auth.Principal, actor audit.Actor, err error) {
 		door.RecordRefusal(context.Background(), intake.Upload{TenantID: p.TenantID, Actor: actor, DeclaredSize: -1}, "headers", err)
 	})
 	options.TrustedProxies = cfg.HTTP.TrustedProxies
@@ -135,8 +141,13 @@ func newServer(cfg *configs.Config, db *meta.DB, zones *blob.Zones, registry *pr
 	if err != nil {
 		return nil, err
 	}
+	updates, err := newUpdates(cfg, db, zones, registry, log)
+	if err != nil {
+		return nil, err
+	}
 	handlers := httpapi.Handlers{
-		Health: &httpapi.Health{DB: db, Zones: zones, Spool: door.Room.Ready},
+		Release: updates,
+		Health:  &httpapi.Health{DB: db, Zones: zones, Spool: door.Room.Ready},
 		Assets: &assets.API{
 			DB: db, Zones: zones, Log: log, PublicURL: cfg.HTTP.PublicURL, Timeout: cfg.HTTP.RequestTimeout,
 			Links:   &auth.Links{Secret: secret, MaxAge: cfg.Auth.LinkMaxAge},
@@ -144,21 +155,20 @@ func newServer(cfg *configs.Config, db *meta.DB, zones *blob.Zones, registry *pr
 			Client: httpapi.Client, RequestID: httpapi.RequestID, Locale: httpapi.Locale,
 			Intake: door,
 		},
+		Devices: &devices.API{
+			DB: db, MaxDevices: cfg.Releases.MaxDevicesPerTenant, Timeout: cfg.HTTP.RequestTimeout, Client: httpapi.Client, RequestID: httpapi.RequestID,
+		},
 	}
 	if cfg.Metrics.Enabled && cfg.Metrics.Addr == "" {
 		handlers.Metrics = metricsHandler(registry)
 	}
-	desk, err := newDesk(cfg, db)
-	if err != nil {
-		return nil, err
-	}
-	office, err := newAdmin(cfg, db, zones, desk)
+	office, err := newAdmin(cfg, db, zones, desk, door, keys)
 	if err != nil {
 		return nil, err
 	}
 	rows := append(httpapi.Routes(handlers), httpapi.AdminRoutes(office)...)
 	guards := httpapi.Guards(keys)
-	maps.Copy(guards, httpapi.OperatorGuards(httpapi.Operators{Desk: desk, DB: db, Origins: ownOrigins(cfg)}))
+	maps.Copy(guards, httpapi.OperatorGuards(operators))
 	return server, httpapi.Mount(server.App(), rows, guards, httpapi.BoundUploads(cfg.HTTP.MaxUploads))
 }
 

@@ -6,8 +6,10 @@ import (
 	"gatehouse/boot"
 	"gatehouse/configs"
 	"gatehouse/gateway/admin/api"
+	"gatehouse/gateway/auth"
 	"gatehouse/gateway/auth/operator"
 	"gatehouse/gateway/httpapi"
+	"gatehouse/gateway/intake"
 	"gatehouse/storage/blob"
 	"gatehouse/storage/meta"
 )
@@ -22,8 +24,10 @@ func newDesk(cfg *configs.Config, db *meta.DB) (*operator.Desk, error) {
 }
 
 // newAdmin makes the admin API.
-func newAdmin(cfg *configs.Config, db *meta.DB, zones *blob.Zones, desk *operator.Desk) (*api.API, error) {
-	a := &api.API{Admin: office(cfg, db), Desk: desk, Timeout: cfg.HTTP.RequestTimeout, Client: httpapi.Client, RequestID: httpapi.RequestID}
+func newAdmin(cfg *configs.Config, db *meta.DB, zones *blob.Zones, desk *operator.Desk, door *intake.Intake, keys *auth.Keys) (*api.API, error) {
+	a := &api.API{
+		Admin: office(cfg, db), Desk: desk, Intake: door, TenantKeys: keys, Timeout: cfg.HTTP.RequestTimeout, Client: httpapi.Client, RequestID: httpapi.RequestID,
+	}
 	a.Admin.Zones = zones
 	var err error
 	if a.Admin.Verifier, err = boot.AuditVerifier(cfg, db, zones); err != nil {

@@ -16,5 +16,6 @@
 //	runtime.go       settings of the platform that change while it runs
 //	reconcile.go     runs of the reconciliation
 //	snapshots.go     snapshots of the database
+//	releases*.go     releases of the desktop application
 //	log.go           the audit log; audit_verify.go proves it
 package admin

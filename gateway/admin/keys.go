@@ -64,6 +64,9 @@ func (a Admin) CreateKey(ctx context.Context, tenant string, spec KeySpec) (NewK
 	if err != nil {
 		return NewKey{}, err
 	}
+	if err := a.ensureMeant(ctx, tenant); err != nil {
+		return NewKey{}, err
+	}
 	var made NewKey
 	_, err = a.onTenant(ctx, tenant, func(tx *meta.Tx, t meta.TenantRow) (Change, error) {
 		if !t.State.Served() {

@@ -50,6 +50,11 @@ var actions = []action{actSuspend, actResume, actDelete, actRestore, actPurge}
 
 // check refuses an action that is not possible from here, and says what is.
 func (x action) check(t meta.TenantRow) error {
+	if t.ID == storage.PlatformTenant && (x.name == actDelete.name || x.name == actPurge.name) {
+		return refuse(storage.CodeConflict, "platform_tenant",
+			fmt.Sprintf("The tenant %q owns the files of all releases: it can be suspended, but neither deleted nor purged.", t.Name),
+			fmt.Sprintf("租户 %q 拥有所有发布版本的文件：可以暂停，但不能删除或彻底清除。", t.Name))
+	}
 	if t.Purging() {
 		return refuse(storage.CodeConflict, "tenant_purging",
 			fmt.Sprintf("The purge of the tenant %q has begun; there is no way back.", t.Name),

@@ -96,9 +96,8 @@ type Keys struct {
 // is the same UNAUTHENTICATED.
 func (k *Keys) Authenticate(ctx context.Context, authorization string) (*Principal, error) {
 	refused := storage.Refuse(storage.CodeUnauthenticated, nil)
-	scheme, key, _ := strings.Cut(authorization, " ")
-	key = strings.TrimSpace(key)
-	if !strings.EqualFold(scheme, "Bearer") || !wellFormed(key) {
+	key := bearer(authorization)
+	if !wellFormed(key, keyPrefix) {
 		return nil, refused
 	}
 	id, err := k.DB.KeyByHash(ctx, HashKey(key))
@@ -111,17 +110,50 @@ func (k *Keys) Authenticate(ctx context.Context, authorization string) (*Princip
 	if id.RevokedAt != 0 || (id.ExpiresAt != 0 && id.ExpiresAt < meta.Now()) {
 		return nil, refused
 	}
-	if err := answered(id.State); err != nil {
+	p, err := k.principal(meta.TenantRow{ID: id.TenantID, Name: id.Tenant, Plan: id.Plan, State: id.State, Overrides: id.Overrides}, id.PlanSpec)
+	if err != nil {
 		return nil, err
 	}
-	spec, err := quota.SpecOf(cmp.Or(id.PlanSpec, "{}"), id.Overrides)
+	p.KeyID, p.Scopes = id.KeyID, strings.Split(id.Scopes, ",")
+	return p, nil
+}
+
+// Of is what holds now for a tenant that somebody without a key of it uploads for: an operator for the platform's. The
+// principal has no scopes.
+func (k *Keys) Of(ctx context.Context, tenantID string) (*Principal, error) {
+	t, err := k.DB.Tenant(ctx, tenantID).Row()
 	if err != nil {
-		return nil, fmt.Errorf("plan %s: %w", id.Plan, err)
+		return nil, fmt.Errorf("read tenant: %w", err)
+	}
+	spec, _, err := k.DB.Tenant(ctx, tenantID).Specs()
+	if err != nil && !errors.Is(err, meta.ErrNoPlan) {
+		return nil, fmt.Errorf("read the tenant's plan: %w", err)
+	}
+	return k.principal(t, spec)
+}
+
+// principal is what a tenant may do on a plan of that spec; "" says that the plan has no record.
+func (k *Keys) principal(t meta.TenantRow, planSpec string) (*Principal, error) {
+	if err := answered(t.State); err != nil {
+		return nil, err
+	}
+	spec, err := quota.SpecOf(cmp.Or(planSpec, "{}"), t.Overrides)
+	if err != nil {
+		return nil, fmt.Errorf("plan %s: %w", t.Plan, err)
 	}
 	return &Principal{
-		TenantID: id.TenantID, TenantName: id.Tenant, Plan: id.Plan, Suspended: id.State == storage.TenantSuspended, NoPlan: id.PlanSpec == "",
-		KeyID: id.KeyID, Scopes: strings.Split(id.Scopes, ","), Policy: quota.PolicyFor(k.Base, spec), Spec: spec,
+		TenantID: t.ID, TenantName: t.Name, Plan: t.Plan, Suspended: t.State == storage.TenantSuspended, NoPlan: planSpec == "",
+		Policy: quota.PolicyFor(k.Base, spec), Spec: spec,
 	}, nil
+}
+
+// bearer is what an Authorization header carries; empty when it is of another kind.
+func bearer(authorization string) string {
+	scheme, key, _ := strings.Cut(authorization, " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(key)
 }
 
 type principalKey struct{}

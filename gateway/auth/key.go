@@ -15,10 +15,12 @@ const keyPrefix = "ghk_"
 const secretBytes = 32
 
 // NewKey makes an API key and the hash that is stored in its place.
-func NewKey() (key, hash string) {
+func NewKey() (key, hash string) { return newSecret(keyPrefix) }
+
+func newSecret(prefix string) (key, hash string) {
 	secret := make([]byte, secretBytes)
 	_, _ = rand.Read(secret) // never fails (crypto/rand since Go 1.24)
-	key = keyPrefix + base64.RawURLEncoding.EncodeToString(secret)
+	key = prefix + base64.RawURLEncoding.EncodeToString(secret)
 	return key, HashKey(key)
 }
 
@@ -29,9 +31,9 @@ func HashKey(key string) string {
 }
 
 // LooksLikeKey tells a key from the id of one.
-func LooksLikeKey(s string) bool { return wellFormed(s) }
+func LooksLikeKey(s string) bool { return wellFormed(s, keyPrefix) }
 
 // wellFormed spares the database a look-up of what cannot be a key.
-func wellFormed(key string) bool {
-	return strings.HasPrefix(key, keyPrefix) && len(key) == len(keyPrefix)+base64.RawURLEncoding.EncodedLen(secretBytes)
+func wellFormed(key, prefix string) bool {
+	return strings.HasPrefix(key, prefix) && len(key) == len(prefix)+base64.RawURLEncoding.EncodedLen(secretBytes)
 }

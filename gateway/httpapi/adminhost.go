@@ -22,7 +22,7 @@ func (s *Server) wrongHost(ctx *fasthttp.RequestCtx) error {
 		host = name
 	}
 	path := string(ctx.URI().PathOriginal())
-	if !bytes.HasPrefix(ctx.RequestURI(), []byte("/")) || strings.EqualFold(host, s.options.AdminHost) != strings.HasPrefix(path, adminPrefix) {
+	if !bytes.HasPrefix(ctx.RequestURI(), []byte("/")) || strings.EqualFold(host, s.options.AdminHost) != forOperators(path) {
 		return fiber.ErrNotFound
 	}
 	return nil

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bufio"
+	"fmt"
 	"io"
 	"net/http"
 	"net/netip"
@@ -272,4 +273,17 @@ func TestKeepAliveAcrossUploads(t *testing.T) {
 		require.Equal(t, 200, resp.StatusCode)
 		require.Equal(t, "ok", body)
 	}
+}
+
+// What many clients ask again and again fills no log; trouble with it does.
+func TestQuietRoutes(t *testing.T) {
+	s := startServer(t, nil)
+	for _, path := range []string{"/asked/1", "/asked/none", "/ok"} {
+		s.call("GET", path, nil)
+	}
+	levels := map[any]any{}
+	for _, line := range s.lines(3) {
+		levels[fmt.Sprint(line["route"], " ", line["status"])] = line["level"]
+	}
+	require.Equal(t, map[any]any{"/asked/:id 200": "DEBUG", "/asked/:id 404": "INFO", "/ok 200": "INFO"}, levels)
 }

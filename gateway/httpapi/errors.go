@@ -155,6 +155,51 @@ var answers = map[storage.Code]answer{
 		english: "The request could not be understood.[ {reason}]",
 		chinese: "无法理解该请求。[{reason}]",
 	},
+	storage.CodeReleaseVersionInvalid: {
+		status:  http.StatusBadRequest,
+		english: "This is not a version that semantic versioning knows, such as 1.4.0 or 2.0.0-beta.1[: {version}].[ {reason}]",
+		chinese: "版本号不符合语义化版本规范（例如 1.4.0 或 2.0.0-beta.1）[：{version}]。[{reason}]",
+	},
+	storage.CodeReleaseHeartbeatInvalid: {
+		status:  http.StatusBadRequest,
+		english: "The heartbeat was not understood.[ {reason}]",
+		chinese: "无法识别该心跳请求。[{reason}]",
+	},
+	storage.CodeReleaseChecksumMismatch: {
+		status:  http.StatusBadRequest,
+		english: "The checksum of the file is not the one that was expected.[ {reason}]",
+		chinese: "文件校验和与预期不符。[{reason}]",
+	},
+	storage.CodeReleaseDeviceTokenInvalid: {
+		status:  http.StatusUnauthorized,
+		english: "The device token is missing, has expired, was revoked, or is of another device. Ask your application's server for a new one.",
+		chinese: "设备令牌缺失、已过期、已被撤销或属于其他设备。请向应用服务器申请新的令牌。",
+	},
+	storage.CodeReleasePermissionDenied: {
+		status:  http.StatusForbidden,
+		english: "This is not allowed for releases.[ {reason}]",
+		chinese: "不允许对发布版本执行此操作。[{reason}]",
+	},
+	storage.CodeReleaseArtifactNotFound: {
+		status:  http.StatusNotFound,
+		english: "No release has such a file.[ {reason}]",
+		chinese: "没有任何发布版本包含该文件。[{reason}]",
+	},
+	storage.CodeReleasePublishedConflict: {
+		status:  http.StatusConflict,
+		english: "What is published has changed meanwhile. Read it again and decide anew.[ {reason}]",
+		chinese: "已发布的版本在此期间发生了变化，请重新读取后再决定。[{reason}]",
+	},
+	storage.CodeReleaseNotPublishable: {
+		status:  http.StatusUnprocessableEntity,
+		english: "The release cannot be published as it is.[ {reason}]",
+		chinese: "该版本目前无法发布。[{reason}]",
+	},
+	storage.CodeReleaseRateLimited: {
+		status:  http.StatusTooManyRequests,
+		english: "Too many heartbeats of this device in this minute[: at most {limit}].",
+		chinese: "该设备在这一分钟内的心跳过多[：最多 {limit} 次]。",
+	},
 	storage.CodeInternal: {
 		status:  http.StatusInternalServerError,
 		english: "Something went wrong on our side. Please try again later; the request id helps us to find the cause.",

@@ -19,6 +19,7 @@ func Guards(keys *auth.Keys) map[Permission]Guard {
 	return map[Permission]Guard{
 		TenantRead:  tenantGuard(keys, auth.ScopeRead),
 		TenantWrite: tenantGuard(keys, auth.ScopeWrite),
+		DeviceToken: deviceGuard,
 	}
 }
 
@@ -43,10 +44,12 @@ func tenantGuard(keys *auth.Keys, scope auth.Scope) Guard {
 // Precheck judges a request with Expect: 100-continue by its headers, before any byte of its body is sent: the
 // key, the tenant's state, the declared length against the largest file that the tenant may send, and what room has to
 // say of a file of at least so many bytes (-1: unknown). refused is told of every refusal of a caller who is known, for
-// the audit log.
-func Precheck(keys *auth.Keys, room func(bytes int64) error, refused func(*auth.Principal, audit.Actor, error)) func(*fasthttp.RequestCtx) error {
+// the audit log. Files of releases come from operators.
+func Precheck(keys *auth.Keys, operators Operators, room func(bytes int64) error, refused func(*auth.Principal, audit.Actor, error)) func(*fasthttp.RequestCtx) error {
 	return func(req *fasthttp.RequestCtx) error {
-		if string(req.Path()) != UploadPath {
+		if path := string(req.Path()); forArtifact(path) {
+			return operators.Precheck(req, room)
+		} else if path != UploadPath {
 			return nil
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), authTime)

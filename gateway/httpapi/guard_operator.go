@@ -12,7 +12,9 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
 
+	"gatehouse/gateway/auth"
 	"gatehouse/gateway/auth/operator"
 	"gatehouse/storage"
 	"gatehouse/storage/audit"
@@ -33,11 +35,6 @@ const HeaderCSRF = "X-CSRF-Token"
 
 // The reasons of the guard. One sentence for each, so that whoever writes a client sees what is missing.
 var (
-	reasonNotSignedIn = storage.Reason{
-		Slug:    "session_missing",
-		English: "You are not signed in. Sign in with POST /api/admin/auth/login, or send an operator's API token as Authorization: Bearer.",
-		Chinese: "您尚未登录。请通过 POST /api/admin/auth/login 登录，或以 Authorization: Bearer 发送操作员 API 令牌。",
-	}
 	reasonOrigin = storage.Reason{
 		Slug:    "origin",
 		English: "A write of a session needs an Origin header that is this gateway's own address; browsers send it by themselves.",
@@ -139,11 +136,7 @@ func (o Operators) principal(c *fiber.Ctx) (*operator.Principal, error) {
 	if scheme, bearer, ok := strings.Cut(c.Get(fiber.HeaderAuthorization), " "); ok && strings.EqualFold(scheme, "Bearer") {
 		return o.Desk.Token(ctx, strings.TrimSpace(bearer), clientIn(c))
 	}
-	cookie := c.Cookies(operator.Cookie)
-	if cookie == "" {
-		return nil, storage.Refuse(storage.CodeUnauthenticated, nil).Because(reasonNotSignedIn)
-	}
-	p, csrf, err := o.Desk.Session(ctx, cookie)
+	p, csrf, err := o.Desk.Session(ctx, c.Cookies(operator.Cookie))
 	if err != nil {
 		return nil, err
 	}
@@ -232,11 +225,44 @@ func (o Operators) record(c *fiber.Ctx, r Route, p *operator.Principal, err erro
 		}
 		if refusal, ok := errors.AsType[*storage.Error](err); ok && refusal.Reason != nil {
 			data["why"] = refusal.Reason.Slug
+			if reasons, many := refusal.Details["reasons"]; many {
+				data["reasons"] = reasons
+			}
 		}
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.UserContext()), authTime)
 	defer cancel()
 	return o.DB.InTx(ctx, func(tx *meta.Tx) error { return audit.Write(tx, e) })
+}
+
+// Precheck judges an upload with Expect: 100-continue by its headers, before any byte of its body is sent: who asks, and room
+// for a file of that length. The guard of the row judges all of it again, and writes it down.
+func (o Operators) Precheck(req *fasthttp.RequestCtx, room func(bytes int64) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), authTime)
+	defer cancel()
+	var from netip.Addr
+	if x, ok := req.UserValue(exchangeKey{}).(*exchange); ok {
+		if a, err := netip.ParseAddr(x.client); err == nil {
+			from = a
+		}
+	}
+	err := o.Desk.Allowed(ctx, from)
+	if err == nil {
+		if scheme, bearer, ok := strings.Cut(string(req.Request.Header.Peek(fiber.HeaderAuthorization)), " "); ok && strings.EqualFold(scheme, "Bearer") {
+			_, err = o.Desk.Token(ctx, strings.TrimSpace(bearer), from)
+		} else {
+			_, _, err = o.Desk.Session(ctx, string(req.Request.Header.Cookie(operator.Cookie)))
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return room(auth.LeastFile(int64(req.Request.Header.ContentLength())))
+}
+
+// forArtifact reports whether the address takes a file of a release.
+func forArtifact(path string) bool {
+	return strings.HasPrefix(path, adminPrefix+"client-releases/") && strings.HasSuffix(path, "/artifacts/upload")
 }
 
 // maxRecordedQuery bounds what a record keeps of a query.

@@ -26,7 +26,7 @@ func TestPrecheckAsksForRoom(t *testing.T) {
 	short := storage.Refuse(storage.CodeUnavailable, nil)
 	var asked []int64
 	refused := 0
-	check := Precheck(&auth.Keys{DB: db, Base: base}, func(bytes int64) error {
+	check := Precheck(&auth.Keys{DB: db, Base: base}, Operators{}, func(bytes int64) error {
 		if asked = append(asked, bytes); bytes > 1<<20 {
 			return short
 		}

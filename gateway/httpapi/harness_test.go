@@ -118,6 +118,12 @@ func (s *testServer) routes() []Route {
 			return c.JSON(v)
 		}},
 		{Method: "GET", Path: "/ok", Permission: Public, Handler: func(c *fiber.Ctx) error { return c.SendString("ok") }},
+		{Method: "GET", Path: "/asked/:id", Permission: Public, Quiet: true, Handler: func(c *fiber.Ctx) error {
+			if c.Params("id") == "none" {
+				return storage.ErrNotFound
+			}
+			return c.SendString("ok")
+		}},
 		{Method: "GET", Path: "/who", Permission: Public, Handler: func(c *fiber.Ctx) error { return c.SendString(Client(c)) }},
 		{Method: "GET", Path: "/secret", Permission: Public, Handler: func(c *fiber.Ctx) error {
 			s.secrets.Add(1)

@@ -34,6 +34,8 @@ type exchange struct {
 	// handled: the handler is through. closed: its streamed body is too.
 	handled, closed bool
 	kept            bool // the connection is kept
+	// quiet: an answer without trouble is worth no line of the log.
+	quiet bool
 }
 
 type exchangeKey struct{}
@@ -73,10 +75,11 @@ func SetTenant(c *fiber.Ctx, tenantID string) { exchangeIn(c).tenant = strings.C
 // SetOperator names the operator in the request's log line.
 func SetOperator(c *fiber.Ctx, operatorID string) { exchangeIn(c).operator = strings.Clone(operatorID) }
 
-// named notes the route's pattern for log and metrics.
-func named(pattern string) fiber.Handler {
+// named notes the route's pattern for log and metrics, and whether the log is to keep quiet about it.
+func named(r Route) fiber.Handler {
 	return func(c *fiber.Ctx) error {
-		exchangeIn(c).route = pattern
+		x := exchangeIn(c)
+		x.route, x.quiet = r.Path, r.Quiet
 		return c.Next()
 	}
 }
@@ -180,15 +183,22 @@ func (s *Server) protocolError(ctx *fasthttp.RequestCtx, err error) {
 	s.finish(x)
 }
 
+// onEveryResponse are headers as they are written.
+var onEveryResponse = [][2][]byte{
+	{[]byte("X-Content-Type-Options"), []byte("nosniff")},
+	{[]byte("Content-Security-Policy"), []byte("default-src 'none'; frame-ancestors 'none'")},
+	{[]byte("Referrer-Policy"), []byte("no-referrer")},
+	{[]byte("Cross-Origin-Resource-Policy"), []byte("same-origin")},
+	{[]byte("Cache-Control"), []byte("no-store")},
+}
+
 // setHeaders sets what every response carries; a handler may set others over them.
 func (s *Server) setHeaders(ctx *fasthttp.RequestCtx, x *exchange) {
 	h := &ctx.Response.Header
 	h.Set("X-Request-Id", x.id)
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("Cross-Origin-Resource-Policy", "same-origin")
-	h.Set("Cache-Control", "no-store")
+	for _, always := range onEveryResponse {
+		h.SetCanonical(always[0], always[1])
+	}
 	if s.options.HSTS {
 		h.Set("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
 	}
@@ -213,6 +223,12 @@ func (s *Server) finish(x *exchange) {
 	x.duration = time.Since(x.start)
 	s.metrics.observe(x)
 	level := slog.LevelInfo
+	if x.quiet && x.err == nil {
+		level = slog.LevelDebug
+	}
+	if x.err == nil && x.sendErr == nil && !s.options.Log.Enabled(context.Background(), level) {
+		return
+	}
 	attrs := []slog.Attr{
 		slog.String("request_id", x.id), slog.String("method", x.method), slog.String("route", x.route),
 		slog.Int("status", x.status), slog.String("client", x.client),

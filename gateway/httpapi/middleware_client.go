@@ -1,8 +1,12 @@
 package httpapi
 
 import (
+	"bufio"
+	"crypto/rand"
+	"net"
 	"net/netip"
 	"strings"
+	"sync"
 
 	"github.com/google/uuid"
 	"github.com/valyala/fasthttp"
@@ -16,12 +20,17 @@ func requestID(h *fasthttp.RequestHeader) string {
 	if id := h.Peek("X-Request-Id"); safeID(id) {
 		return string(id)
 	}
-	id, err := uuid.NewV7()
+	random := randomness.Get().(*bufio.Reader)
+	defer randomness.Put(random)
+	id, err := uuid.NewV7FromReader(random)
 	if err != nil { // no random bytes: an id without order still tells requests apart
 		return uuid.NewString()
 	}
 	return id.String()
 }
+
+// randomness is fetched for many ids at once: a system call for each request would be felt.
+var randomness = sync.Pool{New: func() any { return bufio.NewReader(rand.Reader) }}
 
 func safeID(id []byte) bool {
 	if len(id) == 0 || len(id) > maxRequestID {
@@ -41,11 +50,10 @@ func safeID(id []byte) bool {
 // is not one of them: everything to its left the client may have written itself. An entry that cannot be read ends
 // the walk at the last proxy known.
 func clientAddr(ctx *fasthttp.RequestCtx, trusted []netip.Prefix) netip.Addr {
-	peer, err := netip.ParseAddrPort(ctx.RemoteAddr().String())
-	if err != nil {
-		return netip.Addr{}
+	addr := peerAddr(ctx.RemoteAddr()).Unmap()
+	if !addr.IsValid() {
+		return addr
 	}
-	addr := peer.Addr().Unmap()
 	if !contains(trusted, addr) {
 		return addr
 	}
@@ -64,6 +72,18 @@ func clientAddr(ctx *fasthttp.RequestCtx, trusted []netip.Prefix) netip.Addr {
 		}
 	}
 	return addr
+}
+
+// peerAddr is who holds the other end of the connection.
+func peerAddr(a net.Addr) netip.Addr {
+	if tcp, ok := a.(*net.TCPAddr); ok {
+		return tcp.AddrPort().Addr()
+	}
+	peer, err := netip.ParseAddrPort(a.String())
+	if err != nil {
+		return netip.Addr{}
+	}
+	return peer.Addr()
 }
 
 // parseHop reads an address, with or without a port, as proxies write it.

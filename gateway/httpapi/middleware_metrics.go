@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"sync"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,6 +17,32 @@ type metrics struct {
 	sent     *prometheus.CounterVec
 	refusals *prometheus.CounterVec
 	inFlight prometheus.Gauge
+	// series are those of requests that there were before, so that labels need not be hashed for each.
+	series sync.Map // of answered to *series
+}
+
+// answered is what the labels of a request are made of: as many as the route table and the statuses make.
+type answered struct {
+	method, route string
+	status        int
+}
+
+type series struct {
+	requests       prometheus.Counter
+	seconds        prometheus.Observer
+	received, sent prometheus.Counter
+}
+
+func (m *metrics) of(a answered) *series {
+	if s, ok := m.series.Load(a); ok {
+		return s.(*series)
+	}
+	s := &series{
+		requests: m.requests.WithLabelValues(a.method, a.route, strconv.Itoa(a.status)), seconds: m.seconds.WithLabelValues(a.method, a.route),
+		received: m.received.WithLabelValues(a.route), sent: m.sent.WithLabelValues(a.route),
+	}
+	m.series.Store(a, s)
+	return s
 }
 
 // newMetrics registers the metrics. Labels come from the route table, never from a request: what a client writes
@@ -61,10 +88,11 @@ func (m *metrics) observe(x *exchange) {
 	if !slices.Contains(fiber.DefaultMethods, method) {
 		method = "other"
 	}
-	m.requests.WithLabelValues(method, route, strconv.Itoa(x.status)).Inc()
-	m.seconds.WithLabelValues(method, route).Observe(x.duration.Seconds())
-	m.received.WithLabelValues(route).Add(float64(x.received))
-	m.sent.WithLabelValues(route).Add(float64(max(0, x.sent)))
+	s := m.of(answered{method, route, x.status})
+	s.requests.Inc()
+	s.seconds.Observe(x.duration.Seconds())
+	s.received.Add(float64(x.received))
+	s.sent.Add(float64(max(0, x.sent)))
 	if x.code != "" {
 		m.refusals.WithLabelValues(route, string(x.code)).Inc()
 	}

@@ -60,11 +60,42 @@ func TestEveryCallOfOperatorsHasASentence(t *testing.T) {
 }
 
 func TestRefusalsOfTheAdminDocumentHaveTheirStatus(t *testing.T) {
-	for _, r := range adminRefusals {
+	for _, r := range slices.Concat(adminRefusals, fileRefusals) {
 		for _, code := range r.codes {
 			require.Equal(t, r.status, answers[code].status, code)
 		}
 	}
+}
+
+// TestAdminDocumentTellsWhatACallMeets: nobody has to write code for an answer that cannot come, or miss a header that is read.
+func TestAdminDocumentTellsWhatACallMeets(t *testing.T) {
+	doc := encodeDocument(t, describeAdmin(t, adminTable()))
+	meets := map[string][]string{}
+	for path, item := range doc.Paths.Map() {
+		for method, op := range item.Operations() {
+			if r := op.Responses.Value("422"); r != nil {
+				name := r.Ref[strings.LastIndex(r.Ref, "/")+1:]
+				meets[name] = append(meets[name], method+" "+strings.TrimPrefix(path, "/api/admin/client-releases/{id}"))
+			}
+		}
+	}
+	for name, want := range map[string][]string{
+		"NotPublishable":  {"POST /publish", "PUT /percentage", "POST /resume", "POST /rollback"},
+		"FilenameInvalid": {"POST /artifacts"},
+		"FileRefused":     {"POST /artifacts/upload"},
+	} {
+		require.ElementsMatch(t, want, meets[name], name)
+	}
+	require.Len(t, meets, 3)
+	var headers []string
+	upload := doc.Paths.Find("/api/admin/client-releases/{id}/artifacts/upload").Post
+	for _, p := range upload.Parameters {
+		if p.Value.In == "header" {
+			headers = append(headers, p.Value.Name)
+		}
+	}
+	require.ElementsMatch(t, []string{"Idempotency-Key", "Content-Digest", "Repr-Digest"}, headers)
+	require.Contains(t, upload.Responses.Value("201").Value.Headers, "Idempotent-Replayed")
 }
 
 // TestAdminDocumentTellsWhoMayCall reads from the document what the guard of a row will ask for.

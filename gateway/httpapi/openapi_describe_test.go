@@ -44,30 +44,72 @@ several causes, ` + "`details.reason`" + ` names the cause. Beside the refusals 
 answer carries ` + "`X-Request-Id`" + `; a request may bring its own. Every ` + "`GET`" + ` also answers ` + "`HEAD`" + `, without the body.
 `
 
-// adminRefusals are the refusals that each call may meet.
-var adminRefusals = []struct {
+// adminRefusal is a refusal that calls may meet.
+type adminRefusal struct {
 	name   string
 	status int
 	codes  []storage.Code
 	text   string
 	// retry: the answer says when to try again.
 	retry bool
-}{
-	{"Malformed", http.StatusBadRequest, []storage.Code{storage.CodeMalformedRequest, storage.CodeUploadIncomplete},
-		"The request cannot be understood, `details.reason` says why; or its body broke off.", false},
+	// actions are those that may meet it; none: all.
+	actions []string
+}
+
+// fileRefusals are those of a call whose body is a file; they take the place of those of the same status.
+var fileRefusals = []adminRefusal{
+	{"UploadForbidden", http.StatusForbidden, []storage.Code{storage.CodeForbidden, storage.CodeTenantSuspended, storage.CodePlanForbids},
+		"As `Forbidden`; or the platform's tenant is suspended, or its plan does not allow files of releases.", false, nil},
+	{"UploadNotFound", http.StatusNotFound, []storage.Code{storage.CodeNotFound, storage.CodeReleaseArtifactNotFound}, "There is no such release.", false, nil},
+	{"UploadConflict", http.StatusConflict, []storage.Code{storage.CodeConflict, storage.CodeDuplicateFile},
+		"The present state does not allow it; `details.reason` says why: the release is no draft, or has such a file already.", false, nil},
+	{"FileTooLarge", http.StatusRequestEntityTooLarge, []storage.Code{storage.CodeFileTooLarge}, "The file is larger than its category allows.", false, nil},
+	{"TypeRefused", http.StatusUnsupportedMediaType, []storage.Code{storage.CodeExtensionNotAllowed, storage.CodeTypeNotAllowed, storage.CodeTypeMismatch},
+		"The extension is none of a release's files, or the bytes are not what it says.", false, nil},
+	{"FileRefused", http.StatusUnprocessableEntity, []storage.Code{storage.CodeFileEmpty, storage.CodeFilenameInvalid, storage.CodeContentUnsafe, storage.CodeDigestMismatch},
+		"The file, or its name, was looked at and refused; `details.reason` says why.", false, nil},
+	{"QuotaExceeded", http.StatusInsufficientStorage, []storage.Code{storage.CodeQuotaExceeded}, "The platform's tenant has no room left.", false, nil},
+}
+
+// refusalsOf are those of a call, by status.
+func refusalsOf(r Route) []adminRefusal {
+	var out []adminRefusal
+	if r.Endpoint.File {
+		out = slices.Clone(fileRefusals)
+	}
+	for _, a := range adminRefusals {
+		meets := a.actions == nil || slices.Contains(a.actions, r.Action)
+		if meets && !slices.ContainsFunc(out, func(f adminRefusal) bool { return f.status == a.status }) {
+			out = append(out, a)
+		}
+	}
+	slices.SortFunc(out, func(a, b adminRefusal) int { return a.status - b.status })
+	return out
+}
+
+// adminRefusals are the refusals that each call may meet.
+var adminRefusals = []adminRefusal{
+	{"Malformed", http.StatusBadRequest, []storage.Code{storage.CodeMalformedRequest, storage.CodeUploadIncomplete,
+		storage.CodeReleaseVersionInvalid, storage.CodeReleaseChecksumMismatch},
+		"The request cannot be understood, `details.reason` says why; or its body broke off. Of releases: the version is none, or a file is not the one that was expected.", false, nil},
 	{"Unauthenticated", http.StatusUnauthorized, []storage.Code{storage.CodeUnauthenticated, storage.CodeMFARequired},
-		"`UNAUTHENTICATED`: no valid session or token. `MFA_REQUIRED`: a code of the second factor is needed, for the login or anew.", false},
-	{"Forbidden", http.StatusForbidden, []storage.Code{storage.CodeForbidden},
-		"The role, the token, the CSRF token or the address does not allow it; `details.reason` says which.", false},
-	{"NotFound", http.StatusNotFound, []storage.Code{storage.CodeNotFound}, "There is no such thing.", false},
-	{"Conflict", http.StatusConflict, []storage.Code{storage.CodeConflict, storage.CodeAssetQuarantined, storage.CodeAssetDamaged},
-		"The present state does not allow it; `details.reason` says why.", false},
+		"`UNAUTHENTICATED`: no valid session or token. `MFA_REQUIRED`: a code of the second factor is needed, for the login or anew.", false, nil},
+	{"Forbidden", http.StatusForbidden, []storage.Code{storage.CodeForbidden, storage.CodeReleasePermissionDenied},
+		"The role, the token, the CSRF token or the address does not allow it; `details.reason` says which.", false, nil},
+	{"NotFound", http.StatusNotFound, []storage.Code{storage.CodeNotFound, storage.CodeReleaseArtifactNotFound}, "There is no such thing.", false, nil},
+	{"Conflict", http.StatusConflict, []storage.Code{storage.CodeConflict, storage.CodeAssetQuarantined, storage.CodeAssetDamaged, storage.CodeReleasePublishedConflict},
+		"The present state does not allow it; `details.reason` says why.", false, nil},
+	{"NotPublishable", http.StatusUnprocessableEntity, []storage.Code{storage.CodeReleaseNotPublishable},
+		"The release cannot be given to more devices: each of `details.reasons` says in `sentence` why, and in `artifact` of which file.", false,
+		[]string{"release.publish", "release.percentage", "release.resume", "release.rollback"}},
+	{"FilenameInvalid", http.StatusUnprocessableEntity, []storage.Code{storage.CodeFilenameInvalid}, "No file of a release can have that name.", false,
+		[]string{"release.artifact_add"}},
 	{"RateLimited", http.StatusTooManyRequests, []storage.Code{storage.CodeRateLimited},
-		"Too many attempts or requests; try again as `Retry-After` says.", true},
+		"Too many attempts or requests; try again as `Retry-After` says.", true, nil},
 	{"Internal", http.StatusInternalServerError, []storage.Code{storage.CodeInternal},
-		"A fault of ours; the request id helps to find it.", false},
+		"A fault of ours; the request id helps to find it.", false, nil},
 	{"Unavailable", http.StatusServiceUnavailable, []storage.Code{storage.CodeUnavailable},
-		"Something the server needs is down; try again as `Retry-After` says.", true},
+		"Something the server needs is down; try again as `Retry-After` says.", true, nil},
 }
 
 // describeAdmin makes the document of the rows.
@@ -93,15 +135,19 @@ func describeAdmin(t *testing.T, rows []Route) *yaml.Node {
 		}
 	}
 	responses := mapping()
-	for _, r := range adminRefusals {
+	for _, r := range slices.Concat(adminRefusals, fileRefusals) {
 		put(responses, r.name, refusedWith(r.codes, r.text, r.retry))
 	}
 	for _, name := range []string{"Error", "Code"} {
 		s.made[name] = get(common, "components", "schemas", name)
 	}
 	headers := mapping()
-	for _, name := range []string{"X-Request-Id", "Retry-After"} {
+	for _, name := range []string{"X-Request-Id", "Retry-After", "Idempotent-Replayed"} {
 		put(headers, name, get(common, "components", "headers", name))
+	}
+	parameters := mapping()
+	for _, name := range fileParameters {
+		put(parameters, name, get(common, "components", "parameters", name))
 	}
 	return mapping(
 		"openapi", "3.1.0",
@@ -118,14 +164,19 @@ func describeAdmin(t *testing.T, rows []Route) *yaml.Node {
 				"token", mapping("type", "http", "scheme", "bearer",
 					"description", "An operator's API token, for programs. It has a role, an end, and addresses that it may come from."),
 			),
-			"headers", headers, "responses", responses, "schemas", s.components(),
+			"parameters", parameters, "headers", headers, "responses", responses, "schemas", s.components(),
 		),
 	)
 }
 
+// below is the address below what begins those of operators.
+func (r Route) below() string {
+	return strings.TrimPrefix(strings.TrimPrefix(r.Path, adminPrefix), ReleasePrefix)
+}
+
 // tagOf is the subject: the first part of the address.
 func tagOf(r Route) string {
-	tag, _, _ := strings.Cut(strings.TrimPrefix(r.Path, adminPrefix), "/")
+	tag, _, _ := strings.Cut(r.below(), "/")
 	return strings.TrimSuffix(tag, ".yaml")
 }
 
@@ -167,6 +218,9 @@ func describe(r Route) string {
 	case r.Role != operator.Auditor:
 		out = "For operators of the role " + strings.Join(rolesFrom(r.Role), " or ") + "."
 	}
+	if r.Slashed {
+		out += " Also with a slash at the end of the address."
+	}
 	if r.StepUp {
 		out += " Only for a session that has shown a code of its second factor, at most 5 minutes old (`auth/step-up`); not for tokens."
 	}
@@ -203,6 +257,9 @@ func security(r Route) *yaml.Node {
 	return node(ways)
 }
 
+// fileParameters are the headers of a call whose body is a file, by their names among those of the tenants' document.
+var fileParameters = []string{"IdempotencyKey", "ContentDigest", "ReprDigest"}
+
 func parameters(s *schemas, r Route) []*yaml.Node {
 	var out []*yaml.Node
 	if in := r.Endpoint.In; in != nil {
@@ -212,6 +269,11 @@ func parameters(s *schemas, r Route) []*yaml.Node {
 					out = append(out, parameter(s, where, name, f))
 				}
 			}
+		}
+	}
+	if r.Endpoint.File {
+		for _, name := range fileParameters {
+			out = append(out, ref("parameters", name))
 		}
 	}
 	if r.Endpoint.Item != nil {
@@ -244,6 +306,10 @@ func requestBody(s *schemas, r Route) *yaml.Node {
 	if r.Endpoint.In == nil {
 		return nil
 	}
+	if r.Endpoint.File {
+		file := mapping("type", "object", "required", encoded([]string{"file"}), "properties", mapping("file", mapping("type", "string", "format", "binary")))
+		return mapping("required", true, "content", mapping("multipart/form-data", mapping("schema", file)))
+	}
 	fields, required := jsonFields(r.Endpoint.In, true, true), false
 	if len(fields) == 0 {
 		return nil
@@ -257,6 +323,9 @@ func requestBody(s *schemas, r Route) *yaml.Node {
 func responsesOf(s *schemas, r Route) *yaml.Node {
 	out, e := mapping(), r.Endpoint
 	headers := mapping("X-Request-Id", ref("headers", "X-Request-Id"))
+	if e.File {
+		put(headers, "Idempotent-Replayed", ref("headers", "Idempotent-Replayed"))
+	}
 	status, done := strconv.Itoa(cmp.Or(e.Status, http.StatusOK)), mapping("description", "Done.", "headers", headers)
 	switch {
 	case e.Media != "":
@@ -274,7 +343,7 @@ func responsesOf(s *schemas, r Route) *yaml.Node {
 		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: code, Style: yaml.SingleQuotedStyle}
 	}
 	out.Content = append(out.Content, quoted(status), done)
-	for _, refused := range adminRefusals {
+	for _, refused := range refusalsOf(r) {
 		out.Content = append(out.Content, quoted(strconv.Itoa(refused.status)), ref("responses", refused.name))
 	}
 	return out

@@ -17,6 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"gatehouse/gateway/assets"
+	"gatehouse/gateway/release"
+	"gatehouse/gateway/release/devices"
 	"gatehouse/storage"
 )
 
@@ -30,7 +32,7 @@ func document(t *testing.T) *openapi3.T {
 }
 
 func routeTable() []Route {
-	return Routes(Handlers{Assets: &assets.API{}, Health: &Health{}, Metrics: func(*fiber.Ctx) error { return nil }})
+	return Routes(Handlers{Assets: &assets.API{}, Devices: &devices.API{}, Health: &Health{}, Metrics: func(*fiber.Ctx) error { return nil }})
 }
 
 // TestOpenAPIIsValid also validates every example against its schema.
@@ -71,7 +73,11 @@ func TestOpenAPIOperations(t *testing.T) {
 			require.Equal(t, permissions[row] == Public, public, "%s: security", row)
 			require.Equal(t, pathParameters(path), declaredPathParameters(item, op), "%s: path parameters", row)
 			if strings.HasPrefix(path, "/api/") {
-				for _, status := range []string{"400", "401", "403", "500", "503"} {
+				refusals := []string{"400", "500", "503"}
+				if !public {
+					refusals = append(refusals, "401", "403")
+				}
+				for _, status := range refusals {
 					require.NotNil(t, op.Responses.Value(status), "%s: %s is not listed", row, status)
 				}
 			}
@@ -148,8 +154,11 @@ func TestOpenAPIGivesEachCodeItsStatus(t *testing.T) {
 		}
 	}
 	unlisted := slices.DeleteFunc(slices.Sorted(maps.Keys(answers)), func(c storage.Code) bool { return listed[c] })
-	// One is met where there is no operation, the other one by operators, who have a document of their own.
-	require.Equal(t, []storage.Code{storage.CodeMethodNotAllowed, storage.CodeMFARequired}, unlisted)
+	// One is met where there is no operation, the others by operators, who have a document of their own.
+	require.Equal(t, []storage.Code{
+		storage.CodeMethodNotAllowed, storage.CodeMFARequired, storage.CodeReleaseChecksumMismatch,
+		storage.CodeReleaseNotPublishable, storage.CodeReleasePublishedConflict,
+	}, unlisted)
 }
 
 // refusalCodes are the codes that a response narrows the envelope to.
@@ -193,7 +202,9 @@ func TestOpenAPIFitsTheAnswers(t *testing.T) {
 			Media: assets.Media{Status: storage.MediaDone, Progress: 1, Error: &text,
 				Variants: []assets.Variant{{Preset: "w640", MediaType: "image/webp", Width: 1, Height: 1, Size: 1}}},
 		},
-		"Error": envelope{Error: "No.", Code: storage.CodeNotFound, RequestID: "r", Details: storage.Details{"reason": "x"}},
+		"LatestUpdate": release.Latest{HasUpdate: true, MinRequiredVersion: &text, ReleaseDate: now.Format(time.RFC3339)},
+		"NoUpdate":     release.NoUpdate{},
+		"Error":        envelope{Error: "No.", Code: storage.CodeNotFound, RequestID: "r", Details: storage.Details{"reason": "x"}},
 		"Readiness": readiness{Status: "ready", Dependencies: map[string]dependency{
 			"database": {Status: "ok"}, "store": {Status: "failed", Error: "x"}, "spool": {Status: "ok"},
 			"scanner": {Status: "ok", Warning: "x", Scanner: &scannerView{Engine: "x", CheckedAt: time.Now()}},

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gofiber/fiber/v2"
 	"github.com/pquerna/otp/totp"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
@@ -60,7 +61,8 @@ func openGate(t *testing.T, db *meta.DB, change func(*Options, *Operators)) *gat
 	require.NoError(t, err)
 	guards := Guards(&auth.Keys{DB: db})
 	maps.Copy(guards, OperatorGuards(ops))
-	require.NoError(t, Mount(server.App(), g.rows, guards, BoundUploads(4)))
+	everybody := Route{Method: http.MethodGet, Path: "/healthz", Permission: Public, Handler: func(c *fiber.Ctx) error { return c.SendString("ok") }}
+	require.NoError(t, Mount(server.App(), append(slices.Clone(g.rows), everybody), guards, BoundUploads(4)))
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	g.url = "http://" + l.Addr().String()

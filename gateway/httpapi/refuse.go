@@ -51,9 +51,9 @@ func (s *Server) refuse(ctx *fasthttp.RequestCtx, err error) {
 	h.Add(fiber.HeaderVary, fiber.HeaderAcceptLanguage)
 	h.Set(fiber.HeaderCacheControl, "no-store")
 	switch e.Code {
-	case storage.CodeUnauthenticated:
+	case storage.CodeUnauthenticated, storage.CodeReleaseDeviceTokenInvalid:
 		h.Set(fiber.HeaderWWWAuthenticate, "Bearer")
-	case storage.CodeUnavailable, storage.CodeRateLimited:
+	case storage.CodeUnavailable, storage.CodeRateLimited, storage.CodeReleaseRateLimited:
 		h.Set(fiber.HeaderRetryAfter, retryAfter(e, s.options.RetryAfter))
 	}
 	ctx.SetStatusCode(status)

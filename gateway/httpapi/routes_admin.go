@@ -103,6 +103,10 @@ func AdminRoutes(a *api.API) []Route {
 		row(http.MethodPost, "snapshots/:id/verify", ops, "snapshot.check", a.VerifySnapshot()),
 		steppedUp(row(http.MethodDelete, "snapshots/:id", super, "snapshot.remove", a.RemoveSnapshot())),
 
+		metric("version-distribution", "release.metrics_versions", a.VersionDistribution()),
+		metric("tenant-installs", "release.metrics_installs", a.TenantInstalls()),
+		metric("tenant-leaderboard", "release.metrics_leaderboard", a.TenantLeaderboard()),
+
 		row(http.MethodGet, "assets", auditor, "asset.list", a.Assets()),
 		// Before assets/:id, which would take "bulk" for an id. What deletes has a row of its own: a row has one least role.
 		row(http.MethodGet, "assets/bulk", auditor, "asset.bulk_list", a.BulkRuns()),
@@ -116,6 +120,25 @@ func AdminRoutes(a *api.API) []Route {
 		row(http.MethodPost, "assets/:id/rescan", ops, "asset.rescan", a.RescanAsset()),
 		steppedUp(row(http.MethodPost, "assets/:id/rescan-infected", super, "asset.rescan_infected", a.RescanInfected())),
 		steppedUp(row(http.MethodDelete, "assets/:id", super, "asset.delete", a.DeleteAsset())),
+
+		// What changes clients is dangerous; a draft reaches nobody.
+		row(http.MethodGet, "client-releases", auditor, "release.list", a.ClientReleases()),
+		row(http.MethodPost, "client-releases", ops, "release.create", a.CreateRelease()),
+		row(http.MethodGet, "client-releases/:id", auditor, "release.show", a.ClientRelease()),
+		row(http.MethodPatch, "client-releases/:id", ops, "release.edit", a.EditRelease()),
+		row(http.MethodPost, "client-releases/:id/artifacts", ops, "release.artifact_add", a.AttachArtifact()),
+		uploading(row(http.MethodPost, "client-releases/:id/artifacts/upload", ops, "release.artifact_add", a.UploadArtifact())),
+		row(http.MethodDelete, "client-releases/:id/artifacts/:artifact", ops, "release.artifact_remove", a.DetachArtifact()),
+		row(http.MethodGet, "client-releases/:id/check", auditor, "release.check", a.CheckRelease()),
+		steppedUp(row(http.MethodPost, "client-releases/:id/publish", super, "release.publish", a.PublishRelease())),
+		steppedUp(row(http.MethodPut, "client-releases/:id/percentage", super, "release.percentage", a.SetReleasePercentage())),
+		steppedUp(row(http.MethodPost, "client-releases/:id/pause", super, "release.pause", a.PauseRelease())),
+		steppedUp(row(http.MethodPost, "client-releases/:id/resume", super, "release.resume", a.ResumeRelease())),
+		steppedUp(row(http.MethodPost, "client-releases/:id/unpublish", super, "release.unpublish", a.UnpublishRelease())),
+		row(http.MethodGet, "client-releases/:id/rollback", auditor, "release.foresee", a.ForeseeRollback()),
+		steppedUp(row(http.MethodPost, "client-releases/:id/rollback", super, "release.rollback", a.RollBackRelease())),
+		steppedUp(row(http.MethodPut, "client-releases/:id/force", super, "release.force", a.ForceRelease())),
+		steppedUp(row(http.MethodPost, "client-releases/:id/archive", super, "release.archive", a.ArchiveRelease())),
 
 		row(http.MethodGet, "tasks", auditor, "task.list", a.Tasks()),
 		row(http.MethodGet, "tasks/:id", auditor, "task.show", a.Task()),
@@ -133,6 +156,13 @@ func row(method, path string, least operator.Role, action string, e api.Endpoint
 	}
 }
 
+// metric is a row of the release API that operators read.
+func metric(path, action string, e api.Endpoint) Route {
+	r := row(http.MethodGet, "", operator.Auditor, action, e)
+	r.Path, r.Slashed = metricsPrefix+path, true
+	return r
+}
+
 // actionSession is what a session asks about itself.
 const actionSession = "operator.session"
 
@@ -144,6 +174,12 @@ func login(path string, e api.Endpoint) Route {
 // during is a row for sessions that are at those stages of the login.
 func during(r Route, stages ...operator.Stage) Route {
 	r.Stages = stages
+	return r
+}
+
+// uploading is a row whose body is a file.
+func uploading(r Route) Route {
+	r.Upload = true
 	return r
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"gatehouse/gateway/admin/api"
 	"gatehouse/gateway/auth/operator"
+	"gatehouse/gateway/release"
 )
 
 // Permission says who may call a route. There is no zero permission: a row that names none does not start.
@@ -23,6 +24,8 @@ const (
 	// TenantRead and TenantWrite need an API key with that scope.
 	TenantRead  Permission = "tenant:read"
 	TenantWrite Permission = "tenant:write"
+	// DeviceToken needs what looks like a device token; the handler's statement finds out whether it is one.
+	DeviceToken Permission = "device"
 	// Operator needs an operator of at least the row's role.
 	Operator Permission = "operator"
 	// OperatorLogin is for strangers who are about to prove that they are operators.
@@ -39,6 +42,11 @@ type Route struct {
 	Handler    fiber.Handler
 	// Upload marks a route whose body may be large: it counts against the bound on running uploads.
 	Upload bool
+	// Slashed: the path also answers with a slash at its end, as clients of the release API write some of them.
+	Slashed bool
+	// Quiet: many clients ask again and again, so that answers without trouble are in the log at the level debug only. The
+	// metrics count them all.
+	Quiet bool
 
 	// Role is the least role of a row for operators, and of no other row.
 	Role operator.Role
@@ -66,7 +74,7 @@ func Mount(app *fiber.App, routes []Route, guards map[Permission]Guard, uploads 
 		return err
 	}
 	for _, r := range routes {
-		handlers := []fiber.Handler{named(r.Path)}
+		handlers := []fiber.Handler{named(r)}
 		if guard := guards[r.Permission]; guard != nil {
 			handlers = append(handlers, guard(r))
 		}
@@ -74,9 +82,15 @@ func Mount(app *fiber.App, routes []Route, guards map[Permission]Guard, uploads 
 			handlers = append(handlers, uploads)
 		}
 		handlers = append(handlers, r.Handler)
-		app.Add(r.Method, r.Path, handlers...)
-		if r.Method == http.MethodGet {
-			app.Add(http.MethodHead, r.Path, handlers...)
+		paths := []string{r.Path}
+		if r.Slashed {
+			paths = append(paths, r.Path+"/")
+		}
+		for _, path := range paths {
+			app.Add(r.Method, path, handlers...)
+			if r.Method == http.MethodGet {
+				app.Add(http.MethodHead, path, handlers...)
+			}
 		}
 	}
 	return nil
@@ -119,8 +133,18 @@ func check(routes []Route, guards map[Permission]Guard, uploads fiber.Handler) e
 	return errors.Join(faults...)
 }
 
-// adminPrefix begins the addresses of operators, and no other.
-const adminPrefix = "/api/admin/"
+const (
+	// adminPrefix begins the addresses of operators.
+	adminPrefix = "/api/admin/"
+	// ReleasePrefix begins those of the release API, metricsPrefix what operators read there.
+	ReleasePrefix = release.Prefix
+	metricsPrefix = ReleasePrefix + "metrics/"
+)
+
+// forOperators reports whether the address is one of operators.
+func forOperators(path string) bool {
+	return strings.HasPrefix(path, adminPrefix) || strings.HasPrefix(path, metricsPrefix)
+}
 
 // checkOperators finds the faults of what only rows for operators have.
 func checkOperators(r Route, fault func(string, ...any)) {
@@ -136,8 +160,8 @@ func checkOperators(r Route, fault func(string, ...any)) {
 	case mine && r.Role == operator.Auditor && r.Method != http.MethodGet && len(r.Stages) == 0 && !strings.HasPrefix(r.Path, adminPrefix+"auth/"):
 		fault("an auditor never writes")
 	}
-	if strings.HasPrefix(r.Path, adminPrefix) != (mine || login) {
-		fault("everything under %s is for operators, and nothing else is", adminPrefix)
+	if forOperators(r.Path) != (mine || login) {
+		fault("everything under %s and %s is for operators, and nothing else is", adminPrefix, metricsPrefix)
 	}
 }
 

@@ -41,6 +41,7 @@ func TestMountRefusesFaultyRows(t *testing.T) {
 			r.Permission, r.Role, r.Action, r.Method = Operator, operator.Auditor, "x", "POST"
 		}), "POST /b: an auditor never writes"},
 		{"an admin call for tenants", with(func(r *Route) { r.Path = "/api/admin/b" }), "GET /api/admin/b: everything under /api/admin/"},
+		{"a metric for everyone", with(func(r *Route) { r.Path = "/api/release/v1/metrics/b" }), "GET /api/release/v1/metrics/b: everything under"},
 		{"twice", good, "GET /a/:id: the same as GET /a/:id"},
 		{"twice by another name", with(func(r *Route) { r.Path = "/a/:name" }), "GET /a/:name: the same as GET /a/:id"},
 	}
@@ -83,6 +84,23 @@ func TestMount(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 405, resp.StatusCode)
 	require.Equal(t, "GET, HEAD, POST", resp.Header.Get("Allow"))
+}
+
+// Addresses are exact, but for those that clients write with a slash at their end.
+func TestMountSlashed(t *testing.T) {
+	ok := func(c *fiber.Ctx) error { return c.SendString("ok") }
+	app := fiber.New(fiber.Config{StrictRouting: true})
+	require.NoError(t, Mount(app, []Route{
+		{Method: "GET", Path: "/exact", Permission: Public, Handler: ok},
+		{Method: "GET", Path: "/slashed", Permission: Public, Handler: ok, Slashed: true},
+	}, nil, nil))
+	for path, want := range map[string]int{"/exact": 200, "/exact/": 404, "/slashed": 200, "/slashed/": 200} {
+		for _, method := range []string{"GET", "HEAD"} {
+			resp, err := app.Test(httptest.NewRequest(method, path, nil))
+			require.NoError(t, err)
+			require.Equal(t, want, resp.StatusCode, "%s %s", method, path)
+		}
+	}
 }
 
 func TestOpenAPIPath(t *testing.T) {

@@ -19,6 +19,7 @@ import (
 	"gatehouse/gateway/assets"
 	"gatehouse/gateway/auth"
 	"gatehouse/gateway/intake"
+	"gatehouse/gateway/release/devices"
 	"gatehouse/quota"
 	"gatehouse/storage"
 	"gatehouse/storage/blob"
@@ -67,8 +68,9 @@ func openGatehouse(t *testing.T) *gatehouse {
 			Spool: intake.Spool{Dir: t.TempDir(), MemoryBytes: 1 << 20}, Refused: func(string, storage.Code) {},
 		},
 	}
+	tokens := &devices.API{DB: db, Timeout: time.Minute, Client: Client, RequestID: RequestID}
 	health := &Health{DB: db, Zones: zones, Spool: func() error { return nil }}
-	require.NoError(t, Mount(server.App(), Routes(Handlers{Assets: api, Health: health}), Guards(keys), BoundUploads(4)))
+	require.NoError(t, Mount(server.App(), Routes(Handlers{Assets: api, Devices: tokens, Health: health}), Guards(keys), BoundUploads(4)))
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	g.url = "http://" + ln.Addr().String()

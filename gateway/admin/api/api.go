@@ -9,7 +9,9 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"gatehouse/gateway/admin"
+	"gatehouse/gateway/auth"
 	"gatehouse/gateway/auth/operator"
+	"gatehouse/gateway/intake"
 	"gatehouse/storage"
 )
 
@@ -19,6 +21,9 @@ type API struct {
 	Admin admin.Admin
 	// Desk is where operators prove who they are, and where operators are made.
 	Desk *operator.Desk
+	// Intake takes the files of releases in, by what TenantKeys say of the platform's tenant.
+	Intake     *intake.Intake
+	TenantKeys *auth.Keys
 	// Timeout bounds the database work of one request, but for CSV.
 	Timeout time.Duration
 	// Client tells the address of the caller behind trusted proxies, RequestID the id of the request.

@@ -1,9 +1,11 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"reflect"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 )
@@ -17,6 +19,8 @@ type Endpoint struct {
 	Item reflect.Type
 	// Media is the media type of an answer that is not JSON; there is no Out then.
 	Media string
+	// File: the body is a form with one file, and no JSON.
+	File bool
 	// Status is that of a success; 0 is 200, or 204 where nothing is given.
 	Status int
 }
@@ -26,12 +30,17 @@ type Nothing struct{}
 
 // Call makes the endpoint of a function.
 func Call[In, Out any](a *API, do func(context.Context, *Request, In) (Out, error)) Endpoint {
+	return CallWithin(a, 0, do)
+}
+
+// CallWithin is Call with a time limit of its own, for what reads many bytes; 0 is that of all calls.
+func CallWithin[In, Out any](a *API, limit time.Duration, do func(context.Context, *Request, In) (Out, error)) Endpoint {
 	handler := func(c *fiber.Ctx) error {
 		var in In
 		if err := bind(c, &in); err != nil {
 			return err
 		}
-		ctx, cancel := a.context(c)
+		ctx, cancel := context.WithTimeout(c.UserContext(), cmp.Or(limit, a.Timeout))
 		defer cancel()
 		r := a.request(c)
 		out, err := do(ctx, r, in)

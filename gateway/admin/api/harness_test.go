@@ -18,8 +18,12 @@ import (
 	"gatehouse/e2e/contract"
 	"gatehouse/gateway/admin"
 	"gatehouse/gateway/admin/api"
+	"gatehouse/gateway/auth"
 	"gatehouse/gateway/auth/operator"
 	"gatehouse/gateway/httpapi"
+	"gatehouse/gateway/intake"
+	"gatehouse/quota"
+	"gatehouse/storage"
 	"gatehouse/storage/blob"
 	"gatehouse/storage/meta"
 )
@@ -55,6 +59,11 @@ func newDesk(t *testing.T, db *meta.DB) *desk {
 	d.API = &api.API{
 		Admin: admin.Admin{DB: db, Zones: zones, CoolingOff: 24 * time.Hour, Configured: configuredSettings}, Timeout: 30 * time.Second,
 		Client: httpapi.Client, RequestID: httpapi.RequestID,
+		Intake: &intake.Intake{
+			DB: db, Zones: zones, Ledger: quota.Ledger{DB: db, TTL: time.Minute}, Log: slog.New(slog.DiscardHandler),
+			Spool: intake.Spool{Dir: t.TempDir(), MemoryBytes: 1 << 20}, Refused: func(string, storage.Code) {},
+		},
+		TenantKeys: &auth.Keys{DB: db, Base: releasePolicy},
 	}
 	options := httpapi.DefaultOptions()
 	options.Log, options.Metrics = slog.New(slog.NewTextHandler(io.Discard, nil)), prometheus.NewRegistry()
@@ -68,7 +77,7 @@ func newDesk(t *testing.T, db *meta.DB) *desk {
 	}
 	require.NoError(t, httpapi.Mount(server.App(), httpapi.AdminRoutes(d.API), map[httpapi.Permission]httpapi.Guard{
 		httpapi.Operator: letIn, httpapi.OperatorLogin: letIn,
-	}, nil))
+	}, httpapi.BoundUploads(4)))
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	d.URL = "http://" + l.Addr().String() + "/api/admin/"

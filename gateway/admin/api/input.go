@@ -22,7 +22,7 @@ const (
 	tagQuery = "query"
 )
 
-// maxBody bounds the JSON of a call.
+// maxBody bounds the JSON of a call; an input with a method bodyLimit says itself.
 const maxBody = 64 << 10
 
 // maxParameter bounds one parameter of the query.
@@ -33,7 +33,11 @@ const maxParameter = 1000
 func bind(c *fiber.Ctx, in any, also ...string) error {
 	v := reflect.ValueOf(in).Elem()
 	if takesBody(v.Type()) && hasBody(c) {
-		if err := stream.ReadJSON(c, maxBody, in); err != nil {
+		limit := int64(maxBody)
+		if larger, ok := in.(interface{ bodyLimit() int64 }); ok {
+			limit = larger.bodyLimit()
+		}
+		if err := stream.ReadJSON(c, limit, in); err != nil {
 			return err
 		}
 	}

@@ -30,9 +30,11 @@ type Ticket struct {
 }
 
 var (
-	errNoSession = refuse(storage.CodeUnauthenticated, "session_missing", "Log in first.", "请先登录。")
-	errEnded     = refuse(storage.CodeUnauthenticated, "session_ended", "The session has ended; log in again.", "会话已结束；请重新登录。")
-	errStage     = refuse(storage.CodeConflict, "session_stage", "The session is not at the stage that this call is for.", "会话当前所处的阶段不适用于此调用。")
+	errNoSession = refuse(storage.CodeUnauthenticated, "session_missing",
+		"You are not signed in. Sign in with POST /api/admin/auth/login, or send an operator's API token as Authorization: Bearer.",
+		"您尚未登录。请通过 POST /api/admin/auth/login 登录，或以 Authorization: Bearer 发送操作员 API 令牌。")
+	errEnded = refuse(storage.CodeUnauthenticated, "session_ended", "The session has ended; log in again.", "会话已结束；请重新登录。")
+	errStage = refuse(storage.CodeConflict, "session_stage", "The session is not at the stage that this call is for.", "会话当前所处的阶段不适用于此调用。")
 )
 
 // Session finds the session of a secret, and the CSRF token that goes with it.

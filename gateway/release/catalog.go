@@ -1,0 +1,155 @@
+package release
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"gatehouse/storage"
+	"gatehouse/storage/meta"
+	"gatehouse/storage/release"
+)
+
+const (
+	// fresh is how old an answer may be: what is published or paused is so for all clients after it.
+	fresh = time.Second
+	// early is when a new view is fetched in the background, so that under load nobody waits for one.
+	early = fresh / 2
+	// stale is how old an answer may be while the database cannot be asked: an outage of seconds is not worth an error in
+	// every client, and a release that was taken back must not be offered for long.
+	stale = 30 * time.Second
+	// loadTime bounds one fetch, and with it what a request waits.
+	loadTime = 3 * time.Second
+)
+
+// catalog is what is published, as it was a moment ago. The zero value is empty and fetches when it is asked.
+type catalog struct {
+	view   atomic.Pointer[view]
+	failed atomic.Pointer[failure]
+	ahead  atomic.Bool
+	// news counts what happened here that a view fetched before it does not know.
+	news    atomic.Int64
+	flights singleflight.Group
+}
+
+// view is what was published at one time; it never changes.
+type view struct {
+	at     time.Time
+	tracks map[release.Track]*offers
+}
+
+func (v *view) youngerThan(age time.Duration) bool { return v != nil && time.Since(v.at) < age }
+
+// failure keeps a database that does not answer from being asked by every request.
+type failure struct {
+	at  time.Time
+	err error
+}
+
+// published is the view to answer from.
+func (a *API) published() (*view, error) {
+	c := &a.catalog
+	v := c.view.Load()
+	switch {
+	case v.youngerThan(early):
+		return v, nil
+	case v.youngerThan(fresh):
+		a.refreshAhead()
+		return v, nil
+	}
+	f := c.failed.Load()
+	again := f == nil || time.Since(f.at) >= fresh
+	switch {
+	case f != nil && v.youngerThan(stale): // a database that hangs holds nobody up who can be answered
+		if again {
+			a.refreshAhead()
+		}
+		return v, nil
+	case again:
+		if now := a.refresh(); now != nil {
+			return now, nil
+		}
+	}
+	if v.youngerThan(stale) {
+		return v, nil
+	}
+	refusal := storage.Refuse(storage.CodeUnavailable, nil)
+	if f := c.failed.Load(); f != nil {
+		refusal = refusal.CausedBy(f.err)
+	}
+	return nil, refusal
+}
+
+// refreshAhead fetches a new view while others are answered from the last.
+func (a *API) refreshAhead() {
+	if a.catalog.ahead.CompareAndSwap(false, true) {
+		go func() {
+			defer a.catalog.ahead.Store(false)
+			a.refresh()
+		}()
+	}
+}
+
+// refresh fetches a new view, once for all who ask at the same time; nil when it cannot be had. It answers to nobody's request, so
+// none can cancel it. Whoever waited for it uses what it returns: the one that is kept may be forgotten the moment it is there.
+func (a *API) refresh() *view {
+	got, _, _ := a.catalog.flights.Do("", func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.Background(), loadTime)
+		defer cancel()
+		for {
+			if v, settled := a.fetch(ctx); settled {
+				return v, nil
+			}
+		}
+	})
+	return got.(*view)
+}
+
+// fetch reports false when there was news meanwhile; the view is nil when the database does not answer.
+func (a *API) fetch(ctx context.Context) (*view, bool) {
+	c := &a.catalog
+	news, now := c.news.Load(), time.Now()
+	releases, err := a.DB.ServedReleases(ctx, release.PlatformTenant)
+	if err != nil {
+		c.failed.Store(&failure{time.Now(), err})
+		a.Log.Warn("what is published cannot be read; clients get the last answers for a while", "error", err)
+		return nil, true
+	}
+	if c.news.Load() != news {
+		return nil, false
+	}
+	c.failed.Store(nil)
+	v := &view{at: now, tracks: a.offersOf(releases)}
+	c.view.Store(v)
+	return v, true
+}
+
+// forget makes the next request fetch anew: something that is offered is known to be damaged.
+func (a *API) forget() {
+	a.catalog.news.Add(1)
+	a.catalog.view.Store(nil)
+}
+
+// offersOf sorts the releases by their tracks.
+func (a *API) offersOf(releases []meta.ServedRelease) map[release.Track]*offers {
+	byID := make(map[string]*meta.ServedRelease, len(releases))
+	for i := range releases {
+		byID[releases[i].ID] = &releases[i]
+	}
+	out := map[release.Track]*offers{}
+	for i := range releases {
+		r := &releases[i]
+		if r.PublishedKey == nil {
+			continue
+		}
+		t := release.Track{Channel: r.Channel, Platform: r.Platform, Arch: r.Arch}
+		o := &offers{current: a.offerOf(r)}
+		if f := byID[r.FallbackID]; f != nil && (f.Channel == r.Channel && f.Platform == r.Platform && f.Arch == r.Arch) {
+			o.fallback = a.offerOf(f)
+		}
+		out[t] = o
+	}
+	return out
+}

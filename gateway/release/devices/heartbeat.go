@@ -1,0 +1,133 @@
+package devices
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/gofiber/fiber/v2"
+
+	"gatehouse/gateway/auth"
+	"gatehouse/gateway/stream"
+	"gatehouse/storage"
+	"gatehouse/storage/meta"
+	"gatehouse/storage/release"
+)
+
+const (
+	// maxHeartbeat is the most bytes of a heartbeat: ten times what one with the longest values needs would still fit.
+	maxHeartbeat = 4 << 10
+	// maxOSVersion is what the column holds.
+	maxOSVersion = 64
+)
+
+// heartbeat is what a device sends.
+type heartbeat struct {
+	DeviceID      string  `json:"device_id"`
+	ClientVersion string  `json:"client_version"`
+	Platform      string  `json:"platform"`
+	Arch          string  `json:"arch"`
+	OSVersion     string  `json:"os_version"`
+	Channel       *string `json:"channel"`
+}
+
+// The reasons for which a heartbeat is refused, each named like its field.
+var (
+	reasonDeviceID = storage.Reason{Slug: "device_id",
+		English: "device_id must have 1 to 128 visible ASCII characters without spaces.", Chinese: "device_id 必须是 1 到 128 个可见的 ASCII 字符，不含空格。"}
+	reasonClientVersion = storage.Reason{Slug: "client_version",
+		English: "client_version must be a semantic version such as 1.4.0 or 2.0.0-beta.1.", Chinese: "client_version 必须是语义化版本号，例如 1.4.0 或 2.0.0-beta.1。"}
+	reasonPlatform = storage.Reason{Slug: "platform",
+		English: "platform must be win32, darwin or linux.", Chinese: "platform 必须是 win32、darwin 或 linux。"}
+	reasonArch = storage.Reason{Slug: "arch",
+		English: "arch must be x64, x86 or arm64.", Chinese: "arch 必须是 x64、x86 或 arm64。"}
+	reasonOSVersion = storage.Reason{Slug: "os_version",
+		English: "os_version must have 1 to 64 bytes of UTF-8 without control characters.", Chinese: "os_version 必须是 1 到 64 字节的 UTF-8 文本，不含控制字符。"}
+	reasonChannel = storage.Reason{Slug: "channel",
+		English: "channel must begin with a lower-case letter and have at most 32 lower-case letters, digits and hyphens; without it stable is meant.",
+		Chinese: "channel 必须以小写字母开头，最多 32 个小写字母、数字和连字符；省略时为 stable。"}
+)
+
+// read checks the heartbeat and makes of it what is counted. Versions that are equal to node-semver are counted as one.
+func (h heartbeat) read() (meta.Heartbeat, error) {
+	refuse := func(r storage.Reason) (meta.Heartbeat, error) {
+		return meta.Heartbeat{}, storage.Refuse(storage.CodeReleaseHeartbeatInvalid, nil).Because(r)
+	}
+	channel := release.DefaultChannel
+	if h.Channel != nil {
+		channel = *h.Channel
+	}
+	version, ok := release.ParseVersion(h.ClientVersion)
+	switch {
+	case !validDeviceID(h.DeviceID):
+		return refuse(reasonDeviceID)
+	case !ok:
+		return refuse(reasonClientVersion)
+	case !slices.Contains(release.Platforms, h.Platform):
+		return refuse(reasonPlatform)
+	case !slices.Contains(release.Archs, h.Arch):
+		return refuse(reasonArch)
+	case h.OSVersion == "" || len(h.OSVersion) > maxOSVersion || !utf8.ValidString(h.OSVersion) || strings.ContainsFunc(h.OSVersion, unicode.IsControl):
+		return refuse(reasonOSVersion)
+	case !release.Track{Channel: channel, Platform: h.Platform, Arch: h.Arch}.Valid():
+		return refuse(reasonChannel)
+	}
+	return meta.Heartbeat{
+		DeviceID: h.DeviceID, Version: version.String(), Channel: channel, Platform: h.Platform, Arch: h.Arch, OSVersion: h.OSVersion,
+	}, nil
+}
+
+// The reasons for which a tenant's devices are not heard.
+var (
+	reasonSuspended = storage.Reason{Slug: "tenant_suspended",
+		English: "The account that this device belongs to is suspended; its heartbeats are not counted until it is active again.",
+		Chinese: "此设备所属的账户已被暂停；恢复之前不计入其心跳。"}
+	reasonClosing = storage.Reason{Slug: "tenant_pending_delete",
+		English: "The account that this device belongs to has been closed.", Chinese: "此设备所属的账户已被关闭。"}
+	reasonFull = storage.Reason{Slug: "devices_full",
+		English: "The account has as many devices as it may have; another one is counted when one of them has been silent for 180 days.",
+		Chinese: "此账户的设备数已达上限；其中有设备静默满 180 天后，才会计入新设备。"}
+	reasonTokensFull = storage.Reason{Slug: "devices_full",
+		English: "As many of your devices have tokens as may have any; a device that has none yet gets one when those of another have expired.",
+		Chinese: "拥有令牌的设备数已达上限；其他设备的令牌过期后，才能为新设备签发令牌。"}
+)
+
+// Heartbeat is POST /api/release/v1/heartbeats/. It is counted when the answer is 202. Heartbeats are not audited: a device sends
+// thousands.
+func (a *API) Heartbeat(c *fiber.Ctx) error {
+	var in heartbeat
+	if err := stream.ReadJSON(c, maxHeartbeat, &in); err != nil {
+		return err
+	}
+	h, err := in.read()
+	if err != nil {
+		return err
+	}
+	h.TokenHash, h.MaxDevices = auth.FromDevice(c).TokenHash, a.MaxDevices
+	ctx, cancel := a.context(c)
+	defer cancel()
+	end, err := a.DB.DeviceHeartbeat(ctx, h)
+	if err != nil {
+		return err
+	}
+	switch end.Result {
+	case meta.HeartbeatAccepted:
+		return c.Status(http.StatusAccepted).JSON(fiber.Map{"accepted": true})
+	case meta.HeartbeatTooMany:
+		return storage.Refuse(storage.CodeReleaseRateLimited, storage.Details{
+			"limit": int64(meta.HeartbeatsPerMinute), "window": "minute", "retry_after": end.RetryAfter,
+		})
+	case meta.HeartbeatDenied:
+		reason := reasonSuspended
+		if end.Tenant == storage.TenantPendingDelete {
+			reason = reasonClosing
+		}
+		return storage.Refuse(storage.CodeReleasePermissionDenied, nil).Because(reason)
+	case meta.HeartbeatFull:
+		return storage.Refuse(storage.CodeReleasePermissionDenied, nil).Because(reasonFull)
+	case meta.HeartbeatBadToken:
+	}
+	return auth.ErrDeviceToken
+}
