@@ -68,25 +68,31 @@ func TestTheIncidentReplayed(t *testing.T) {
 // open opens the database and the store past the programs, as the script did that caused the incident.
 func (i *incident) open() {
 	i.t.Helper()
-	url, store := i.Env["GATEHOUSE_DATABASE_URL"], blob.Config{
-		Driver: blob.DriverS3, Endpoint: i.Env["GATEHOUSE_STORE_S3_ENDPOINT"], PathStyle: true,
-		AccessKey: i.Env["GATEHOUSE_STORE_S3_ACCESS_KEY"], SecretKey: i.Env["GATEHOUSE_STORE_S3_SECRET_KEY"],
-		QuarantineBucket: i.Env["GATEHOUSE_STORE_S3_QUARANTINE_BUCKET"], CleanBucket: i.Env["GATEHOUSE_STORE_S3_CLEAN_BUCKET"],
-		SnapshotBucket: i.Env["GATEHOUSE_STORE_S3_SNAPSHOT_BUCKET"],
-		AuditBucket:    i.Env["GATEHOUSE_STORE_S3_AUDIT_BUCKET"],
-	}
+	url := i.Env["GATEHOUSE_DATABASE_URL"]
 	if url == "" {
-		data := i.Env["GATEHOUSE_DATA_DIR"]
-		url, store = "sqlite://"+filepath.Join(data, "gatehouse.db"), blob.Config{Driver: blob.DriverDisk, Root: filepath.Join(data, "store")}
+		url = "sqlite://" + filepath.Join(i.Env["GATEHOUSE_DATA_DIR"], "gatehouse.db")
 	}
-	i.db = metatest.Open(i.t, url)
-	zones, err := blob.Open(context.Background(), store)
-	require.NoError(i.t, err)
-	i.t.Cleanup(func() { require.NoError(i.t, zones.Close()) })
-	i.zones = zones
+	i.db, i.zones = metatest.Open(i.t, url), storeOf(i.t, i.Rig)
 }
 
-// upload brings in texts and some pictures, and waits until all are available.
+// storeOf opens the store past the programs.
+func storeOf(t *testing.T, r *rig.Rig) *blob.Zones {
+	t.Helper()
+	store := blob.Config{
+		Driver: blob.DriverS3, Endpoint: r.Env["GATEHOUSE_STORE_S3_ENDPOINT"], PathStyle: true,
+		AccessKey: r.Env["GATEHOUSE_STORE_S3_ACCESS_KEY"], SecretKey: r.Env["GATEHOUSE_STORE_S3_SECRET_KEY"],
+		QuarantineBucket: r.Env["GATEHOUSE_STORE_S3_QUARANTINE_BUCKET"], CleanBucket: r.Env["GATEHOUSE_STORE_S3_CLEAN_BUCKET"],
+		SnapshotBucket: r.Env["GATEHOUSE_STORE_S3_SNAPSHOT_BUCKET"], AuditBucket: r.Env["GATEHOUSE_STORE_S3_AUDIT_BUCKET"],
+	}
+	if store.Endpoint == "" {
+		store = blob.Config{Driver: blob.DriverDisk, Root: filepath.Join(r.Env["GATEHOUSE_DATA_DIR"], "store")}
+	}
+	zones, err := blob.Open(context.Background(), store)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, zones.Close()) })
+	return zones
+}
+
 func (i *incident) upload() {
 	i.t.Helper()
 	for n := range incidentFiles {

@@ -41,11 +41,12 @@ var sections = []section{
 	{"reconcile", benchReconcile},
 	{"admin", benchAdmin},
 	{"audit", benchAudit},
+	{"releases", benchReleases},
 }
 
 func main() {
 	child(os.Args)
-	only := flag.String("only", "", "run the sections whose name matches this regular expression (uploads, memory, scan, pictures, sandbox, videos, latency, quota, reconcile, admin, audit)")
+	only := flag.String("only", "", "run the sections whose name matches this regular expression (uploads, memory, scan, pictures, sandbox, videos, latency, quota, reconcile, admin, audit, releases)")
 	share := flag.Float64("share", 1, "do this share of the uploads: 0.1 for a quick look with rough figures")
 	flag.Parse()
 	want, err := regexp.Compile(*only)

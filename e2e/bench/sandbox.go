@@ -65,6 +65,12 @@ func child(args []string) {
 			os.Exit(1)
 		}
 		os.Exit(0)
+	case bareFiber:
+		if err := serveBareFiber(args[2], args[3]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
 	case naiveCommand:
 		if err := naive(args[2]); err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -230,6 +230,7 @@ func TestScannerLimitsFitTheConfiguration(t *testing.T) {
 	require.GreaterOrEqual(t, size(t, conf["StreamMaxLength"]), most)
 	require.Greater(t, size(t, conf["MaxScanSize"]), most)
 	require.Greater(t, size(t, conf["MaxScanSize"]), int64(cfg.Intake.MaxZipUnpackedBytes))
+	require.Greater(t, size(t, conf["MaxScanSize"]), most+int64(cfg.Intake.MaxReleaseUnpackedBytes), "a release file and all in it")
 	require.Greater(t, size(t, conf["MaxFiles"]), int64(cfg.Intake.MaxZipMembers))
 	require.Less(t, size(t, conf["MaxScanTime"]), cfg.Scanner.Timeout.Milliseconds())
 	require.Greater(t, size(t, conf["MaxThreads"]), int64(cfg.Tasks.Lanes.Scan.Concurrency))

@@ -96,12 +96,15 @@ type contract struct {
 	router routers.Router
 }
 
-// adminPrefix begins the addresses that the admin document is for.
-const adminPrefix = "/api/admin/"
+// adminPrefix and metricsPrefix begin the addresses that the admin document is for.
+const (
+	adminPrefix   = "/api/admin/"
+	metricsPrefix = httpapi.ReleasePrefix + "metrics/"
+)
 
 // of is the contract that an address is under.
 func (x *transport) of(path string) contract {
-	if strings.HasPrefix(path, adminPrefix) {
+	if strings.HasPrefix(path, adminPrefix) || strings.HasPrefix(path, metricsPrefix) {
 		return x.admin
 	}
 	return x.tenant
@@ -168,14 +171,16 @@ func refusedBeforeRouting(status int) bool {
 	}, status)
 }
 
-// find looks the request up; HEAD answers as GET does.
+// find looks the request up; HEAD answers as GET does, and an address of the release API with a slash at its end as without.
 func (x contract) find(req *http.Request) (*routers.Route, map[string]string, error) {
-	if req.Method != http.MethodHead {
-		return x.router.FindRoute(req)
+	same := req.Clone(req.Context())
+	if same.Method == http.MethodHead {
+		same.Method = http.MethodGet
 	}
-	get := req.Clone(req.Context())
-	get.Method = http.MethodGet
-	return x.router.FindRoute(get)
+	if strings.HasPrefix(same.URL.Path, httpapi.ReleasePrefix) {
+		same.URL.Path, same.URL.RawPath = strings.TrimSuffix(same.URL.Path, "/"), strings.TrimSuffix(same.URL.RawPath, "/")
+	}
+	return x.router.FindRoute(same)
 }
 
 // isListed reports whether the document gives the status that media type, so that only its body is left unchecked.

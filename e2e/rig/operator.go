@@ -3,7 +3,9 @@ package rig
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
+	"mime/multipart"
 	"net/http"
 	"testing"
 	"time"
@@ -101,22 +103,40 @@ func (o *Operator) Use(cookie, csrf string) { o.cookie, o.csrf = cookie, csrf }
 
 // Call sends JSON and reads JSON; it returns a *Refusal for every answer that is not a success.
 func (o *Operator) Call(method, path string, body, into any) error {
-	var r io.Reader
-	if body != nil {
-		raw, err := json.Marshal(body)
-		if err != nil {
-			return err
-		}
-		r = bytes.NewReader(raw)
+	if body == nil {
+		return o.send(method, path, "", nil, into)
 	}
-	req, err := http.NewRequest(method, o.URL+"/api/admin/"+path, r)
+	raw, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	return o.send(method, path, "application/json", bytes.NewReader(raw), into)
+}
+
+// Upload sends a file as a browser does.
+func (o *Operator) Upload(path, name string, content []byte, into any) error {
+	var body bytes.Buffer
+	form := multipart.NewWriter(&body)
+	part, err := form.CreateFormFile("file", name)
+	if err != nil {
+		return err
+	}
+	_, err = part.Write(content)
+	if err := errors.Join(err, form.Close()); err != nil {
+		return err
+	}
+	return o.send(http.MethodPost, path, form.FormDataContentType(), &body, into)
+}
+
+func (o *Operator) send(method, path, contentType string, body io.Reader, into any) error {
+	req, err := http.NewRequest(method, o.URL+"/api/admin/"+path, body)
 	if err != nil {
 		return err
 	}
 	req.Header.Set("Origin", o.URL)
 	req.Header.Set("X-CSRF-Token", o.csrf)
-	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
+	if contentType != "" {
+		req.Header.Set("Content-Type", contentType)
 	}
 	if o.From != "" {
 		req.Header.Set("X-Forwarded-For", o.From)
