@@ -45,6 +45,9 @@ func TestEveryEndpointKeepsTheContract(t *testing.T) {
 		caller{t, slow}.hurries()
 		x.checks(small)
 		x.reading(r)
+		d := newDesk(t, r, r.URLs[0])
+		x.releases(d)
+		caller{t, small}.devices(d.o)
 		met.requireAll(t)
 	})
 }

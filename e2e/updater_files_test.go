@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/flate"
 	"compress/gzip"
+	"crypto/sha512"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
@@ -169,4 +170,10 @@ func closed(t *testing.T, w io.WriteCloser, content []byte) {
 	_, err := w.Write(content)
 	require.NoError(t, err)
 	require.NoError(t, w.Close())
+}
+
+// base64SHA512 is the checksum as a manifest gives it.
+func base64SHA512(content []byte) string {
+	sum := sha512.Sum512(content)
+	return base64.StdEncoding.EncodeToString(sum[:])
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"crypto/sha512"
-	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"net/http"
@@ -190,9 +189,7 @@ func TestAPublishersManifestIsServedAsItIs(t *testing.T) {
 	var last []byte
 	for n, version := range []string{"2.0.0-beta.2", "2.0.0-beta.10"} {
 		content, name := setup(byte(n+1), 16), "Demo-"+version+".exe"
-		sum := sha512.Sum512(content)
-		text := strings.ReplaceAll(fmt.Sprintf("# made by the build 中文\nversion: %s\nfiles:\n  - url: %s\n    sha512: %s\n    size: %d\n    isAdminRightsRequired: false\npath: %s\nsha512: %[3]s\n"+
-			"releaseDate: '2024-03-09T08:07:06.005Z'\nvendor:\n  keyId: k1\n  flags: [~, 0x10]\n# signature: MEUCIQ\n", version, name, base64.StdEncoding.EncodeToString(sum[:]), len(content), name), "\n", "\r\n")
+		text := publishersManifest(version, name, content)
 		l.publish(l.draft(beta, version, "", piece{"installer", name, content}, piece{"blockmap", name + ".blockmap", zippedBlockMap(t, content)},
 			piece{"manifest", "beta.yml", []byte(text)}), 100)
 		l.sees(beta, job{Version: "1.0.0"}, version)
@@ -231,9 +228,8 @@ func TestOtherPlatformsUpdateThemselves(t *testing.T) {
 	linux := track{"stable", "linux", "arm64"}
 	old, _ := appImage(t, 1, 8)
 	content, size := appImage(t, 2, 8)
-	sum := sha512.Sum512(content)
 	l.publish(l.draft(linux, "1.1.0", "", piece{"installer", "demo-1.1.0.AppImage", content}, piece{"manifest", "latest-linux-arm64.yml", fmt.Appendf(nil,
-		"version: 1.1.0\nfiles:\n  - url: 1.1.0/demo-1.1.0.AppImage\n    sha512: %s\n    size: %d\n    blockMapSize: %d\n", base64.StdEncoding.EncodeToString(sum[:]), len(content), size)}), 100)
+		"version: 1.1.0\nfiles:\n  - url: 1.1.0/demo-1.1.0.AppImage\n    sha512: %s\n    size: %d\n    blockMapSize: %d\n", base64SHA512(content), len(content), size)}), 100)
 	l.sees(linux, job{Version: "1.0.0"}, "1.1.0")
 	l.whole(d.run(linux, job{Version: "1.0.0", Download: true}), content)
 	d.tap.take()
