@@ -48,12 +48,22 @@ func (s *Server) exchangeOf(ctx *fasthttp.RequestCtx) *exchange {
 	x := &exchange{
 		id:     requestID(&ctx.Request.Header),
 		client: clientAddr(ctx, s.options.TrustedProxies).String(),
-		method: strings.Clone(string(ctx.Method())),
+		method: methodOf(ctx),
 		start:  time.Now(),
 		kept:   true,
 	}
 	ctx.SetUserValue(exchangeKey{}, x)
 	return x
+}
+
+// methodOf names the method without a copy where it is one that routes may have.
+func methodOf(ctx *fasthttp.RequestCtx) string {
+	for _, known := range fiber.DefaultMethods {
+		if string(ctx.Method()) == known {
+			return known
+		}
+	}
+	return string(ctx.Method())
 }
 
 func exchangeIn(c *fiber.Ctx) *exchange {

@@ -159,11 +159,17 @@ func (s *Server) lingering() float64 {
 	return 0
 }
 
+// noLength is fasthttp's ContentLength of a request that tells none, and so has no body.
+const noLength = -2
+
 // headerReceived is called between a request's headers and its body.
 func (s *Server) headerReceived(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
 	// Expectations are case-insensitive (RFC 9110, section 10.1.1), fasthttp is not.
 	if v := h.Peek(fiber.HeaderExpect); bytes.EqualFold(v, []byte("100-continue")) {
 		h.Set(fiber.HeaderExpect, "100-continue")
+	}
+	if n := h.ContentLength(); n == 0 || n == noLength {
+		return fasthttp.RequestConfig{} // no body to wait for, and setting a deadline for nothing would be felt
 	}
 	// The wait for the body's first byte.
 	return fasthttp.RequestConfig{ReadTimeout: s.options.Pace.Stall}
