@@ -68,8 +68,8 @@ func (r *Reconciler) endAsset(ctx context.Context, b meta.Blob, id string) error
 	return err
 }
 
-// requeueStranded queues the scan or the variants of blobs that wait for them without a task. That happens when a
-// task is queued at the very moment at which another one of its kind ends, or is held, having nothing to do.
+// requeueStranded queues the scan or the variants of blobs that wait for them without a task. No job leaves any; rows that were
+// restored or changed by hand may be so.
 func (r *Reconciler) requeueStranded(ctx context.Context, rep *Report) error {
 	tasks, err := r.db.Stranded(ctx, listBatch)
 	if err != nil {

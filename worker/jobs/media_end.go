@@ -41,10 +41,10 @@ func (m *media) done(t meta.Task) Commit {
 	}
 }
 
-// unwanted ends a job that has nothing to do, unless somebody wants the variants by now after all.
+// unwanted ends a job that has nothing to do, unless somebody wants the variants by now after all: see stillUnwanted.
 func (m *media) unwanted(t meta.Task) Commit {
 	return func(tx *meta.Tx) error {
-		b, err := tx.Tenant(t.TenantID).Blob(t.Subject)
+		b, err := tx.Tenant(t.TenantID).LockBlob(t.Subject)
 		if err != nil && !errors.Is(err, storage.ErrNotFound) {
 			return err
 		}

@@ -88,10 +88,11 @@ func verdictOf(b meta.Blob) storage.Verdict {
 func wanted(b meta.Blob, err error) bool { return err == nil && b.Refs > 0 && !b.Sweeping }
 
 // stillUnwanted ends a task that has nothing to do. It looks again, after the task has ended in the same
-// transaction: whoever wanted the blob in between found this task open and queued no other.
+// transaction: whoever wanted the blob in between found this task open and queued no other. The row is locked, as he may be
+// about to commit.
 func stillUnwanted(t meta.Task) Commit {
 	return func(tx *meta.Tx) error {
-		b, err := tx.Tenant(t.TenantID).Blob(t.Subject)
+		b, err := tx.Tenant(t.TenantID).LockBlob(t.Subject)
 		if err != nil && !errors.Is(err, storage.ErrNotFound) {
 			return err
 		}

@@ -141,8 +141,11 @@ func wanted(b meta.Blob) bool {
 func end(t meta.Task, status storage.MediaStatus) jobs.Commit {
 	return func(tx *meta.Tx) error {
 		tenant := tx.Tenant(t.TenantID)
-		b, known, err := tenant.BlobIfAny(t.Subject)
-		if err != nil || !known || !wanted(b) || b.MediaStatus == storage.MediaDone {
+		b, err := tenant.LockBlob(t.Subject)
+		if errors.Is(err, storage.ErrNotFound) {
+			return nil
+		}
+		if err != nil || !wanted(b) || b.MediaStatus == storage.MediaDone {
 			return err
 		}
 		if status == storage.MediaNone || status == storage.MediaDone && b.MediaStatus == storage.MediaPending {
