@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 	"unicode"
@@ -121,8 +122,14 @@ func (f File) artifact(tx *meta.Tx, releaseID string) (meta.ReleaseArtifact, err
 	if name == "" {
 		name = asset.Name
 	}
-	if err := CheckName(name); err != nil {
+	if err := checkKind(f.Kind, name); err != nil {
 		return none, err
+	}
+	// What the bytes were judged as when they came in is what they are called to clients.
+	if ext := strings.TrimPrefix(strings.ToLower(path.Ext(name)), "."); ext != asset.Ext {
+		return none, refuse(storage.CodeMalformedRequest, "artifact_extension",
+			fmt.Sprintf("This file came in as .%s and must keep that extension: %q does not end so.", asset.Ext, name),
+			fmt.Sprintf("该文件上传时的扩展名为 .%s，必须保留：%q 并非以此结尾。", asset.Ext, name))
 	}
 	return meta.ReleaseArtifact{
 		ID: meta.NewID(), ReleaseID: releaseID, Kind: string(f.Kind), Name: name, AssetID: asset.ID, SHA256: b.SHA256, SHA512: b.SHA512,
@@ -173,15 +180,15 @@ func same(algorithm, expected, stored string) error {
 	})
 }
 
-// CheckName refuses what cannot be one segment of an address, and of a path on every platform that clients run on. White space at
-// the end is nothing to MariaDB's comparisons, and to Windows like a dot there.
+// CheckName refuses what cannot be one segment of an address, and of a path on every platform that clients run on, or can look like
+// another name to people. White space at the end is nothing to MariaDB's comparisons, and to Windows like a dot there.
 func CheckName(name string) error {
-	bad := name == "" || len(name) > MaxName || strings.HasSuffix(name, ".") || strings.TrimSpace(name) != name || !utf8.ValidString(name) ||
-		strings.ContainsAny(name, `/\`) || strings.ContainsFunc(name, unicode.IsControl)
+	bad := name == "" || len(name) > MaxName || strings.HasPrefix(name, ".") || strings.HasSuffix(name, ".") || strings.TrimSpace(name) != name ||
+		!utf8.ValidString(name) || strings.ContainsAny(name, `/\:`) || strings.ContainsFunc(name, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) })
 	if bad {
 		return refuse(storage.CodeFilenameInvalid, "artifact_name",
-			"The name of a file of a release has 1 to 255 bytes, no slash, no backslash and no control characters, no white space at its ends and no dot at its end.",
-			"发布文件的名称须为 1 到 255 字节，不得包含斜杠、反斜杠或控制字符，首尾不得有空白，末尾不得是点。")
+			"The name of a file of a release has 1 to 255 bytes, no slash, no backslash, no colon and no control or invisible characters, and no white space and no dot at its ends.",
+			"发布文件的名称须为 1 到 255 字节，不得包含斜杠、反斜杠、半角冒号、控制字符或不可见字符，首尾不得有空白或点。")
 	}
 	return nil
 }

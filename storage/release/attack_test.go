@@ -97,6 +97,15 @@ func TestAFileThatMovedMeanwhileIsLookedAtAgain(t *testing.T) {
 		}
 		refusedWith(s.t, publish(), storage.CodeReleaseNotPublishable, "asset_moved")
 
+		// New signatures since: a rescan is asked for then too.
+		x, err = release.Examine(ctx, s.db, s.zones, release.Ask{ReleaseID: id, Percentage: 100})
+		require.NoError(s.t, err)
+		s.signatures("daily-2")
+		refusedWith(s.t, publish(), storage.CodeReleaseNotPublishable, "verdict_stale")
+		require.NoError(s.t, release.FollowUp(ctx, s.db, alex, x))
+		require.Len(s.t, s.records("asset.rescan"), 1)
+		s.signatures(signatures)
+
 		// Nor does it go on with other files than those that were looked at.
 		x, err = release.Examine(ctx, s.db, s.zones, release.Ask{ReleaseID: id, Percentage: 100})
 		require.NoError(s.t, err)
@@ -211,10 +220,16 @@ func TestWhatCannotBecomeAFile(t *testing.T) {
 			change(&f)
 			return f
 		}
-		for _, name := range []string{"..", ".", "a/b", `a\b`, "a\x00b", "a\nb", "\xff", " a.exe", "a.exe ", "a.exe\u00a0", " ", "a.exe.", "...", strings.Repeat("n", 256)} {
+		for _, name := range []string{"..", ".", "a/b", `a\b`, "a\x00b", "a\nb", "\xff", " a.exe", "a.exe ", "a.exe\u00a0", " ", "a.exe.", "...", ".a.exe", "C:a.exe", "a\u202eexe.exe", strings.Repeat("n", 256)} {
 			refusedWith(s.t, attach(with(func(f *release.File) { f.Name = name })), storage.CodeFilenameInvalid, "artifact_name")
 		}
 		refusedWith(s.t, attach(with(func(f *release.File) { f.Kind = "font" })), storage.CodeMalformedRequest, "kind")
+		for kind, name := range map[release.Kind]string{release.Manifest: "app.exe", release.Blockmap: "app.exe", release.Installer: "app.yml"} {
+			refusedWith(s.t, attach(with(func(f *release.File) { f.Kind, f.Name = kind, name })), storage.CodeMalformedRequest, "artifact_kind")
+		}
+		for _, name := range []string{"app.zip", "app.exe.AppImage", "app"} {
+			refusedWith(s.t, attach(with(func(f *release.File) { f.Name = name })), storage.CodeMalformedRequest, "artifact_extension")
+		}
 		refusedWith(s.t, attach(with(func(f *release.File) { f.AssetID = meta.NewID() })), storage.CodeReleaseArtifactNotFound, "asset_unknown")
 		refusedWith(s.t, attach(with(func(f *release.File) { f.SHA256 = strings.Repeat("0", 64) })), storage.CodeReleaseChecksumMismatch, "checksum")
 		short, long := sha256.Sum256([]byte("an installer")), sha512.Sum512([]byte("an installer"))

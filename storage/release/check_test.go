@@ -67,7 +67,12 @@ func TestAReleaseRunsOnItsPlatform(t *testing.T) {
 	}
 	require.Equal(t, []string{"kind_of_platform"}, slugs(look("win32", map[release.Kind]string{release.Installer: "a.zip"})))
 	require.Equal(t, []string{"kind_of_platform"}, slugs(look("linux", map[release.Kind]string{release.Installer: "a.tar.gz"})))
-	require.Equal(t, []string{"artifact_kind"}, slugs(look("win32", map[release.Kind]string{release.Installer: "a.exe", release.Manifest: "latest.txt"})))
+	// No call makes such a row.
+	id := s.with(stable, "2.0.0", map[release.Kind]string{release.Installer: "a.exe", release.Manifest: "latest.yml"})
+	s.exec("UPDATE release_artifacts SET name = 'latest.txt' WHERE release_id = ? AND kind = 'manifest'", id)
+	x, err := release.Look(ctx, s.db, release.Ask{ReleaseID: id, Percentage: 100})
+	require.NoError(t, err)
+	require.Equal(t, []string{"artifact_kind"}, slugs(x.Problems))
 	require.Empty(t, look("win32", map[release.Kind]string{release.Installer: "a.exe", release.Manifest: "latest.YAML"}))
 }
 

@@ -7,7 +7,9 @@ import (
 	"crypto/sha512"
 	"encoding/hex"
 	"encoding/json"
+	"path"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -75,13 +77,15 @@ func digestOf(content []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
+func ext(name string) string { return strings.TrimPrefix(strings.ToLower(path.Ext(name)), ".") }
+
 // asset puts a clean file of the platform into the store, and gives its id.
 func (s shop) asset(name string, content []byte) string {
 	s.t.Helper()
 	long, digest, now := sha512.Sum512(content), digestOf(content), meta.Now()
 	require.NoError(s.t, s.zones.Clean.Put(ctx, storage.BlobKey(release.PlatformTenant, digest), bytes.NewReader(content), int64(len(content)), blob.PutOptions{}))
 	a := meta.Asset{
-		ID: meta.NewID(), SHA256: digest, Name: name, Category: storage.CategoryRelease, MediaType: "application/octet-stream", Size: int64(len(content)),
+		ID: meta.NewID(), SHA256: digest, Name: name, Ext: ext(name), Category: storage.CategoryRelease, MediaType: "application/octet-stream", Size: int64(len(content)),
 		State: storage.AssetAvailable, CreatedAt: now, UpdatedAt: now,
 	}
 	s.in(func(tx *meta.Tx) error {
@@ -131,6 +135,9 @@ func (s shop) attach(id string, kind release.Kind, name, asset string) meta.Rele
 	s.t.Helper()
 	var a meta.ReleaseArtifact
 	s.in(func(tx *meta.Tx) (err error) {
+		if _, err := tx.Exec("UPDATE assets SET ext = ? WHERE id = ?", ext(name), asset); err != nil { // as if it had come in under that name
+			return err
+		}
 		a, err = release.Attach(tx, alex, id, release.File{Kind: kind, Name: name, AssetID: asset})
 		return err
 	})
