@@ -62,6 +62,13 @@ func (tx *Tx) LastFullRelease(channel, platform, arch, state string) (ClientRele
 	return r, q.Error == nil && q.RowsAffected == 1, q.Error
 }
 
+// FullReleases lists the releases of a track and a state that were for all devices and were not taken back.
+func (tx *Tx) FullReleases(channel, platform, arch, state string) ([]ClientRelease, error) {
+	var out []ClientRelease
+	return out, tx.g.Omit("manifest", "notes").
+		Where("channel = ? AND platform = ? AND arch = ? AND full_at > 0 AND state = ?", channel, platform, arch, state).Order("id").Find(&out).Error
+}
+
 // FallingBackOn lists the ids of releases that hold a track and whose fallback is the given one.
 func (tx *Tx) FallingBackOn(id string) ([]string, error) {
 	var out []string

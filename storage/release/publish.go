@@ -21,6 +21,8 @@ type Ask struct {
 	Percentage int
 	// Replaces is what the asker saw as published, "" for nothing; nil: whatever it is.
 	Replaces *string
+	// Revision is that of the release and its files as the asker saw them; nil: whatever they are.
+	Revision *int64
 	// Back says that it is a rollback: to a release that was published before.
 	Back bool
 }
@@ -96,6 +98,9 @@ func (x *Examined) read(tx *meta.Tx) error {
 	}
 	if err := x.may(); err != nil {
 		return err
+	}
+	if x.Ask.Revision != nil && *x.Ask.Revision != x.Release.Revision {
+		return conflict("revision", "The release or its files are not as you saw them: read it again.", "该版本或其文件已与您看到的不同，请重新读取。")
 	}
 	current, held, err := tx.ReleaseHolding(TrackOf(x.Release).Key())
 	if err != nil {

@@ -113,6 +113,54 @@ func TestWhatDevicesOutsideTheStageGet(t *testing.T) {
 	})
 }
 
+// Whoever goes back over a version does not want devices to have it, also when what he went back to was held back since.
+func TestNobodyFallsBackOnWhatWasSkipped(t *testing.T) {
+	onEach(t, func(s shop) {
+		one, _ := s.draft("1.0.0")
+		two, _ := s.draft("2.0.0")
+		three, _ := s.draft("3.0.0")
+		four, _ := s.draft("4.0.0")
+		five, _ := s.draft("5.0.0")
+		s.publish(one, 100)
+		s.publish(two, 100)
+		s.publish(three, 100)
+		_, err := release.Switch(ctx, s.db, s.zones, alex, release.Ask{ReleaseID: one, Percentage: 50, Back: true})
+		require.NoError(s.t, err)
+		require.Zero(s.t, s.row(one).FullAt)
+		require.Equal(s.t, []any{two}, s.records("release.rollback")[0]["skipped"])
+		require.Empty(s.t, s.publish(four, 10).FallbackID, "1.0.0 was held back, and 2.0.0 gone back over")
+
+		_, err = s.back(one)
+		require.NoError(s.t, err)
+		for _, percentage := range []int{50, 100} {
+			_, err = release.SetPercentage(ctx, s.db, alex, one, percentage)
+			require.NoError(s.t, err)
+		}
+		require.Equal(s.t, one, s.publish(five, 10).FallbackID, "the last that was for all")
+		_, err = release.Force(ctx, s.db, alex, one, true, "")
+		require.NoError(s.t, err, "devices still get it")
+		r, err := release.Unpublish(ctx, s.db, alex, one)
+		require.NoError(s.t, err, "it was found to be bad, and is taken back")
+		require.Equal(s.t, string(release.Unpublished), r.State)
+		require.Zero(s.t, r.FullAt)
+		require.Equal(s.t, "5.0.0", s.published())
+	})
+}
+
+func TestPublishesWhatWasSeen(t *testing.T) {
+	onEach(t, func(s shop) {
+		id, _ := s.draft("1.0.0")
+		seen := s.row(id).Revision
+		s.attach(id, release.Portable, "App 1.0.0.exe", s.asset("y.exe", []byte("another program")))
+		_, err := release.Switch(ctx, s.db, s.zones, alex, release.Ask{ReleaseID: id, Percentage: 100, Revision: &seen})
+		refusedWith(s.t, err, storage.CodeReleasePublishedConflict, "revision")
+		require.Empty(s.t, s.published())
+		seen = s.row(id).Revision
+		_, err = release.Switch(ctx, s.db, s.zones, alex, release.Ask{ReleaseID: id, Percentage: 100, Revision: &seen})
+		require.NoError(s.t, err)
+	})
+}
+
 func TestPauseAndResume(t *testing.T) {
 	onEach(t, func(s shop) {
 		id, digest := s.draft("1.0.0")
@@ -270,7 +318,7 @@ func TestRollback(t *testing.T) {
 		require.Len(s.t, s.records("release.rollback"), 1)
 		r, err = s.back(three)
 		require.NoError(s.t, err)
-		require.Empty(s.t, r.FallbackID, "2.0.0 was taken back with that")
+		require.Equal(s.t, two, r.FallbackID, "which was for all until then")
 		require.Equal(s.t, "3.0.0", s.published())
 
 		_, err = release.Unpublish(ctx, s.db, alex, three)

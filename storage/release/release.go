@@ -55,12 +55,13 @@ const (
 // States lists them all.
 var States = []State{Draft, Published, Paused, Superseded, Unpublished, Archived}
 
-// moves is THE table of legal moves. From superseded and unpublished only a rollback leads back.
+// moves is THE table of legal moves. From superseded and unpublished only a rollback leads back. What is superseded may still be
+// what devices outside a stage get, and can be taken back from them.
 var moves = map[State][]State{
 	Draft:       {Published, Archived},
 	Published:   {Paused, Superseded, Unpublished},
 	Paused:      {Published, Superseded, Unpublished},
-	Superseded:  {Published, Archived},
+	Superseded:  {Published, Unpublished, Archived},
 	Unpublished: {Published, Archived},
 	Archived:    {},
 }

@@ -28,7 +28,18 @@ func Switch(ctx context.Context, db *meta.DB, zones *blob.Zones, by By, ask Ask)
 		r, err = Publish(tx, by, x)
 		return err
 	})
-	return r, err
+	return r, followUp(ctx, db, by, x, err)
+}
+
+// followUp is FollowUp for a transaction that was refused for the problems that it has found.
+func followUp(ctx context.Context, db *meta.DB, by By, x *Examined, err error) error {
+	if err == nil || len(x.Problems) == 0 {
+		return err
+	}
+	if ferr := FollowUp(ctx, db, by, x); ferr != nil {
+		return errors.Join(err, ferr)
+	}
+	return err
 }
 
 // SetPercentage changes how many devices get the release. More get it only while its files may be served; their bytes are not
@@ -70,10 +81,11 @@ func Resume(ctx context.Context, db *meta.DB, by By, id string) (meta.ClientRele
 	})
 }
 
-// Unpublish takes a release back: its track has none then, and it is nobody's fallback.
+// Unpublish takes a release back: its track has none then, and it is nobody's fallback. Of one that is superseded, devices outside
+// the stage of the next get none any more.
 func Unpublish(ctx context.Context, db *meta.DB, by By, id string) (meta.ClientRelease, error) {
 	return steer(ctx, db, by, "release.unpublish", id, func(r meta.ClientRelease) (map[string]any, bool, error) {
-		if !State(r.State).Holds() {
+		if !CanMove(State(r.State), Unpublished) {
 			return nil, false, notPublished(r)
 		}
 		return map[string]any{"state": Unpublished, "published_key": nil, "full_at": 0}, false, nil
@@ -83,7 +95,7 @@ func Unpublish(ctx context.Context, db *meta.DB, by By, id string) (meta.ClientR
 // Force says whether clients must update, all of them or those below a version; empty is none.
 func Force(ctx context.Context, db *meta.DB, by By, id string, forced bool, minVersion string) (meta.ClientRelease, error) {
 	return steer(ctx, db, by, "release.force", id, func(r meta.ClientRelease) (map[string]any, bool, error) {
-		if s := State(r.State); !s.Holds() && s != Draft {
+		if s := State(r.State); !s.Holds() && s != Draft && s != Superseded { // which devices may still fall back on
 			return nil, false, notPublished(r)
 		}
 		own, ok := ParseVersion(r.Version)
@@ -171,12 +183,7 @@ func steer(ctx context.Context, db *meta.DB, by By, action, id string, to func(m
 		x.Release, err = move(tx, by, action, x.Release, set, nil)
 		return err
 	})
-	if len(x.Problems) > 0 && err != nil {
-		if ferr := FollowUp(ctx, db, by, &x); ferr != nil {
-			err = errors.Join(err, ferr)
-		}
-	}
-	return x.Release, err
+	return x.Release, followUp(ctx, db, by, &x, err)
 }
 
 // stand locks the rows that the release stands on, and refuses when something is wrong with them.

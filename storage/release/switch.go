@@ -24,6 +24,7 @@ func Publish(tx *meta.Tx, by By, x *Examined) (meta.ClientRelease, error) {
 	if problems, err := x.again(tx); err != nil {
 		return none, err
 	} else if len(problems) > 0 {
+		x.Problems = problems // for FollowUp
 		return none, NotPublishable(problems)
 	}
 	for _, f := range x.Files {
@@ -82,12 +83,17 @@ func (x *Examined) swap(tx *meta.Tx, by By) (meta.ClientRelease, error) {
 	if err := x.supersede(tx); err != nil {
 		return r, err
 	}
+	skipped, err := x.skip(tx)
+	if err != nil {
+		return r, err
+	}
 	fallback, err := x.fallback(tx)
 	if err != nil {
 		return r, fmt.Errorf("read what devices outside the stage get: %w", err)
 	}
 	set := map[string]any{
 		"state": Published, "published_key": TrackOf(r).Key(), "percentage": x.Ask.Percentage, "fallback_id": fallback, "manifest": x.manifest,
+		"full_at": meta.Stamp(0), // a stamp of an earlier time would make another one the last that was for all
 	}
 	if r.PublishedAt == 0 {
 		set["published_at"] = now
@@ -107,7 +113,35 @@ func (x *Examined) swap(tx *meta.Tx, by By) (meta.ClientRelease, error) {
 		return r, fmt.Errorf("read the release: %w", err)
 	}
 	return after, record(tx, by, x.Ask.action(), r.ID, factsOf(r), factsOf(after),
-		map[string]any{"replaces": x.currentID(), "artifacts": x.named()})
+		map[string]any{"replaces": x.currentID(), "skipped": skipped, "artifacts": x.named()})
+}
+
+// skip makes the releases between what one goes back from and what one goes back to nobody's fallback any more, and gives their ids:
+// whoever goes back over a version does not want devices to have it.
+func (x *Examined) skip(tx *meta.Tx) ([]string, error) {
+	if !x.Ask.Back {
+		return nil, nil
+	}
+	to, _ := ParseVersion(x.Release.Version) // what is stored was parsed
+	list, err := tx.FullReleases(x.Release.Channel, x.Release.Platform, x.Release.Arch, string(Superseded))
+	if err != nil {
+		return nil, fmt.Errorf("read what one goes back over: %w", err)
+	}
+	var skipped []string
+	for _, r := range list {
+		if v, ok := ParseVersion(r.Version); r.ID == x.Release.ID || ok && v.Compare(to) <= 0 {
+			continue
+		}
+		err := tx.ChangeRelease(r.ID, r.Revision, map[string]any{"full_at": 0})
+		if errors.Is(err, meta.ErrChanged) {
+			return nil, lost()
+		}
+		if err != nil {
+			return nil, fmt.Errorf("pass over a release: %w", err)
+		}
+		skipped = append(skipped, r.ID)
+	}
+	return skipped, nil
 }
 
 func (x *Examined) supersede(tx *meta.Tx) error {
@@ -115,7 +149,7 @@ func (x *Examined) supersede(tx *meta.Tx) error {
 		return nil
 	}
 	set := map[string]any{"state": Superseded, "published_key": nil}
-	if x.Ask.Back || State(x.Current.State) == Paused || x.Current.Percentage < 100 {
+	if !x.forward() || State(x.Current.State) == Paused || x.Current.Percentage < 100 {
 		set["full_at"] = 0 // what one goes back from, or has stopped or held back, is nobody's fallback
 	}
 	err := tx.ChangeRelease(x.Current.ID, x.Current.Revision, set)
@@ -128,13 +162,26 @@ func (x *Examined) supersede(tx *meta.Tx) error {
 	return nil
 }
 
+// forward reports whether the release is later than what holds the track: always, but for most rollbacks.
+func (x *Examined) forward() bool {
+	if !x.Ask.Back {
+		return true
+	}
+	if x.Current == nil {
+		return false
+	}
+	to, _ := ParseVersion(x.Release.Version) // what is stored was parsed
+	from, ok := ParseVersion(x.Current.Version)
+	return ok && to.Compare(from) > 0
+}
+
 // fallback is what devices outside the stage get: the last release that was for all before this one. It is locked, so that it is not
 // archived at the same time.
 func (x *Examined) fallback(tx *meta.Tx) (string, error) {
 	r := x.Release
-	if !x.Ask.Back {
+	if x.forward() {
 		last, found, err := tx.LastFullRelease(r.Channel, r.Platform, r.Arch, string(Superseded))
-		if err != nil || !found {
+		if err != nil || !found || last.ID == r.ID {
 			return "", err
 		}
 		return last.ID, nil
