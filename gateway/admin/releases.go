@@ -26,7 +26,8 @@ type ClientRelease struct {
 	CreatedAt  time.Time  `json:"created_at"`
 	UpdatedAt  time.Time  `json:"updated_at"`
 	Published  *time.Time `json:"published_at" doc:"When it was first published."`
-	FullAt     *time.Time `json:"full_at" doc:"Since when it was for all devices; null: it never was, or was taken back."`
+	FullAt     *time.Time `json:"full_at" doc:"When it was last given to all devices; null: it never was, or was taken back."`
+	Revision   int64      `json:"revision" doc:"Changes whenever the release or its files do; give it to publish what you have seen and nothing else."`
 	Adoption   Adoption   `json:"adoption"`
 }
 
@@ -96,7 +97,7 @@ func (d adoption) release(r meta.ClientRelease) ClientRelease {
 	out := ClientRelease{
 		ID: r.ID, Track: t, Version: r.Version, State: release.State(r.State), Percentage: r.Percentage, Forced: r.Forced, MinVersion: r.MinVersion,
 		Notes: r.Notes, FallbackID: r.FallbackID, CreatedBy: r.CreatedBy, CreatedAt: r.CreatedAt.Time(), UpdatedAt: r.UpdatedAt.Time(),
-		Published: r.PublishedAt.TimeIfSet(), FullAt: r.FullAt.TimeIfSet(), Adoption: Adoption{CountedAt: d.at},
+		Published: r.PublishedAt.TimeIfSet(), FullAt: r.FullAt.TimeIfSet(), Revision: r.Revision, Adoption: Adoption{CountedAt: d.at},
 	}
 	if v, ok := release.ParseVersion(r.Version); ok {
 		out.Adoption.Devices = d.of[t.Versioned(v)]

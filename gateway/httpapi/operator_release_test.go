@@ -22,7 +22,7 @@ func TestAFailedPublicationIsRecordedWithItsReasons(t *testing.T) {
 	require.Equal(t, 200, made.status, "%s", made.body)
 	var release struct{ ID string }
 	require.NoError(t, json.Unmarshal([]byte(made.body), &release))
-	refused := g.send(g.of(session, call{method: http.MethodPost, path: "/api/admin/client-releases/" + release.ID + "/publish", body: `{"percentage":5}`}))
+	refused := g.send(g.of(session, call{method: http.MethodPost, path: "/api/admin/client-releases/" + release.ID + "/publish", body: `{"percentage":5,"reason":"the plan"}`}))
 	require.Equal(t, 422, refused.status, "%s", refused.body)
 
 	list, err := g.db.AuditLog(t.Context(), meta.AuditFilter{Action: "release.publish"}, 10)

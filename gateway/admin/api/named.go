@@ -5,6 +5,12 @@ type Why struct {
 	Reason string `json:"reason" doc:"Why; kept in the audit log."`
 }
 
+// because keeps the reason of a call that must have one.
+func (r *Request) because(w Why) error {
+	r.Admin.Reason = w.Reason
+	return w.given()
+}
+
 // Named names something in the path by its name.
 type Named struct {
 	Name string `path:"name" json:"-"`

@@ -18,6 +18,7 @@ type Publication struct {
 	ID         string  `path:"id" json:"-"`
 	Percentage *int    `json:"percentage" required:"true" doc:"How many of a hundred devices get it, 0 to 100."`
 	Replaces   *string `json:"replaces" doc:"The id of the release that you saw as published, empty for none: refused when it is another one."`
+	Revision   *int64  `json:"revision" doc:"The revision of this release that you saw: refused when it or its files have changed since."`
 }
 
 // Rollback goes back to a release.
@@ -53,18 +54,22 @@ func (a *API) CheckRelease() Endpoint {
 // PublishRelease publishes a draft.
 func (a *API) PublishRelease() Endpoint {
 	return CallWithin(a, publishTime, func(ctx context.Context, r *Request, in Publication) (admin.ClientReleaseDetail, error) {
-		r.Admin.Reason = in.Reason
+		if err := r.because(in.Why); err != nil {
+			return admin.ClientReleaseDetail{}, err
+		}
 		if in.Percentage == nil {
 			return admin.ClientReleaseDetail{}, percentageMissing()
 		}
-		return r.Admin.PublishRelease(ctx, release.Ask{ReleaseID: in.ID, Percentage: *in.Percentage, Replaces: in.Replaces})
+		return r.Admin.PublishRelease(ctx, release.Ask{ReleaseID: in.ID, Percentage: *in.Percentage, Replaces: in.Replaces, Revision: in.Revision})
 	})
 }
 
 // SetReleasePercentage changes how many devices get a release.
 func (a *API) SetReleasePercentage() Endpoint {
 	return Call(a, func(ctx context.Context, r *Request, in Stage) (admin.ClientReleaseDetail, error) {
-		r.Admin.Reason = in.Reason
+		if err := r.because(in.Why); err != nil {
+			return admin.ClientReleaseDetail{}, err
+		}
 		if in.Percentage == nil {
 			return admin.ClientReleaseDetail{}, percentageMissing()
 		}
@@ -75,7 +80,9 @@ func (a *API) SetReleasePercentage() Endpoint {
 // PauseRelease stops a release.
 func (a *API) PauseRelease() Endpoint {
 	return Call(a, func(ctx context.Context, r *Request, in ByIDWhy) (admin.ClientReleaseDetail, error) {
-		r.Admin.Reason = in.Reason
+		if err := r.because(in.Why); err != nil {
+			return admin.ClientReleaseDetail{}, err
+		}
 		return r.Admin.PauseRelease(ctx, in.ID)
 	})
 }
@@ -83,7 +90,9 @@ func (a *API) PauseRelease() Endpoint {
 // ResumeRelease lets a paused release go on.
 func (a *API) ResumeRelease() Endpoint {
 	return Call(a, func(ctx context.Context, r *Request, in ByIDWhy) (admin.ClientReleaseDetail, error) {
-		r.Admin.Reason = in.Reason
+		if err := r.because(in.Why); err != nil {
+			return admin.ClientReleaseDetail{}, err
+		}
 		return r.Admin.ResumeRelease(ctx, in.ID)
 	})
 }
@@ -91,7 +100,9 @@ func (a *API) ResumeRelease() Endpoint {
 // UnpublishRelease takes a release back.
 func (a *API) UnpublishRelease() Endpoint {
 	return Call(a, func(ctx context.Context, r *Request, in ByIDWhy) (admin.ClientReleaseDetail, error) {
-		r.Admin.Reason = in.Reason
+		if err := r.because(in.Why); err != nil {
+			return admin.ClientReleaseDetail{}, err
+		}
 		return r.Admin.UnpublishRelease(ctx, in.ID)
 	})
 }
@@ -99,7 +110,9 @@ func (a *API) UnpublishRelease() Endpoint {
 // ForceRelease says whether clients must update.
 func (a *API) ForceRelease() Endpoint {
 	return Call(a, func(ctx context.Context, r *Request, in Forced) (admin.ClientReleaseDetail, error) {
-		r.Admin.Reason = in.Reason
+		if err := r.because(in.Why); err != nil {
+			return admin.ClientReleaseDetail{}, err
+		}
 		if in.Forced == nil || in.MinVersion == nil {
 			return admin.ClientReleaseDetail{}, malformed("force",
 				"Say both: forced, true or false, and min_required_version, a version or an empty text for none.",
@@ -112,7 +125,9 @@ func (a *API) ForceRelease() Endpoint {
 // ArchiveRelease puts a release away for good.
 func (a *API) ArchiveRelease() Endpoint {
 	return Call(a, func(ctx context.Context, r *Request, in ByIDWhy) (admin.ClientReleaseDetail, error) {
-		r.Admin.Reason = in.Reason
+		if err := r.because(in.Why); err != nil {
+			return admin.ClientReleaseDetail{}, err
+		}
 		return r.Admin.ArchiveRelease(ctx, in.ID)
 	})
 }
@@ -127,7 +142,9 @@ func (a *API) ForeseeRollback() Endpoint {
 // RollBackRelease goes back to a release that was published before.
 func (a *API) RollBackRelease() Endpoint {
 	return CallWithin(a, publishTime, func(ctx context.Context, r *Request, in Rollback) (admin.ReleaseRollback, error) {
-		r.Admin.Reason = in.Reason
+		if err := r.because(in.Why); err != nil {
+			return admin.ReleaseRollback{}, err
+		}
 		ask := release.Ask{ReleaseID: in.ID, Percentage: 100, Replaces: in.Replaces}
 		if in.Percentage != nil {
 			ask.Percentage = *in.Percentage

@@ -5,6 +5,7 @@ import (
 	"crypto/sha512"
 	"encoding/hex"
 	"net/http"
+	"path"
 	"strings"
 	"testing"
 	"time"
@@ -38,7 +39,7 @@ func (d *desk) released(name, content string) (asset, digest string) {
 	digest = hex.EncodeToString(sum[:])
 	require.NoError(d.t, d.API.Admin.Zones.Clean.Put(d.t.Context(), storage.BlobKey(release.PlatformTenant, digest), strings.NewReader(content), size, blob.PutOptions{}))
 	a := meta.Asset{
-		ID: meta.NewID(), SHA256: digest, Name: name, Category: storage.CategoryRelease, Size: size, State: storage.AssetAvailable, CreatedAt: now, UpdatedAt: now,
+		ID: meta.NewID(), SHA256: digest, Name: name, Ext: strings.TrimPrefix(path.Ext(name), "."), Category: storage.CategoryRelease, Size: size, State: storage.AssetAvailable, CreatedAt: now, UpdatedAt: now,
 	}
 	require.NoError(d.t, d.DB.InTx(d.t.Context(), func(tx *meta.Tx) error {
 		b := meta.Blob{
@@ -82,32 +83,33 @@ func TestReleasesFromDraftToRollback(t *testing.T) {
 		require.Empty(t, check.Reasons)
 
 		var r admin.ClientReleaseDetail
-		d.ok(200, http.MethodPost, "client-releases/"+one.ID+"/publish", body{"percentage": 100, "replaces": ""}, &r)
+		d.ok(200, http.MethodPost, "client-releases/"+one.ID+"/publish", body{"reason": "the plan", "percentage": 100, "replaces": ""}, &r)
 		require.Equal(t, release.Published, r.State)
 		require.NotNil(t, r.FullAt)
 		require.NotEmpty(t, r.Manifest)
-		d.ok(409, http.MethodPost, "client-releases/"+two.ID+"/publish", body{"percentage": 20, "replaces": ""}, nil)
-		require.Equal(t, "percentage", d.refused(400, http.MethodPost, "client-releases/"+two.ID+"/publish", body{}))
-		require.Equal(t, "percentage", d.refused(400, http.MethodPost, "client-releases/"+two.ID+"/publish", body{"percentage": 101}))
+		d.ok(409, http.MethodPost, "client-releases/"+two.ID+"/publish", body{"reason": "the plan", "percentage": 20, "replaces": ""}, nil)
+		require.Equal(t, "percentage", d.refused(400, http.MethodPost, "client-releases/"+two.ID+"/publish", body{"reason": "the plan"}))
+		require.Equal(t, "percentage", d.refused(400, http.MethodPost, "client-releases/"+two.ID+"/publish", body{"reason": "the plan", "percentage": 101}))
 		d.ok(200, http.MethodPost, "client-releases/"+two.ID+"/publish", body{"percentage": 20, "replaces": one.ID, "reason": "it is good"}, &r)
 		require.Equal(t, one.ID, r.FallbackID)
 		require.Equal(t, "it is good", d.record("release.publish")["reason"])
 
-		d.ok(200, http.MethodPut, "client-releases/"+two.ID+"/percentage", body{"percentage": 40}, &r)
+		d.ok(200, http.MethodPut, "client-releases/"+two.ID+"/percentage", body{"reason": "the plan", "percentage": 40}, &r)
 		require.Equal(t, 40, r.Percentage)
-		d.ok(200, http.MethodPost, "client-releases/"+two.ID+"/pause", body{}, &r)
+		d.ok(200, http.MethodPost, "client-releases/"+two.ID+"/pause", body{"reason": "the plan"}, &r)
 		require.Equal(t, release.Paused, r.State)
-		d.ok(200, http.MethodPost, "client-releases/"+two.ID+"/resume", body{}, &r)
-		d.ok(200, http.MethodPut, "client-releases/"+two.ID+"/force", body{"forced": true, "min_required_version": "1.5.0"}, &r)
+		d.ok(200, http.MethodPost, "client-releases/"+two.ID+"/resume", body{"reason": "the plan"}, &r)
+		d.ok(200, http.MethodPut, "client-releases/"+two.ID+"/force", body{"reason": "the plan", "forced": true, "min_required_version": "1.5.0"}, &r)
 		require.True(t, r.Forced)
 		require.Equal(t, "1.5.0", r.MinVersion)
 		for _, half := range []body{{}, {"forced": false}, {"min_required_version": ""}, {"forced": nil, "min_required_version": ""}} {
+			half["reason"] = "the plan"
 			require.Equal(t, "force", d.refused(400, http.MethodPut, "client-releases/"+two.ID+"/force", half), half)
 		}
 		d.ok(200, http.MethodGet, "client-releases/"+two.ID, nil, &r)
 		require.True(t, r.Forced)
 		require.Equal(t, "1.5.0", r.MinVersion)
-		d.ok(200, http.MethodPut, "client-releases/"+two.ID+"/force", body{"forced": false, "min_required_version": ""}, &r)
+		d.ok(200, http.MethodPut, "client-releases/"+two.ID+"/force", body{"reason": "the plan", "forced": false, "min_required_version": ""}, &r)
 		require.False(t, r.Forced)
 		require.Empty(t, r.MinVersion)
 
@@ -152,11 +154,32 @@ func TestReleasesFromDraftToRollback(t *testing.T) {
 		d.ok(200, http.MethodPost, "client-releases/"+one.ID+"/rollback", body{"reason": "it crashes"}, &back)
 		require.Equal(t, outlook, back.Outlook)
 		require.Equal(t, release.Published, back.Release.State)
-		d.ok(200, http.MethodPost, "client-releases/"+one.ID+"/unpublish", nil, &r)
+		d.ok(200, http.MethodPost, "client-releases/"+one.ID+"/unpublish", body{"reason": "the plan"}, &r)
 		require.Equal(t, release.Unpublished, r.State)
-		d.ok(200, http.MethodPost, "client-releases/"+two.ID+"/archive", nil, &r)
+		d.ok(200, http.MethodPost, "client-releases/"+two.ID+"/archive", body{"reason": "the plan"}, &r)
 		require.Equal(t, release.Archived, r.State)
 	})
+}
+
+func TestWhatChangesClientsNeedsAReason(t *testing.T) {
+	d := newDesk(t, metatest.SQLite(t))
+	d.platform()
+	r := d.drafted("1.0.0")
+	for call, with := range map[string]body{
+		"POST publish": {"percentage": 100}, "PUT percentage": {"percentage": 100}, "POST pause": {}, "POST resume": {}, "POST unpublish": {},
+		"POST rollback": {}, "PUT force": {"forced": true, "min_required_version": ""}, "POST archive": {},
+	} {
+		method, what, _ := strings.Cut(call, " ")
+		for _, reason := range []string{"", " "} {
+			with["reason"] = reason
+			require.Equal(t, "reason_missing", d.refused(400, method, "client-releases/"+r.ID+"/"+what, with), call)
+		}
+	}
+	var after admin.ClientReleaseDetail
+	d.ok(200, http.MethodGet, "client-releases/"+r.ID, nil, &after)
+	require.Equal(t, r.Revision, after.Revision)
+	require.Equal(t, "revision", d.refused(409, http.MethodPost, "client-releases/"+r.ID+"/publish", body{"percentage": 1, "revision": r.Revision - 1, "reason": "the plan"}))
+	d.ok(200, http.MethodPost, "client-releases/"+r.ID+"/publish", body{"percentage": 1, "revision": r.Revision, "reason": "the plan"}, &after)
 }
 
 func TestDraftsAreEditedAndPublishedOnesAreNot(t *testing.T) {
@@ -187,7 +210,7 @@ func TestDraftsAreEditedAndPublishedOnesAreNot(t *testing.T) {
 			body{"kind": "portable", "asset_id": r.Artifacts[0].AssetID, "sha512": sum}))
 	}
 
-	d.ok(200, http.MethodPost, "client-releases/"+r.ID+"/publish", body{"percentage": 100}, nil)
+	d.ok(200, http.MethodPost, "client-releases/"+r.ID+"/publish", body{"reason": "the plan", "percentage": 100}, nil)
 	require.Equal(t, "release_not_draft", d.refused(409, http.MethodPatch, "client-releases/"+r.ID, body{"notes": "x"}))
 	require.Equal(t, "release_not_draft", d.refused(409, http.MethodDelete, "client-releases/"+r.ID+"/artifacts/"+r.Artifacts[0].ID, nil))
 }
@@ -196,8 +219,8 @@ func TestWhyAReleaseIsNotPublished(t *testing.T) {
 	d := newDesk(t, metatest.SQLite(t))
 	d.platform()
 	r := d.drafted("1.0.0")
-	asset, digest := d.released("map", "a map")
-	d.ok(200, http.MethodPost, "client-releases/"+r.ID+"/artifacts", body{"kind": "blockmap", "asset_id": asset, "name": "other.exe.blockmap"}, &r)
+	asset, digest := d.released("other.exe.blockmap", "a map")
+	d.ok(200, http.MethodPost, "client-releases/"+r.ID+"/artifacts", body{"kind": "blockmap", "asset_id": asset}, &r)
 	_, err := d.DB.Exec(t.Context(), "UPDATE blobs SET scan_database = 'daily-0' WHERE sha256 = ?", digest)
 	require.NoError(t, err)
 
@@ -219,7 +242,7 @@ func TestWhyAReleaseIsNotPublished(t *testing.T) {
 		Code    string
 		Details struct{ Reasons []release.Problem }
 	}
-	d.ok(422, http.MethodPost, "client-releases/"+r.ID+"/publish", body{"percentage": 100}, &refused)
+	d.ok(422, http.MethodPost, "client-releases/"+r.ID+"/publish", body{"reason": "the plan", "percentage": 100}, &refused)
 	require.Equal(t, "RELEASE_NOT_PUBLISHABLE", refused.Code)
 	require.Equal(t, check.Reasons, refused.Details.Reasons)
 	require.Contains(t, refused.Error, check.Reasons[1].English)
