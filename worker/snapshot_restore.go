@@ -87,6 +87,9 @@ func tellRestored(r snapshot.Restored) error {
 	for _, s := range r.Stricter {
 		_, _ = fmt.Fprintf(table, "shut again, as it was after the snapshot: %s\n", s)
 	}
+	for _, p := range r.Paused {
+		_, _ = fmt.Fprintf(table, "paused, and nothing is offered in its track until somebody lets it go on: release %s\n", p)
+	}
 	for _, run := range r.Cancelled {
 		_, _ = fmt.Fprintf(table, "cancelled, as what it found is of the time before: reconciliation %s\n", run)
 	}

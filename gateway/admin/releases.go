@@ -26,7 +26,7 @@ type ClientRelease struct {
 	CreatedAt  time.Time  `json:"created_at"`
 	UpdatedAt  time.Time  `json:"updated_at"`
 	Published  *time.Time `json:"published_at" doc:"When it was first published."`
-	FullAt     *time.Time `json:"full_at" doc:"When it was last given to all devices; null: it never was, or was taken back."`
+	FullAt     *time.Time `json:"full_at" doc:"When it was last given to all devices; null: it never was, was taken back, or had been superseded when a snapshot was restored."`
 	Revision   int64      `json:"revision" doc:"Changes whenever the release or its files do; give it to publish what you have seen and nothing else."`
 	Adoption   Adoption   `json:"adoption"`
 }

@@ -17,7 +17,7 @@ type ClientRelease struct {
 	FallbackID string
 	// Percentage of the devices that get it, 0 to 100.
 	Percentage int
-	// FullAt is since when it was for all devices; zero: it never was, or it was taken back since.
+	// FullAt is since when it was for all devices; zero: it never was, it was taken back since, or a restore cannot tell.
 	FullAt Stamp
 	Forced bool
 	// MinVersion is the oldest version that may go on without this update; empty: any.

@@ -31,5 +31,6 @@
 // is only ever appended to.
 //
 // What is true only of running programs stays behind: signs of life, turns, what was seen of the scanner, leases, and
-// reservations; sums are computed from the rows afterwards.
+// reservations; sums are computed from the rows afterwards. What was shut since the snapshot does not open again: what the
+// audit log knows of is shut again, sessions stay behind, and releases are paused.
 package snapshot

@@ -54,6 +54,8 @@ type Restored struct {
 	Warnings []string `json:"warnings,omitempty"`
 	// Cancelled lists reconciliation runs that Fill has cancelled; in the other modes they are rows like others.
 	Cancelled []string `json:"runs_cancelled,omitempty"`
+	// Paused lists the releases that hold their tracks. Nobody is offered anything there before an operator lets one go on.
+	Paused []string `json:"releases_paused,omitempty"`
 	// Pending lists tenants that came back as pending deletion, with the time of their purge.
 	Pending []string `json:"tenants_pending_delete,omitempty"`
 }
@@ -202,7 +204,7 @@ func (r *restore) run(ctx context.Context, actor audit.Actor) error {
 	if err := r.stricter(); err != nil {
 		return fmt.Errorf("apply again what was shut since the snapshot: %w", err)
 	}
-	if err := r.pending(); err != nil {
+	if err := errors.Join(r.pending(), r.paused()); err != nil {
 		return err
 	}
 	return r.record(last, actor)
@@ -242,7 +244,7 @@ func (r *restore) record(last Manifest, actor audit.Actor) error {
 	}
 	return audit.Write(r.tx, audit.Entry{
 		Actor: actor, Action: "snapshot.restore", Target: r.m.ID, Result: audit.OK,
-		Data: map[string]any{"mode": r.mode, "before": r.out.Before, "added": added, "taken_at": r.m.CreatedAt},
+		Data: map[string]any{"mode": r.mode, "before": r.out.Before, "added": added, "taken_at": r.m.CreatedAt, "releases_paused": r.out.Paused},
 	})
 }
 

@@ -47,6 +47,8 @@ func (s settling) row(row any) bool {
 		if r.State == meta.BulkQueued || r.State == meta.BulkRunning {
 			r.State, r.Problem, r.UpdatedAt, r.FinishedAt = meta.BulkCancelled, bulkEnded, s.now, s.now
 		}
+	case *meta.ClientRelease:
+		s.release(r)
 	case *meta.Fact:
 		return !r.IsSignOfLife() && !strings.HasPrefix(r.Name, "turn.") && !strings.HasPrefix(r.Name, "scanner")
 	}

@@ -42,10 +42,17 @@ func TestSettle(t *testing.T) {
 		"a bulk run that is over":            {&meta.BulkRun{State: meta.BulkDone, FinishedAt: old}, &meta.BulkRun{State: meta.BulkDone, FinishedAt: old}},
 		"the task of a bulk run":             {&meta.Task{Kind: storage.TaskBulk, State: storage.TaskRunning}, nil},
 		"the queued task of a bulk run":      {&meta.Task{Kind: storage.TaskBulk, State: storage.TaskQueued}, nil},
-		"a reservation":                      {&meta.Reservation{ID: "r"}, nil},
-		"a session":                          {&meta.OperatorSession{ID: "s"}, nil},
-		"a set-up link":                      {&meta.OperatorLink{ID: "l"}, nil},
-		"a count of failed attempts":         {&meta.OperatorAttempt{Subject: "s"}, nil},
+		"a published release": {
+			&meta.ClientRelease{State: "published", Percentage: 20, Forced: true, FullAt: old, FallbackID: "f", Revision: 4, UpdatedAt: old},
+			&meta.ClientRelease{State: "paused", Percentage: 20, Forced: true, FullAt: old, Revision: 5, UpdatedAt: now},
+		},
+		"a superseded release": {
+			&meta.ClientRelease{State: "superseded", FullAt: old, FallbackID: "f"}, &meta.ClientRelease{State: "superseded", FallbackID: "f"},
+		},
+		"a reservation":              {&meta.Reservation{ID: "r"}, nil},
+		"a session":                  {&meta.OperatorSession{ID: "s"}, nil},
+		"a set-up link":              {&meta.OperatorLink{ID: "l"}, nil},
+		"a count of failed attempts": {&meta.OperatorAttempt{Subject: "s"}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			keep := settling{now, purge}.row(c.in)
