@@ -32,5 +32,5 @@
 //
 // What is true only of running programs stays behind: signs of life, turns, what was seen of the scanner, leases, and
 // reservations; sums are computed from the rows afterwards. What was shut since the snapshot does not open again: what the
-// audit log knows of is shut again, sessions stay behind, and releases are paused.
+// audit log knows of is shut again, sessions and device tokens stay behind, and releases are paused.
 package snapshot

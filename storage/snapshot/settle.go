@@ -26,7 +26,7 @@ func (s settling) row(row any) bool {
 	switch r := row.(type) {
 	case *meta.Reservation:
 		return false // its upload has ended
-	case *meta.OperatorSession, *meta.OperatorLink, *meta.OperatorAttempt:
+	case *meta.OperatorSession, *meta.OperatorLink, *meta.OperatorAttempt, *meta.DeviceToken:
 		return false // what was ended or used since must not work again
 	case *meta.TenantRow:
 		r.ReservedBytes, r.ReservedFiles = 0, 0

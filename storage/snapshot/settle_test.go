@@ -52,6 +52,7 @@ func TestSettle(t *testing.T) {
 		"a reservation":              {&meta.Reservation{ID: "r"}, nil},
 		"a session":                  {&meta.OperatorSession{ID: "s"}, nil},
 		"a set-up link":              {&meta.OperatorLink{ID: "l"}, nil},
+		"a device token":             {&meta.DeviceToken{ID: "d"}, nil},
 		"a count of failed attempts": {&meta.OperatorAttempt{Subject: "s"}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
