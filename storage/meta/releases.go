@@ -81,8 +81,9 @@ type ReleaseFilter struct {
 }
 
 // Releases lists releases, the newest first: at most limit of those older than the one whose id is before, which may be empty.
+// Their manifests are left out: each may have 256 KiB.
 func (db *DB) Releases(ctx context.Context, f ReleaseFilter, before string, limit int) ([]ClientRelease, error) {
-	q := db.g.WithContext(ctx)
+	q := db.g.WithContext(ctx).Omit("manifest")
 	for column, value := range map[string]string{"channel": f.Channel, "platform": f.Platform, "arch": f.Arch, "state": f.State} {
 		if value != "" {
 			q = q.Where(column+" = ?", value)
