@@ -3,6 +3,7 @@ package release_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -313,4 +315,41 @@ func TestAStoreThatAnswersOtherRanges(t *testing.T) {
 	require.EqualValues(t, 1, r.mismatches.Load())
 	store.wrong = 2
 	r.refused(r.get(setup, "Range", asked), 409, storage.CodeAssetDamaged, "artifact_damaged")
+}
+
+// interrupted is a store whose connection breaks in the middle of what is asked for, as often as it is tried.
+type interrupted struct {
+	blob.Bucket
+	err error
+}
+
+func (i *interrupted) Open(ctx context.Context, key string, offset, length int64) (io.ReadCloser, blob.Info, error) {
+	body, info, err := i.Bucket.Open(ctx, key, offset, length)
+	if err != nil {
+		return nil, info, err
+	}
+	head, err := io.ReadAll(io.LimitReader(body, releases.PieceBytes+1000))
+	return io.NopCloser(io.MultiReader(bytes.NewReader(head), iotest.ErrReader(i.err))), info, errors.Join(err, body.Close())
+}
+
+func TestAnInterruptedStoreIsNoDamage(t *testing.T) {
+	r := newRig(t, metatest.SQLite(t))
+	content := random(3*releases.PieceBytes, 1)
+	now := r.publish(win, "1.0.0", nil, upload{releases.Installer, "App Setup 1.0.0.exe", content})
+	store := &interrupted{Bucket: r.zones.Clean}
+	r.api.Zones = &blob.Zones{Clean: store}
+	for _, cause := range []error{blob.ErrUnavailable, context.Canceled} {
+		store.err = fmt.Errorf("%w (%w)", cause, io.ErrUnexpectedEOF)
+		got := r.get(setup)
+		require.Equal(t, 200, got.status)
+		require.ErrorIs(t, got.err, io.ErrUnexpectedEOF)
+		require.True(t, bytes.Equal(content[:releases.PieceBytes], got.body))
+	}
+	require.Zero(t, r.mismatches.Load())
+	b, err := r.db.Tenant(t.Context(), releases.PlatformTenant).Blob(digestOf(content))
+	require.NoError(t, err)
+	require.Empty(t, b.Damage)
+	require.Equal(t, now.Manifest, r.manifest(early), "it is offered as before")
+	r.api.Forget()
+	require.Equal(t, now.Manifest, r.manifest(early))
 }

@@ -2,17 +2,23 @@ package release_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
 	"os"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/stretchr/testify/require"
 
 	"gatehouse/storage"
+	"gatehouse/storage/blob"
 	"gatehouse/storage/meta"
 	"gatehouse/storage/release"
 )
@@ -139,6 +145,56 @@ func TestSwappedBytesAreFound(t *testing.T) {
 		}
 		require.Empty(s.t, s.published())
 		require.Len(s.t, s.records("blob.damage"), 4)
+	})
+}
+
+// weak is a store whose next objects end too early: as they do, or because the store was interrupted.
+type weak struct {
+	blob.Bucket
+	short int // objects to come
+	err   error
+}
+
+func (w *weak) Open(ctx context.Context, key string, offset, length int64) (io.ReadCloser, blob.Info, error) {
+	body, info, err := w.Bucket.Open(ctx, key, offset, length)
+	if err != nil || w.short == 0 {
+		return body, info, err
+	}
+	w.short--
+	head, err := io.ReadAll(io.LimitReader(body, info.Size-1))
+	return io.NopCloser(io.MultiReader(bytes.NewReader(head), iotest.ErrReader(w.err))), info, errors.Join(err, body.Close())
+}
+
+// TestAnInterruptedStoreIsNoDamage: an end that stands for a connection that broke is not the end of the file.
+func TestAnInterruptedStoreIsNoDamage(t *testing.T) {
+	onEach(t, func(s shop) {
+		id, _ := s.draft("1.0.0")
+		store := &weak{s.zones.Clean, 0, fmt.Errorf("%w (%w)", blob.ErrUnavailable, io.ErrUnexpectedEOF)}
+		s.zones = &blob.Zones{Clean: store}
+		store.short = 1
+		_, err := s.try(id, 100)
+		require.ErrorIs(s.t, err, blob.ErrUnavailable)
+		require.Equal(s.t, storage.CodeUnavailable, storage.CodeOf(err))
+		store.short, store.err = 1, fmt.Errorf("%w (%w)", context.Canceled, io.ErrUnexpectedEOF)
+		_, err = s.try(id, 100)
+		require.ErrorIs(s.t, err, context.Canceled)
+		require.Empty(s.t, s.records("blob.damage"))
+		s.publish(id, 100)
+	})
+}
+
+// TestWhatWasWrongOnceIsLookedAtAgain: nothing is marked when the second look finds what was uploaded.
+func TestWhatWasWrongOnceIsLookedAtAgain(t *testing.T) {
+	onEach(t, func(s shop) {
+		id, _ := s.draft("1.0.0")
+		store := &weak{s.zones.Clean, 2, io.EOF}
+		s.zones = &blob.Zones{Clean: store}
+		x, err := release.Examine(ctx, s.db, s.zones, release.Ask{ReleaseID: id, Percentage: 100})
+		require.NoError(s.t, err)
+		require.Len(s.t, x.Problems, 1, "wrong twice")
+		store.short = 1
+		s.publish(id, 100)
+		require.Empty(s.t, s.records("blob.damage"))
 	})
 }
 

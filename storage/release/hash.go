@@ -46,7 +46,8 @@ func sum(ctx context.Context, r io.Reader, limit int64, keep int) (sums, error) 
 			s.pieces = append(s.pieces, digest[:]...)
 			s.head = append(s.head, part[:min(n, max(0, keep-len(s.head)))]...)
 		}
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || s.size > limit {
+		// Not errors.Is: a store that was interrupted wraps such an end, and that is not the end of the file.
+		if err == io.EOF || err == io.ErrUnexpectedEOF || s.size > limit { //nolint:errorlint // ReadFull's own
 			break
 		}
 		if err != nil {
@@ -102,13 +103,17 @@ func (x *Examined) hash(ctx context.Context, zones *blob.Zones) error {
 	return nil
 }
 
-// sum reads a file of the release, and adds a problem when it is not what is known of it. Of a manifest it keeps the text.
+// sum reads a file of the release, and adds a problem when it is not what is known of it, at a second look too: the store may have
+// been interrupted or may have brought the right bytes back. Of a manifest it keeps the text.
 func (x *Examined) sum(ctx context.Context, zones *blob.Zones, f meta.ArtifactFacts) (s sums, whole bool, err error) {
 	keep := 0
 	if Kind(f.Kind) == Manifest {
 		keep = manifest.MaxBytes + 1
 	}
 	s, damage, err := sumOf(ctx, zones, f, keep)
+	if damage != "" && err == nil {
+		s, damage, err = sumOf(ctx, zones, f, keep)
+	}
 	if err != nil || damage == "" && (f.SHA512 == "" || s.sha512 == f.SHA512) {
 		return s, err == nil, err
 	}
