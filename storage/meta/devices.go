@@ -84,8 +84,14 @@ func countHeartbeat(d Dialect) string {
 }
 
 // DeviceHeartbeat counts a heartbeat of a device, and makes the device known with its first. One that is accepted of a device that is
-// known is one statement, and on PostgreSQL one round trip.
+// known is one statement, and on PostgreSQL one round trip. What can be refused by reading waits for nobody who writes.
 func (db *DB) DeviceHeartbeat(ctx context.Context, h Heartbeat) (HeartbeatEnd, error) {
+	if db.dialect != Postgres {
+		// Counting takes a transaction here, and on SQLite the one place of a writer: whoever makes up tokens must not get that.
+		if end, err := db.whyNoHeartbeat(ctx, h); err != nil || end.Result != "" {
+			return end, err
+		}
+	}
 	for range heartbeatRounds {
 		counted, err := db.countHeartbeat(ctx, h)
 		if err != nil {
@@ -163,8 +169,16 @@ func (db *DB) whyNoHeartbeat(ctx context.Context, h Heartbeat) (HeartbeatEnd, er
 }
 
 // firstHeartbeat makes a device known; no result when another heartbeat was faster, or the tenant has just ceased to be active. The
-// tenant's row is held meanwhile, so that the end of a purge finds the device or comes first, and devices are counted one by one.
+// tenant's row is held meanwhile, so that the end of a purge finds the device or comes first, and devices are counted one by one. A
+// tenant that is full is so before: no rate bounds its new devices, and each would hold the row while all others are counted.
 func (db *DB) firstHeartbeat(ctx context.Context, f heartbeatFacts, h Heartbeat) (result HeartbeatResult, err error) {
+	full, err := db.Tenant(ctx, f.TenantID).devicesFull(h.DeviceID, h.MaxDevices)
+	if err != nil {
+		return "", fmt.Errorf("count devices: %w", err)
+	}
+	if full {
+		return HeartbeatFull, nil
+	}
 	err = db.InTx(ctx, func(tx *Tx) error {
 		result = ""
 		t, err := tx.LockTenant(f.TenantID)
@@ -175,7 +189,7 @@ func (db *DB) firstHeartbeat(ctx context.Context, f heartbeatFacts, h Heartbeat)
 		if err != nil {
 			return err
 		}
-		if full {
+		if full { // since then
 			result = HeartbeatFull
 			return nil
 		}

@@ -194,6 +194,46 @@ func TestTokensThatAreNone(t *testing.T) {
 	})
 }
 
+// What is refused needs no lock: somebody who writes, and on SQLite is the only one who can, holds no refusal up.
+func TestRefusedHeartbeatsWaitForNobody(t *testing.T) {
+	metatest.Each(t, func(t *testing.T, db *meta.DB) {
+		tenant := metatest.Tenant(t, db, 1000)
+		_, h := deviceToken(t, db, tenant, "d1")
+		require.Equal(t, meta.HeartbeatAccepted, beat(t, db, h).Result)
+		unknown, stolen := h, h
+		unknown.TokenHash, stolen.DeviceID = strings.Repeat("0", 64), "another"
+		revoked, over := deviceToken(t, db, tenant, "d1")
+		change(t, db, `UPDATE device_tokens SET revoked_at = 1 WHERE id = ?`, revoked.ID)
+		expired, late := deviceToken(t, db, tenant, "d1")
+		change(t, db, `UPDATE device_tokens SET expires_at = 1 WHERE id = ?`, expired.ID)
+		_, tooMany := deviceToken(t, db, tenant, "d2")
+		require.Equal(t, meta.HeartbeatAccepted, beat(t, db, tooMany).Result)
+		change(t, db, `UPDATE release_devices SET rate_minute = rate_minute + 3, rate_count = 12 WHERE device_id = 'd2'`)
+		_, full := deviceToken(t, db, tenant, "d3")
+		full.MaxDevices = 2
+		require.NoError(t, db.InTx(context.Background(), func(tx *meta.Tx) error {
+			if _, err := tx.LockTenant(tenant); err != nil {
+				return err
+			}
+			for _, c := range []struct {
+				of   meta.Heartbeat
+				want meta.HeartbeatResult
+			}{
+				{unknown, meta.HeartbeatBadToken}, {stolen, meta.HeartbeatBadToken}, {over, meta.HeartbeatBadToken}, {late, meta.HeartbeatBadToken},
+				{tooMany, meta.HeartbeatTooMany}, {full, meta.HeartbeatFull},
+			} {
+				ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+				end, err := db.DeviceHeartbeat(ctx, c.of)
+				cancel()
+				if err != nil || end.Result != c.want {
+					t.Errorf("wants %s: %+v, %v", c.want, end, err)
+				}
+			}
+			return nil
+		}))
+	})
+}
+
 func TestDeviceHasFewTokens(t *testing.T) {
 	metatest.Each(t, func(t *testing.T, db *meta.DB) {
 		ctx := context.Background()
