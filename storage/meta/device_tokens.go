@@ -2,6 +2,7 @@ package meta
 
 import (
 	"context"
+	"time"
 
 	"gorm.io/gorm"
 )
@@ -54,9 +55,14 @@ func (t Tenant) DeviceTokensFull(device string, most int64) (bool, error) {
 	return n >= most, err
 }
 
-// AddDeviceToken stores a token. Of the device's others those that are over are removed, and of the open ones the oldest are
-// revoked that would be too many; it returns these. It belongs into a transaction that holds the tenant's row.
-func (t Tenant) AddDeviceToken(token *DeviceToken) (revoked []DeviceToken, err error) {
+// AddDeviceToken stores a token that is good for so long, by the database's clock, by which it is also judged: those of the gateways
+// may differ. Of the device's others those that are over are removed, and of the open ones the oldest are revoked that would be too
+// many; it returns these. It belongs into a transaction that holds the tenant's row.
+func (t Tenant) AddDeviceToken(token *DeviceToken, age time.Duration) (revoked []DeviceToken, err error) {
+	if err := t.g.Raw("SELECT " + t.dialect.clock()).Scan(&token.CreatedAt).Error; err != nil {
+		return nil, err
+	}
+	token.ExpiresAt = token.CreatedAt.Add(age)
 	of := DeviceTokenFilter{DeviceID: token.DeviceID}
 	if err := t.deviceTokens(of).Where("revoked_at <> 0 OR expires_at <= ?", token.CreatedAt).Delete(&DeviceToken{}).Error; err != nil {
 		return nil, err
@@ -66,7 +72,7 @@ func (t Tenant) AddDeviceToken(token *DeviceToken) (revoked []DeviceToken, err e
 		return nil, err
 	}
 	for _, old := range open[min(len(open), DeviceTokensPerDevice-1):] {
-		if _, err := t.RevokeDeviceTokens(DeviceTokenFilter{ID: old.ID}, token.CreatedAt); err != nil {
+		if _, err := t.RevokeDeviceTokens(DeviceTokenFilter{ID: old.ID}); err != nil {
 			return nil, err
 		}
 		revoked = append(revoked, old)
@@ -76,8 +82,9 @@ func (t Tenant) AddDeviceToken(token *DeviceToken) (revoked []DeviceToken, err e
 
 // RevokeDeviceTokens ends the tokens that are open, and returns how many. It is one statement, so that a user with a hundred
 // thousand devices can be shut out at once, and it needs no lock of the tenant: one that is made meanwhile comes after it.
-func (t Tenant) RevokeDeviceTokens(f DeviceTokenFilter, now Stamp) (int64, error) {
-	r := t.deviceTokens(f).Where("revoked_at = 0 AND expires_at > ?", now).Update("revoked_at", now)
+func (t Tenant) RevokeDeviceTokens(f DeviceTokenFilter) (int64, error) {
+	now := t.dialect.clock()
+	r := t.deviceTokens(f).Where("revoked_at = 0 AND expires_at > "+now).Update("revoked_at", gorm.Expr(now))
 	return r.RowsAffected, r.Error
 }
 

@@ -54,17 +54,20 @@ const (
 	heartbeatRounds = 5
 )
 
-// minute is the SQL of the minute since the Unix epoch by the database's clock, the same throughout a statement: the window
-// and its count cannot be of two different ones.
-func (d Dialect) minute() string {
-	switch d {
-	case Postgres:
-		return `CAST(FLOOR(EXTRACT(EPOCH FROM statement_timestamp()) / 60) AS bigint)`
-	case MySQL:
-		return d.Epoch() + " DIV 60"
-	case SQLite:
+// second is Epoch, the same throughout a statement: the window and its count cannot be of two different minutes.
+func (d Dialect) second() string {
+	if d == Postgres {
+		return `CAST(FLOOR(EXTRACT(EPOCH FROM statement_timestamp())) AS bigint)`
 	}
-	return d.Epoch() + " / 60"
+	return d.Epoch()
+}
+
+// minute is the SQL of the minute since the Unix epoch by the database's clock.
+func (d Dialect) minute() string {
+	if d == MySQL {
+		return d.second() + " DIV 60"
+	}
+	return d.second() + " / 60"
 }
 
 // countHeartbeat is the one statement of a heartbeat that is accepted: it checks the token, the tenant and the rate, and counts.
@@ -79,8 +82,8 @@ func countHeartbeat(d Dialect) string {
 			rate_count = CASE WHEN %[1]s THEN rate_count + 1 ELSE 1 END,
 			rate_minute = CASE WHEN %[1]s THEN rate_minute ELSE %[2]s END
 		WHERE device_id = ? AND tenant_id = (SELECT k.tenant_id FROM device_tokens k JOIN tenants t ON t.id = k.tenant_id
-			WHERE k.hash = ? AND k.device_id = ? AND k.revoked_at = 0 AND k.expires_at > ? AND t.state = ?)
-		AND CASE WHEN %[1]s THEN rate_count ELSE 0 END < %[3]d`, window, minute, HeartbeatsPerMinute)
+			WHERE k.hash = ? AND k.device_id = ? AND k.revoked_at = 0 AND k.expires_at > (%[4]s) * 1000000 AND t.state = ?)
+		AND CASE WHEN %[1]s THEN rate_count ELSE 0 END < %[3]d`, window, minute, HeartbeatsPerMinute, d.second())
 }
 
 // DeviceHeartbeat counts a heartbeat of a device, and makes the device known with its first. One that is accepted of a device that is
@@ -110,10 +113,9 @@ func (db *DB) DeviceHeartbeat(ctx context.Context, h Heartbeat) (HeartbeatEnd, e
 }
 
 func (db *DB) countHeartbeat(ctx context.Context, h Heartbeat) (bool, error) {
-	now := Now()
 	args := []any{
-		h.TokenHash, h.Version, h.Channel, h.Platform, h.Arch, h.OSVersion, now,
-		h.DeviceID, h.TokenHash, h.DeviceID, now, storage.TenantActive,
+		h.TokenHash, h.Version, h.Channel, h.Platform, h.Arch, h.OSVersion, Now(),
+		h.DeviceID, h.TokenHash, h.DeviceID, storage.TenantActive,
 	}
 	if db.dialect == Postgres {
 		n, err := db.Exec(ctx, countHeartbeat(Postgres), args...)
@@ -155,7 +157,7 @@ func (db *DB) whyNoHeartbeat(ctx context.Context, h Heartbeat) (HeartbeatEnd, er
 	}
 	minute := f.At / 60
 	switch {
-	case r.RowsAffected == 0, f.DeviceID != h.DeviceID, f.RevokedAt != 0, f.ExpiresAt <= Now(), f.State.Over(), f.State == storage.TenantProvisioning:
+	case r.RowsAffected == 0, f.DeviceID != h.DeviceID, f.RevokedAt != 0, f.ExpiresAt <= Stamp(f.At*1_000_000), f.State.Over(), f.State == storage.TenantProvisioning:
 		return HeartbeatEnd{Result: HeartbeatBadToken}, nil
 	case f.State != storage.TenantActive:
 		return HeartbeatEnd{Result: HeartbeatDenied, Tenant: f.State}, nil

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -19,14 +20,12 @@ import (
 // deviceToken stores a token and gives a heartbeat with it.
 func deviceToken(t *testing.T, db *meta.DB, tenant, device string) (meta.DeviceToken, meta.Heartbeat) {
 	t.Helper()
-	now := meta.Now()
 	id := meta.NewID()
 	row := meta.DeviceToken{
 		ID: id, TenantID: tenant, UserID: "user-" + device, DeviceID: device, Hash: strings.Repeat(strings.ReplaceAll(id, "-", ""), 2),
-		CreatedAt: now, ExpiresAt: now.Add(time.Hour),
 	}
 	require.NoError(t, db.InTx(context.Background(), func(tx *meta.Tx) error {
-		_, err := tx.Tenant(tenant).AddDeviceToken(&row)
+		_, err := tx.Tenant(tenant).AddDeviceToken(&row, time.Hour)
 		return err
 	}))
 	return row, meta.Heartbeat{
@@ -179,7 +178,7 @@ func TestTokensThatAreNone(t *testing.T) {
 				require.Equal(t, want, beat(t, db, h).Result, state)
 			}
 			change(t, db, `UPDATE tenants SET state = 'active' WHERE id = ?`, tenant)
-			change(t, db, `UPDATE device_tokens SET expires_at = ? WHERE id = ?`, meta.Now(), row.ID)
+			change(t, db, `UPDATE device_tokens SET expires_at = (`+db.Dialect().Epoch()+`) * 1000000 WHERE id = ?`, row.ID)
 			require.Equal(t, meta.HeartbeatBadToken, beat(t, db, h).Result, "expired")
 			change(t, db, `UPDATE device_tokens SET expires_at = ?, revoked_at = 1 WHERE id = ?`, row.ExpiresAt, row.ID)
 			require.Equal(t, meta.HeartbeatBadToken, beat(t, db, h).Result, "revoked")
@@ -234,6 +233,28 @@ func TestRefusedHeartbeatsWaitForNobody(t *testing.T) {
 	})
 }
 
+// Gateways whose clocks differ agree on when a token is over. The bubble's clock stands at the year 2000.
+func TestTokensExpireByTheDatabasesClock(t *testing.T) {
+	metatest.Each(t, func(t *testing.T, db *meta.DB) {
+		tenant := metatest.Tenant(t, db, 1000)
+		for _, known := range []bool{true, false} {
+			row, h := deviceToken(t, db, tenant, fmt.Sprint("d", known))
+			require.WithinDuration(t, time.Now().Add(time.Hour), row.ExpiresAt.Time(), time.Minute)
+			if known {
+				beat(t, db, h)
+			}
+			change(t, db, `UPDATE device_tokens SET expires_at = ? WHERE id = ?`, meta.Now().Add(-time.Minute), row.ID)
+			synctest.Test(t, func(t *testing.T) {
+				require.Less(t, time.Now().Year(), 2001)
+				require.Equal(t, meta.HeartbeatBadToken, beat(t, db, h).Result)
+				again, h := deviceToken(t, db, tenant, h.DeviceID)
+				require.WithinDuration(t, row.ExpiresAt.Time(), again.ExpiresAt.Time(), time.Minute)
+				require.Equal(t, meta.HeartbeatAccepted, beat(t, db, h).Result)
+			})
+		}
+	})
+}
+
 func TestDeviceHasFewTokens(t *testing.T) {
 	metatest.Each(t, func(t *testing.T, db *meta.DB) {
 		ctx := context.Background()
@@ -258,7 +279,7 @@ func TestDeviceHasFewTokens(t *testing.T) {
 		require.Equal(t, list[2:4], rest)
 		var ended int64
 		require.NoError(t, db.InTx(ctx, func(tx *meta.Tx) error {
-			ended, err = tx.Tenant(tenant).RevokeDeviceTokens(meta.DeviceTokenFilter{UserID: "user-d1"}, meta.Now())
+			ended, err = tx.Tenant(tenant).RevokeDeviceTokens(meta.DeviceTokenFilter{UserID: "user-d1"})
 			return err
 		}))
 		require.EqualValues(t, meta.DeviceTokensPerDevice, ended)

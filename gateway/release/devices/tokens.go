@@ -94,8 +94,6 @@ func (a *API) Mint(c *fiber.Ctx) error {
 		if t.State != storage.TenantActive {
 			return storage.Refuse(storage.CodeTenantSuspended, nil).Because(reasonSuspendedTokens)
 		}
-		row.CreatedAt = meta.Now()
-		row.ExpiresAt = row.CreatedAt.Add(TokenAge)
 		full, err := tx.Tenant(tenantID).DeviceTokensFull(row.DeviceID, a.MaxDevices)
 		if err != nil {
 			return fmt.Errorf("count devices with tokens: %w", err)
@@ -103,7 +101,7 @@ func (a *API) Mint(c *fiber.Ctx) error {
 		if full {
 			return storage.Refuse(storage.CodeReleasePermissionDenied, nil).Because(reasonTokensFull)
 		}
-		revoked, err := tx.Tenant(tenantID).AddDeviceToken(&row)
+		revoked, err := tx.Tenant(tenantID).AddDeviceToken(&row, TokenAge)
 		if err != nil {
 			return fmt.Errorf("store device token: %w", err)
 		}
@@ -223,7 +221,7 @@ func (a *API) revoke(c *fiber.Ctx, filter meta.DeviceTokenFilter) (n int64, err 
 	entry := audit.Entry{Actor: a.actor(c), TenantID: auth.From(c).TenantID, Action: "device_token.revoke", Target: filter.ID, Result: audit.OK}
 	err = a.DB.InTx(ctx, func(tx *meta.Tx) error {
 		tokens := tx.Tenant(entry.TenantID)
-		if n, err = tokens.RevokeDeviceTokens(filter, meta.Now()); err != nil {
+		if n, err = tokens.RevokeDeviceTokens(filter); err != nil {
 			return fmt.Errorf("revoke device tokens: %w", err)
 		}
 		if n == 0 {
