@@ -20,7 +20,7 @@ const (
 	// stale is how old an answer may be while the database cannot be asked: an outage of seconds is not worth an error in
 	// every client, and a release that was taken back must not be offered for long.
 	stale = 30 * time.Second
-	// loadTime bounds one fetch, and with it what a request waits.
+	// loadTime bounds one fetch; a request waits for two at most, one that had begun before it and its own.
 	loadTime = 3 * time.Second
 )
 
@@ -29,18 +29,29 @@ type catalog struct {
 	view   atomic.Pointer[view]
 	failed atomic.Pointer[failure]
 	ahead  atomic.Bool
-	// news counts what happened here that a view fetched before it does not know.
+	// news counts what happened here that a view whose fetch began before it may not know.
 	news    atomic.Int64
 	flights singleflight.Group
 }
 
 // view is what was published at one time; it never changes.
 type view struct {
-	at     time.Time
+	at time.Time
+	// news is what the catalog's was when the fetch began.
+	news   int64
 	tracks map[release.Track]*offers
 }
 
 func (v *view) youngerThan(age time.Duration) bool { return v != nil && time.Since(v.at) < age }
+
+// known is the last view, nil when there was news since: whenever it was put there, it is not answered from.
+func (c *catalog) known() *view {
+	v := c.view.Load()
+	if v == nil || v.news != c.news.Load() {
+		return nil
+	}
+	return v
+}
 
 // failure keeps a database that does not answer from being asked by every request.
 type failure struct {
@@ -51,7 +62,7 @@ type failure struct {
 // published is the view to answer from.
 func (a *API) published() (*view, error) {
 	c := &a.catalog
-	v := c.view.Load()
+	v := c.known()
 	switch {
 	case v.youngerThan(early):
 		return v, nil
@@ -93,44 +104,38 @@ func (a *API) refreshAhead() {
 }
 
 // refresh fetches a new view, once for all who ask at the same time; nil when it cannot be had. It answers to nobody's request, so
-// none can cancel it. Whoever waited for it uses what it returns: the one that is kept may be forgotten the moment it is there.
+// none can cancel it. Whoever waited for it uses what it returns: there may be news the moment it is there, but none from before
+// the question is missed.
 func (a *API) refresh() *view {
-	got, _, _ := a.catalog.flights.Do("", func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.Background(), loadTime)
-		defer cancel()
-		for {
-			if v, settled := a.fetch(ctx); settled {
-				return v, nil
-			}
+	asked := a.catalog.news.Load()
+	for {
+		got, _, _ := a.catalog.flights.Do("", func() (any, error) { return a.fetch(), nil })
+		if v := got.(*view); v == nil || v.news >= asked {
+			return v
 		}
-	})
-	return got.(*view)
+	}
 }
 
-// fetch reports false when there was news meanwhile; the view is nil when the database does not answer.
-func (a *API) fetch(ctx context.Context) (*view, bool) {
+// fetch is nil when the database does not answer.
+func (a *API) fetch() *view {
+	ctx, cancel := context.WithTimeout(context.Background(), loadTime)
+	defer cancel()
 	c := &a.catalog
-	news, now := c.news.Load(), time.Now()
+	v := &view{at: time.Now(), news: c.news.Load()}
 	releases, err := a.DB.ServedReleases(ctx, release.PlatformTenant)
 	if err != nil {
 		c.failed.Store(&failure{time.Now(), err})
 		a.Log.Warn("what is published cannot be read; clients get the last answers for a while", "error", err)
-		return nil, true
-	}
-	if c.news.Load() != news {
-		return nil, false
+		return nil
 	}
 	c.failed.Store(nil)
-	v := &view{at: now, tracks: a.offersOf(releases)}
+	v.tracks = a.offersOf(releases)
 	c.view.Store(v)
-	return v, true
+	return v
 }
 
 // forget makes the next request fetch anew: something that is offered is known to be damaged.
-func (a *API) forget() {
-	a.catalog.news.Add(1)
-	a.catalog.view.Store(nil)
-}
+func (a *API) forget() { a.catalog.news.Add(1) }
 
 // offersOf sorts the releases by their tracks.
 func (a *API) offersOf(releases []meta.ServedRelease) map[release.Track]*offers {

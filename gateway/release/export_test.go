@@ -8,6 +8,13 @@ import (
 // Forget makes the next request see what the test has written.
 func (a *API) Forget() { a.forget() }
 
+// ForgetLate is Forget between the last look of a fetch for news and its end.
+func (a *API) ForgetLate() {
+	v := a.catalog.view.Load()
+	a.forget()
+	a.catalog.view.Store(v)
+}
+
 // Age makes what is held look older.
 func (a *API) Age(by time.Duration) {
 	v := *a.catalog.view.Load()

@@ -216,6 +216,18 @@ func TestWhatIsPublishedShowsByItself(t *testing.T) {
 	require.Eventually(t, func() bool { return r.manifest(early) == none }, 10*time.Second, 10*time.Millisecond)
 }
 
+// What was fetched before a release was found damaged is not answered from, however late it comes.
+func TestAViewThatComesLateIsForgottenToo(t *testing.T) {
+	r := newRig(t, metatest.SQLite(t))
+	now := r.publish(win, "1.0.0", nil)
+	require.Equal(t, now.Manifest, r.manifest(early))
+	n, err := r.db.Exec(t.Context(), `UPDATE blobs SET damage = 'digest'`)
+	require.NoError(t, err)
+	require.EqualValues(t, 1, n)
+	r.api.ForgetLate()
+	require.Equal(t, none, r.manifest(early))
+}
+
 func TestAnswersOutliveTheDatabaseForAWhile(t *testing.T) {
 	url := metatest.SQLiteURL(t)
 	db, err := meta.Open(t.Context(), meta.Config{URL: url, MaxOpenConns: 4})
