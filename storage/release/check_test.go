@@ -51,6 +51,7 @@ func TestAReleaseRunsOnItsPlatform(t *testing.T) {
 		"darwin": {[]string{"a.zip", "a.dmg", "a.pkg"}, []string{"a.zip", "a.DMG"}, []string{"a.exe", "a.msi", "a.AppImage", "a.tar.gz"}},
 		"linux":  {[]string{"a.AppImage", "a.deb", "a.rpm"}, []string{"a.appimage", "a.tar.gz", "a.zip"}, []string{"a.exe", "a.dmg", "a.msi", "a.pkg"}},
 	} {
+		require.Contains(t, release.Platforms, platform)
 		for _, name := range names.installer {
 			require.Empty(t, look(platform, map[release.Kind]string{release.Installer: name}), "%s %s", platform, name)
 		}

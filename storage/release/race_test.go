@@ -175,8 +175,41 @@ func TestACrashLeavesTheOldOne(t *testing.T) {
 	})
 }
 
-// TestEachStatementOfThePublicationMayFail: whichever table refuses its write, nothing has changed.
-func TestEachStatementOfThePublicationMayFail(t *testing.T) {
+// TestAPublicationIsCutOffAtAnyMoment: the connection is lost later and later, until the publication is through. It is done whole or
+// not at all.
+func TestAPublicationIsCutOffAtAnyMoment(t *testing.T) {
+	onEach(t, func(s shop) {
+		one, _ := s.draft("1.0.0")
+		two, _ := s.draft("2.0.0")
+		s.publish(one, 100)
+		before := s.row(two)
+		ask := release.Ask{ReleaseID: two, Percentage: 100}
+		x, err := release.Examine(ctx, s.db, s.zones, ask)
+		require.NoError(s.t, err)
+		cut := 0
+		for wait := 100 * time.Microsecond; s.published() == "1.0.0"; wait += 150 * time.Microsecond {
+			require.Equal(s.t, before, s.row(two))
+			require.Equal(s.t, string(release.Published), s.row(one).State)
+			require.Len(s.t, s.records("release.publish"), 1)
+			soon, cancel := context.WithTimeout(ctx, wait)
+			err := s.db.InTx(soon, func(tx *meta.Tx) error {
+				_, err := release.Publish(tx, alex, x)
+				return err
+			})
+			cancel()
+			if err != nil {
+				cut++
+			}
+		}
+		require.NotZero(s.t, cut)
+		require.Equal(s.t, string(release.Published), s.row(two).State)
+		require.Equal(s.t, string(release.Superseded), s.row(one).State)
+		require.Len(s.t, s.records("release.publish"), 2)
+	})
+}
+
+// TestATableRefusesItsWrite: nothing has changed then.
+func TestATableRefusesItsWrite(t *testing.T) {
 	onEach(t, func(s shop) {
 		one, _ := s.draft("1.0.0")
 		two, _ := s.draft("2.0.0")

@@ -35,7 +35,10 @@ func Parse(raw []byte) (Info, error) {
 		return Info{}, err
 	}
 	src := source{lines: linesOf(raw)}
-	if err := src.plain(doc, 0); err != nil {
+	if err := src.directives(); err != nil {
+		return Info{}, err
+	}
+	if err := src.plain(doc, 0, false); err != nil {
 		return Info{}, err
 	}
 	return src.info(doc)

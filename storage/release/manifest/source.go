@@ -40,7 +40,8 @@ func (s source) marked(key *yaml.Node) bool {
 	return at >= 0 && s.lines[key.Line-1][at] == '?'
 }
 
-// ends reports whether a text in quotes ends on the line that it begins on: readers join lines in quotes in different ways.
+// ends reports whether a text in quotes ends on the line that it begins on, and has no \' in double ones: readers join lines in quotes
+// in different ways.
 func (s source) ends(n *yaml.Node) bool {
 	double := n.Style&yaml.DoubleQuotedStyle != 0
 	if !double && n.Style&yaml.SingleQuotedStyle == 0 {
@@ -52,6 +53,8 @@ func (s source) ends(n *yaml.Node) bool {
 	line := s.lines[n.Line-1][n.Column-1:]
 	for i := 1; i < len(line); i++ {
 		switch {
+		case double && line[i] == '\\' && i+1 < len(line) && line[i+1] == '\'':
+			return false // which only some readers know
 		case double && line[i] == '\\', !double && line[i] == '\'' && i+1 < len(line) && line[i+1] == '\'':
 			i++
 		case line[i] == line[0]:
@@ -62,7 +65,7 @@ func (s source) ends(n *yaml.Node) bool {
 }
 
 // plain refuses what makes work out of few bytes, and what two readers could understand in two ways.
-func (s source) plain(n *yaml.Node, depth int) error {
+func (s source) plain(n *yaml.Node, depth int, inFlow bool) error {
 	switch {
 	case depth > maxDepth:
 		return fmt.Errorf("%w: line %d: too many levels", ErrInvalid, n.Line)
@@ -71,6 +74,10 @@ func (s source) plain(n *yaml.Node, depth int) error {
 	case n.Style&yaml.TaggedStyle != 0:
 		return fmt.Errorf("%w: line %d: tags are not allowed", ErrInvalid, n.Line)
 	}
+	if err := s.strict(n, inFlow); err != nil {
+		return err
+	}
+	inFlow = inFlow || n.Style&yaml.FlowStyle != 0
 	seen := map[string]bool{}
 	for i, c := range n.Content {
 		if n.Kind == yaml.MappingNode && i%2 == 0 {
@@ -79,7 +86,7 @@ func (s source) plain(n *yaml.Node, depth int) error {
 			}
 			seen[c.Value] = true
 		}
-		if err := s.plain(c, depth+1); err != nil {
+		if err := s.plain(c, depth+1, inFlow); err != nil {
 			return err
 		}
 	}
