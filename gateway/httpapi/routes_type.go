@@ -55,7 +55,7 @@ type Route struct {
 	// Stages are how far a session may have come; none is operator.StageFull. A row of an earlier stage is part of the login.
 	Stages []operator.Stage
 	// Action is what the audit log calls the call of an operator: what was read, and what was refused or failed. What was
-	// changed is recorded by its use case, in its own transaction, under the same name.
+	// changed is recorded by its use case, in its own transaction, under the same name. No other row has one.
 	Action string
 	// Endpoint describes the call of an operator to the OpenAPI document.
 	Endpoint api.Endpoint
@@ -151,7 +151,7 @@ func checkOperators(r Route, fault func(string, ...any)) {
 	mine := r.Permission == Operator
 	login := r.Permission == OperatorLogin
 	switch {
-	case !mine && (r.Role != "" || r.StepUp || len(r.Stages) > 0):
+	case !mine && (r.Role != "" || r.StepUp || len(r.Stages) > 0 || r.Action != ""):
 		fault("a role, a step-up, a stage and an action are for operators")
 	case mine && !r.Role.Known():
 		fault("the role %q is none of %v", r.Role, operator.Roles)

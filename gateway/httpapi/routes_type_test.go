@@ -35,6 +35,7 @@ func TestMountRefusesFaultyRows(t *testing.T) {
 		{"last slash", with(func(r *Route) { r.Path = "/b/" }), "the path must begin"},
 		{"a role for nobody", with(func(r *Route) { r.Role = operator.Ops }), "GET /b: a role, a step-up"},
 		{"a step-up for nobody", with(func(r *Route) { r.StepUp = true }), "GET /b: a role, a step-up"},
+		{"an action for nobody", with(func(r *Route) { r.Action = "x" }), "GET /b: a role, a step-up"},
 		{"no role", with(func(r *Route) { r.Permission, r.Action = Operator, "x" }), `GET /b: the role ""`},
 		{"no action", with(func(r *Route) { r.Permission, r.Role = Operator, operator.Ops }), "GET /b: no action"},
 		{"an auditor that writes", with(func(r *Route) {
