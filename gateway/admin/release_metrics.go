@@ -17,15 +17,16 @@ import (
 // This file reads which versions devices have. All of it is of the last count that the worker made of the heartbeats; devices
 // themselves are not read here.
 
-// mostVersions bounds the versions that are shown of a track or a tenant, and the channels and platforms of a tenant: devices may
-// report any.
+// mostVersions bounds the versions that are shown of a track or a tenant, and the channels and platforms of a tenant or of all:
+// devices may report any.
 const mostVersions = 200
 
 // VersionDistribution is which versions are in use.
 type VersionDistribution struct {
 	// CountedAt is null before the first count.
 	CountedAt *time.Time      `json:"counted_at" doc:"When the devices were counted that had sent a heartbeat within 24 hours; null before the first count."`
-	Tracks    []TrackVersions `json:"tracks"`
+	Tracks    []TrackVersions `json:"tracks" doc:"The 200 channels and platforms that most have, by channel and platform."`
+	Others    int64           `json:"other_devices" doc:"Devices of channels and platforms beyond those."`
 }
 
 // TrackVersions are the versions of a channel and platform, the newest first.
@@ -85,20 +86,20 @@ func (a Admin) VersionDistribution(ctx context.Context, of meta.OfTrack) (Versio
 	if err != nil {
 		return out, fmt.Errorf("read the versions of a day ago: %w", err)
 	}
-	out.Tracks = tracksOf(now, before)
+	out.Tracks, out.Others = tracksOf(now, before)
 	return out, nil
 }
 
 // trackName is what shares are of: architectures of one platform get the same version.
 type trackName struct{ channel, platform string }
 
-func tracksOf(now, before []meta.VersionShare) []TrackVersions {
+func tracksOf(now, before []meta.VersionShare) (out []TrackVersions, others int64) {
 	was, all := map[meta.VersionShare]int64{}, map[trackName]int64{}
 	for _, v := range before {
 		was[meta.VersionShare{Channel: v.Channel, Platform: v.Platform, Version: v.Version}] = v.Devices
 		all[trackName{v.Channel, v.Platform}] += v.Devices
 	}
-	out := []TrackVersions{}
+	out = []TrackVersions{}
 	for _, v := range now { // in the order of channel and platform
 		name := trackName{v.Channel, v.Platform}
 		if n := len(out); n == 0 || (trackName{out[n-1].Channel, out[n-1].Platform}) != name {
@@ -113,6 +114,7 @@ func tracksOf(now, before []meta.VersionShare) []TrackVersions {
 		t.Devices += v.Devices
 		t.Versions = append(t.Versions, share)
 	}
+	out, others = mostUsed(out)
 	for i := range out {
 		t := &out[i]
 		t.Versions, t.Others = newestFirst(t.Versions, func(v VersionShare) (string, int64) { return v.Version, v.Devices })
@@ -120,7 +122,21 @@ func tracksOf(now, before []meta.VersionShare) []TrackVersions {
 			t.Versions[j].Share = part(t.Versions[j].Devices, t.Devices)
 		}
 	}
-	return out
+	return out, others
+}
+
+// mostUsed keeps the tracks that most devices have, in the order of channel and platform.
+func mostUsed(list []TrackVersions) (kept []TrackVersions, others int64) {
+	byName := func(x, y TrackVersions) int {
+		return cmp.Or(cmp.Compare(x.Channel, y.Channel), cmp.Compare(x.Platform, y.Platform))
+	}
+	slices.SortFunc(list, func(x, y TrackVersions) int { return cmp.Or(cmp.Compare(y.Devices, x.Devices), byName(x, y)) })
+	kept = list[:min(len(list), mostVersions)]
+	for _, t := range list[len(kept):] {
+		others += t.Devices
+	}
+	slices.SortFunc(kept, byName)
+	return kept, others
 }
 
 // part is a share to four digits.

@@ -64,7 +64,7 @@ type ClientReleaseDetail struct {
 	Manifest  string        `json:"manifest" doc:"What electron-updater reads; empty until the release is published."`
 }
 
-// adoption is the newest count of devices.
+// adoption is the newest count of devices, of the tracks that are shown.
 type adoption struct {
 	at     *time.Time
 	tracks map[release.Track]int64
@@ -72,13 +72,14 @@ type adoption struct {
 	of map[string]int64
 }
 
-func (a Admin) adoption(ctx context.Context) (adoption, error) {
+// adoption reads the count for releases that are shown.
+func (a Admin) adoption(ctx context.Context, shown ...meta.ClientRelease) (adoption, error) {
 	out := adoption{tracks: map[release.Track]int64{}, of: map[string]int64{}}
 	hour, at, err := a.counted(ctx)
 	if out.at = at; err != nil || at == nil {
 		return out, err
 	}
-	counts, err := a.DB.AdoptionIn(ctx, hour)
+	counts, err := a.DB.AdoptionIn(ctx, hour, shown)
 	if err != nil {
 		return out, fmt.Errorf("read the count of devices: %w", err)
 	}
@@ -118,7 +119,7 @@ func (a Admin) ClientReleases(ctx context.Context, f meta.ReleaseFilter, before 
 	if err != nil {
 		return nil, fmt.Errorf("list releases: %w", err)
 	}
-	counted, err := a.adoption(ctx)
+	counted, err := a.adoption(ctx, list...)
 	if err != nil {
 		return nil, err
 	}
@@ -135,7 +136,7 @@ func (a Admin) ShowClientRelease(ctx context.Context, id string) (ClientReleaseD
 	if err != nil {
 		return ClientReleaseDetail{}, err
 	}
-	counted, err := a.adoption(ctx)
+	counted, err := a.adoption(ctx, r)
 	if err != nil {
 		return ClientReleaseDetail{}, err
 	}

@@ -76,9 +76,18 @@ func TestCountReleases(t *testing.T) {
 		ids, err = one.TenantsWithInstalls(ctx, now.Hour(), meta.OfTrack{Platform: "win32"}, "", 1)
 		require.NoError(t, err)
 		require.Equal(t, []string{min(a, b)}, ids, "the totals are nobody's")
-		total, err := one.AdoptionIn(ctx, now.Hour())
+		shown := meta.ClientRelease{Channel: "stable", Platform: "win32", Arch: "x64"}
+		total, err := one.AdoptionIn(ctx, now.Hour(), []meta.ClientRelease{shown, shown})
 		require.NoError(t, err)
 		require.ElementsMatch(t, []meta.Adoption{{"stable", "win32", "x64", "1.0.0", 3}, {"stable", "win32", "x64", "1.1.0", 6}}, total)
+		for _, other := range []meta.ClientRelease{{Channel: "beta", Platform: "win32", Arch: "x64"}, {Channel: "stable", Platform: "linux", Arch: "x64"}, {Channel: "stable", Platform: "win32", Arch: "x86"}} {
+			total, err = one.AdoptionIn(ctx, now.Hour(), []meta.ClientRelease{other})
+			require.NoError(t, err)
+			require.Empty(t, total, "only tracks that are asked for")
+		}
+		total, err = one.AdoptionIn(ctx, now.Hour(), nil)
+		require.NoError(t, err)
+		require.Empty(t, total)
 		installs, err := one.InstallsOf(ctx, now.Hour(), []string{b}, meta.OfTrack{Channel: "stable", Platform: "win32"})
 		require.NoError(t, err)
 		require.Equal(t, []meta.TenantInstalls{{b, "tenant-" + b, "stable", "win32", "1.1.0", 4}}, installs)

@@ -1,6 +1,10 @@
 package meta
 
-import "context"
+import (
+	"context"
+	"maps"
+	"slices"
+)
 
 // VersionCount is how many devices have a version.
 type VersionCount struct {
@@ -22,9 +26,19 @@ type Adoption struct {
 	Devices                          int64
 }
 
-// AdoptionIn reads the totals of an hour, which is counted from the Unix epoch.
-func (db *DB) AdoptionIn(ctx context.Context, hour int64) ([]Adoption, error) {
+// AdoptionIn reads the totals of the tracks of some releases, at most a page's, in an hour, which is counted from the Unix epoch. It
+// may also give those of other tracks of their channels.
+func (db *DB) AdoptionIn(ctx context.Context, hour int64, of []ClientRelease) ([]Adoption, error) {
+	if len(of) == 0 {
+		return nil, nil
+	}
+	channels, platforms, archs := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	for _, r := range of {
+		channels[r.Channel], platforms[r.Platform], archs[r.Arch] = true, true, true
+	}
 	var out []Adoption
 	return out, db.g.WithContext(ctx).Model(&ReleaseRollup{}).Select("channel, platform, arch, version, devices").
-		Where("hour = ? AND tenant_id = ?", hour, everyTenant).Find(&out).Error
+		Where("hour = ? AND tenant_id = ?", hour, everyTenant).
+		Where("channel IN ? AND platform IN ? AND arch IN ?", slices.Sorted(maps.Keys(channels)), slices.Sorted(maps.Keys(platforms)), slices.Sorted(maps.Keys(archs))).
+		Find(&out).Error
 }

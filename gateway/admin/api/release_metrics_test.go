@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -113,5 +114,36 @@ func TestReleaseMetrics(t *testing.T) {
 		require.Equal(t, []string{one, two}, names)
 		_, csv := d.do("GET", "tenant-installs/?format=csv", nil)
 		require.Equal(t, 3, strings.Count(string(csv), "\n"), "%s", csv)
+	})
+}
+
+// Devices may report any channel: an answer has those that most have, and says how many are left out.
+func TestVersionDistributionIsBounded(t *testing.T) {
+	metatest.Each(t, func(t *testing.T, db *meta.DB) {
+		d := newDesk(t, db)
+		d.URL = strings.TrimSuffix(d.URL, "admin/") + "release/v1/metrics/"
+		now := meta.Now()
+		require.NoError(t, db.CountReleases(t.Context(), now))
+		require.NoError(t, db.InTx(t.Context(), func(tx *meta.Tx) error {
+			var rows []meta.ReleaseRollup
+			for i := range 203 { // those in the middle of the alphabet have the fewest devices
+				row := meta.ReleaseRollup{Hour: now.Hour(), Channel: fmt.Sprintf("c%03d", i), Platform: "win32", Arch: "x64", Version: "1.0.0", Devices: 5}
+				if i >= 100 && i < 103 {
+					row.Devices = 2
+				}
+				rows = append(rows, row)
+			}
+			return tx.Create(&rows)
+		}))
+		var spread admin.VersionDistribution
+		d.ok(200, "GET", "version-distribution/", nil, &spread)
+		require.Len(t, spread.Tracks, 200)
+		require.EqualValues(t, 6, spread.Others)
+		require.Equal(t, []string{"c000", "c099", "c103", "c202"}, []string{
+			spread.Tracks[0].Channel, spread.Tracks[99].Channel, spread.Tracks[100].Channel, spread.Tracks[199].Channel,
+		})
+		d.ok(200, "GET", "version-distribution/?channel=c101", nil, &spread)
+		require.Len(t, spread.Tracks, 1)
+		require.Zero(t, spread.Others)
 	})
 }
