@@ -49,11 +49,7 @@ func (a *API) send(c *fiber.Ctx, name string, find func(context.Context) (meta.S
 	case row.Damage != "":
 		return damaged(row.Damage)
 	}
-	digests, err := a.digests(ctx, row.SHA256, row.Size)
-	if err != nil {
-		return err
-	}
-	f := &file{api: a, row: row, digests: digests, reader: a.reader(c)}
+	f := &file{api: a, row: row, reader: a.reader(c)}
 	if c.Method() == fiber.MethodHead { // which opens nothing, and must not promise what GET cannot give
 		if err := f.look(c.UserContext()); err != nil {
 			return err

@@ -234,6 +234,17 @@ func TestAFileWithoutDigestsIsNotServed(t *testing.T) {
 	}
 }
 
+// The list of a large file is hundreds of KiB: an answer without bytes does not read it.
+func TestAnswersWithoutBytesAskForNoDigests(t *testing.T) {
+	r := newRig(t, metatest.SQLite(t))
+	etag := `"` + digestOf(r.file(1000)) + `"`
+	r.set(`UPDATE release_digests SET digests = '!'`)
+	require.Equal(t, 304, r.get(setup, "If-None-Match", etag).status)
+	require.Equal(t, 412, r.get(setup, "If-Match", `"other"`).status)
+	require.Equal(t, 416, r.get(setup, "Range", "bytes=1000-").status)
+	require.GreaterOrEqual(t, r.get(setup).status, 500)
+}
+
 // A client that reads slowly while the object is changed gets a beginning of the right bytes, and nothing else.
 func TestAFileThatIsSwappedWhileItIsSent(t *testing.T) {
 	const size = 48 << 20 // more than the sockets hold

@@ -18,8 +18,9 @@ import (
 
 // file is an artifact whose rows say that it may be read.
 type file struct {
-	api     *API
-	row     meta.ServedArtifact
+	api *API
+	row meta.ServedArtifact
+	// digests are read when it is opened for the first time: an answer without bytes needs none.
 	digests *digests
 	// reader is who asked for it.
 	reader audit.Actor
@@ -30,8 +31,22 @@ func (f *file) key() string { return storage.BlobKey(f.row.TenantID, f.row.SHA25
 // pieceBuffers are of release.PieceBytes; lists of other pieces are older or newer than this program, and rare.
 var pieceBuffers = sync.Pool{New: func() any { b := make([]byte, release.PieceBytes); return &b }}
 
+// know reads the digests of its pieces.
+func (f *file) know(ctx context.Context) (err error) {
+	if f.digests != nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, f.api.Timeout)
+	defer cancel()
+	f.digests, err = f.api.digests(ctx, f.row.SHA256, f.row.Size)
+	return err
+}
+
 // open opens a range of it. The piece that it begins in is checked before open returns.
 func (f *file) open(ctx context.Context, offset, length int64) (io.ReadCloser, error) {
+	if err := f.know(ctx); err != nil {
+		return nil, err
+	}
 	p := f.digests.piece
 	r := &pieces{file: f, next: offset / p, end: min(f.row.Size, (offset+length+p-1)/p*p), left: length}
 	r.from = func(at int64) (io.ReadCloser, error) { return f.source(ctx, at, r.end-at) }
