@@ -10,10 +10,9 @@ import (
 // CreateArtifact inserts a file of a release; ErrReleaseTaken when the release has one of that name.
 func (tx *Tx) CreateArtifact(a *ReleaseArtifact) error { return releaseTaken(tx.g.Create(a).Error) }
 
-// DropArtifact removes a file from a release; false when it has no such file.
-func (tx *Tx) DropArtifact(releaseID, id string) (bool, error) {
-	q := tx.g.Where("release_id = ? AND id = ?", releaseID, id).Delete(&ReleaseArtifact{})
-	return q.RowsAffected == 1, q.Error
+// DropArtifact removes a file from a release.
+func (tx *Tx) DropArtifact(releaseID, id string) error {
+	return tx.g.Where("release_id = ? AND id = ?", releaseID, id).Delete(&ReleaseArtifact{}).Error
 }
 
 // SetArtifactSHA512 writes the SHA-512 of a file that had none.

@@ -78,7 +78,7 @@ func Detach(tx *meta.Tx, by By, releaseID, artifactID string) error {
 	if err := tx.ChangeRelease(r.ID, r.Revision, map[string]any{}); err != nil {
 		return fmt.Errorf("change the release: %w", err)
 	}
-	if _, err := tx.DropArtifact(r.ID, artifactID); err != nil {
+	if err := tx.DropArtifact(r.ID, artifactID); err != nil {
 		return fmt.Errorf("remove the file: %w", err)
 	}
 	return record(tx, by, "release.artifact_remove", r.ID, fileFacts(there[n]), nil, nil)

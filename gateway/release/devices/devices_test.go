@@ -325,13 +325,11 @@ func TestHeartbeatsThatAreWrong(t *testing.T) {
 			require.Equal(t, field, a.Details.Reason, "%v", v)
 		}
 	}
-	for body, reason := range map[string]string{
-		`{"device_id":1}`: "", `{"who":"me"}`: "", `[]`: "", `{}{}`: "", `{"os_version":"` + strings.Repeat("x", 5000) + `"}`: "",
-	} {
+	for _, body := range []string{`{"device_id":1}`, `{"who":"me"}`, `[]`, `{}{}`, `{"os_version":"` + strings.Repeat("x", 5000) + `"}`} {
 		a := g.call("POST", heartbeats, made.Token, body)
 		require.Equal(t, http.StatusBadRequest, a.status, body)
 		require.Equal(t, storage.CodeMalformedRequest, a.Code, body)
-		require.NotEqual(t, reason, a.Details.Reason)
+		require.NotEmpty(t, a.Details.Reason, body)
 	}
 	for _, bad := range []map[string]string{
 		{"user_id": "", "device_id": "d"}, {"user_id": strings.Repeat("u", 191), "device_id": "d"}, {"user_id": "a\u0000", "device_id": "d"},

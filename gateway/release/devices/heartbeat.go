@@ -17,7 +17,8 @@ import (
 )
 
 const (
-	// maxHeartbeat is the most bytes of a heartbeat: ten times what one with the longest values needs would still fit.
+	// maxHeartbeat is the most bytes of a heartbeat. One with the longest values has less than 600, and fits also with each letter
+	// written as an escape of six.
 	maxHeartbeat = 4 << 10
 	// maxOSVersion is what the column holds.
 	maxOSVersion = 64
