@@ -28,11 +28,6 @@ var (
 
 var channelName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
 
-// Valid reports whether there can be such a track.
-func (t Track) Valid() bool {
-	return channelName.MatchString(t.Channel) && slices.Contains(Platforms, t.Platform) && slices.Contains(Archs, t.Arch)
-}
-
 // Key names the track in the database.
 func (t Track) Key() string { return t.Channel + "/" + t.Platform + "/" + t.Arch }
 

@@ -2,7 +2,6 @@ package devices
 
 import (
 	"net/http"
-	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -34,21 +33,14 @@ type heartbeat struct {
 	Channel       *string `json:"channel"`
 }
 
-// The reasons for which a heartbeat is refused, each named like its field.
+// The reasons for which a heartbeat is refused beside those of tracks, each named like its field.
 var (
 	reasonDeviceID = storage.Reason{Slug: "device_id",
 		English: "device_id must have 1 to 128 visible ASCII characters without spaces.", Chinese: "device_id 必须是 1 到 128 个可见的 ASCII 字符，不含空格。"}
 	reasonClientVersion = storage.Reason{Slug: "client_version",
 		English: "client_version must be a semantic version such as 1.4.0 or 2.0.0-beta.1.", Chinese: "client_version 必须是语义化版本号，例如 1.4.0 或 2.0.0-beta.1。"}
-	reasonPlatform = storage.Reason{Slug: "platform",
-		English: "platform must be win32, darwin or linux.", Chinese: "platform 必须是 win32、darwin 或 linux。"}
-	reasonArch = storage.Reason{Slug: "arch",
-		English: "arch must be x64, x86 or arm64.", Chinese: "arch 必须是 x64、x86 或 arm64。"}
 	reasonOSVersion = storage.Reason{Slug: "os_version",
 		English: "os_version must have 1 to 64 bytes of UTF-8 without control characters.", Chinese: "os_version 必须是 1 到 64 字节的 UTF-8 文本，不含控制字符。"}
-	reasonChannel = storage.Reason{Slug: "channel",
-		English: "channel must begin with a lower-case letter and have at most 32 lower-case letters, digits and hyphens; without it stable is meant.",
-		Chinese: "channel 必须以小写字母开头，最多 32 个小写字母、数字和连字符；省略时为 stable。"}
 )
 
 // read checks the heartbeat and makes of it what is counted. Versions that are equal to node-semver are counted as one.
@@ -61,19 +53,16 @@ func (h heartbeat) read() (meta.Heartbeat, error) {
 		channel = *h.Channel
 	}
 	version, ok := release.ParseVersion(h.ClientVersion)
+	reason, wrong := release.Track{Channel: channel, Platform: h.Platform, Arch: h.Arch}.Wrong()
 	switch {
 	case !validDeviceID(h.DeviceID):
 		return refuse(reasonDeviceID)
 	case !ok:
 		return refuse(reasonClientVersion)
-	case !slices.Contains(release.Platforms, h.Platform):
-		return refuse(reasonPlatform)
-	case !slices.Contains(release.Archs, h.Arch):
-		return refuse(reasonArch)
+	case wrong:
+		return refuse(reason)
 	case h.OSVersion == "" || len(h.OSVersion) > maxOSVersion || !utf8.ValidString(h.OSVersion) || strings.ContainsFunc(h.OSVersion, unicode.IsControl):
 		return refuse(reasonOSVersion)
-	case !release.Track{Channel: channel, Platform: h.Platform, Arch: h.Arch}.Valid():
-		return refuse(reasonChannel)
 	}
 	return meta.Heartbeat{
 		DeviceID: h.DeviceID, Version: version.String(), Channel: channel, Platform: h.Platform, Arch: h.Arch, OSVersion: h.OSVersion,
