@@ -79,11 +79,24 @@ func (db *DB) Scanner(ctx context.Context) (ScannerFact, error) {
 	return scannerOf(db.FactByName(ctx, factScanner))
 }
 
-// Scanner reads what was seen last, in the transaction.
-func (tx *Tx) Scanner() (ScannerFact, error) {
-	var row Fact
-	err := tx.g.Take(&row, "name = ?", factScanner).Error
-	return scannerOf(row, notFound(err))
+// Scanners reads what each host's worker saw last, in the transaction; what was told last in general counts when it is of a worker
+// whose host has no name.
+func (tx *Tx) Scanners() ([]ScannerFact, error) {
+	var rows []Fact
+	if err := tx.g.Where("name = ? OR name LIKE ?", factScanner, factScanner+".%").Order("name").Find(&rows).Error; err != nil {
+		return nil, err
+	}
+	var out []ScannerFact
+	for _, row := range rows {
+		f, err := scannerOf(row, nil)
+		if err != nil {
+			return nil, err
+		}
+		if row.Name != factScanner || f.Host == "" {
+			out = append(out, f)
+		}
+	}
+	return out, nil
 }
 
 func scannerOf(row Fact, err error) (ScannerFact, error) {

@@ -1,12 +1,10 @@
 package release
 
 import (
-	"errors"
 	"fmt"
 	"path"
 	"slices"
 	"strings"
-	"time"
 
 	"gatehouse/storage"
 	"gatehouse/storage/meta"
@@ -37,14 +35,6 @@ func NotPublishable(problems []Problem) error {
 	return storage.Refuse(storage.CodeReleaseNotPublishable, storage.Details{"reasons": problems}).Because(storage.Reason{
 		Slug: problems[0].Slug, English: strings.Join(english, " "), Chinese: strings.Join(chinese, ""),
 	})
-}
-
-// currentDatabase is the signature database that the workers scan with now, "" when they cannot say.
-func currentDatabase(fact meta.ScannerFact, err error) (string, error) {
-	if errors.Is(err, storage.ErrNotFound) || err == nil && fact.Silent(time.Now()) {
-		return "", nil
-	}
-	return fact.Database, err
 }
 
 // composition looks at which files there are.
@@ -107,14 +97,17 @@ func extension(platform string, f meta.ArtifactFacts) []Problem {
 		fmt.Sprintf("%q 不能作为 %s%s 文件：其名称必须以下列扩展名之一结尾：%s。", f.Name, zh, kind, list)}}
 }
 
-// standing looks at the rows that each file stands on; database is that of signatures which is current, "" when nobody knows.
-func standing(files []meta.ArtifactFacts, database string) []Problem {
+// standing looks at the rows that each file stands on, and whether the workers say what a verdict must be of.
+func standing(files []meta.ArtifactFacts, now signatures) []Problem {
 	var out []Problem
 	for _, f := range files {
-		if p, bad := standingOf(f, database); bad {
+		if p, bad := standingOf(f, now); bad {
 			p.Artifact = f.Name
 			out = append(out, p)
 		}
+	}
+	if now.doubt != nil {
+		out = append(out, *now.doubt)
 	}
 	return out
 }
@@ -127,7 +120,7 @@ const (
 	slugChanged = "asset_changed"
 )
 
-func standingOf(f meta.ArtifactFacts, database string) (Problem, bool) {
+func standingOf(f meta.ArtifactFacts, now signatures) (Problem, bool) {
 	about := func(slug, english, chinese string) (Problem, bool) {
 		return Problem{Slug: slug, English: fmt.Sprintf(english, f.Name), Chinese: fmt.Sprintf(chinese, f.Name)}, true
 	}
@@ -148,10 +141,11 @@ func standingOf(f meta.ArtifactFacts, database string) (Problem, bool) {
 		return about(slugDamaged, "What is stored of %q is damaged.", "%q 的存储内容已损坏。")
 	case !f.Available():
 		return about("not_available", "%q is not available.", "%q 不可用。")
-	case database == "":
+	case now.doubt != nil: // which is told once, and not of each file
+	case now.database == "":
 		return about("scanner_silent", "No worker tells which signature database is current, so the verdict about %q cannot be trusted.",
 			"没有 worker 报告当前的病毒特征库，因此无法信任 %q 的扫描结论。")
-	case f.Blob.ScanDatabase != database:
+	case f.Blob.ScanDatabase != now.database:
 		return about(slugStale, "The verdict about %q is of an older signature database; the file is scanned again when the release is published, try then once more.",
 			"%q 的扫描结论来自旧的病毒特征库；发布时会重新扫描该文件，请在扫描完成后重试。")
 	}

@@ -56,9 +56,9 @@ func Look(ctx context.Context, db *meta.DB, ask Ask) (*Examined, error) {
 		if err := x.read(tx); err != nil {
 			return err
 		}
-		database, err := currentDatabase(tx.Scanner())
+		now, err := currentSignatures(tx)
 		if err != nil {
-			return fmt.Errorf("read what is known of the scanner: %w", err)
+			return err
 		}
 		x.Problems = composition(x.Release.Platform, x.Files)
 		if !ask.Back {
@@ -68,7 +68,7 @@ func Look(ctx context.Context, db *meta.DB, ask Ask) (*Examined, error) {
 		if err != nil {
 			return err
 		}
-		x.Problems = append(append(x.Problems, taken...), standing(x.Files, database)...)
+		x.Problems = append(append(x.Problems, taken...), standing(x.Files, now)...)
 		return x.served(tx)
 	})
 	return x, err

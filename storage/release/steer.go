@@ -195,11 +195,11 @@ func (x *Examined) stand(tx *meta.Tx) error {
 	if x.Files, err = tx.LockArtifactFacts(PlatformTenant, list); err != nil {
 		return fmt.Errorf("lock the assets of the release: %w", err)
 	}
-	database, err := currentDatabase(tx.Scanner())
+	now, err := currentSignatures(tx)
 	if err != nil {
-		return fmt.Errorf("read what is known of the scanner: %w", err)
+		return err
 	}
-	x.Problems = standing(x.Files, database)
+	x.Problems = standing(x.Files, now)
 	if err := x.served(tx); err != nil {
 		return err
 	}

@@ -61,11 +61,11 @@ func (x *Examined) again(tx *meta.Tx) ([]Problem, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock the assets of the release: %w", err)
 	}
-	database, err := currentDatabase(tx.Scanner())
+	scanning, err := currentSignatures(tx)
 	if err != nil {
-		return nil, fmt.Errorf("read what is known of the scanner: %w", err)
+		return nil, err
 	}
-	out := standing(now, database)
+	out := standing(now, scanning)
 	for i, f := range now {
 		if f.Available() && f.Blob.Revision != x.Files[i].Blob.Revision {
 			out = append(out, Problem{"asset_moved", f.Name,
