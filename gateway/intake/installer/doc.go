@@ -7,5 +7,5 @@
 //
 // It proves the container, not its harmlessness: a program is free to do what it wants, and the scanner judges that. What it
 // keeps out is a file that one program takes for an installer and another for something else. Archives of ZIP are judged by
-// package ooxml, which reads them in one way only. Memory is constant, but for a block map (MaxBlockmap).
+// package ooxml, which reads them in one way only. Memory is constant, also for a block map: it is read token by token.
 package installer

@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -181,8 +183,45 @@ func TestBlockmap(t *testing.T) {
 		"a block of none":   func(_, f map[string]any) { f["sizes"] = []any{10, 0} },
 		"a fraction":        func(_, f map[string]any) { f["sizes"] = []any{10, 0.5} },
 		"a negative offset": func(_, f map[string]any) { f["offset"] = -1 },
+		"no name":           func(_, f map[string]any) { f["name"] = "" },
+		"no list":           func(_, f map[string]any) { f["sizes"] = "10, 20" },
+		"a file of none":    func(m, _ map[string]any) { m["files"] = []any{"file"} },
+		"Version":           func(m, _ map[string]any) { delete(m, "version"); m["Version"] = "2" },
+		"Files":             func(m, f map[string]any) { delete(m, "files"); m["Files"] = []any{f} },
+		"NAME":              func(_, f map[string]any) { delete(f, "name"); f["NAME"] = "file" },
+		"no lists":          func(_, f map[string]any) { delete(f, "sizes"); delete(f, "checksums") },
+		"Lists": func(_, f map[string]any) {
+			f["Sizes"], f["Checksums"] = f["sizes"], f["checksums"]
+			delete(f, "sizes")
+			delete(f, "checksums")
+		},
+		"many files": func(m, f map[string]any) { m["files"] = slices.Repeat([]any{f}, maxFiles+1) },
+		"depths": func(m, _ map[string]any) {
+			m["x"] = json.RawMessage(strings.Repeat("[", 1e3) + strings.Repeat("]", 1e3))
+		},
+		"a long text": func(m, _ map[string]any) { m["x"] = strings.Repeat("x", 1<<20) },
 	} {
 		require.ErrorIs(t, check(mapOf(edit)), ErrContent, name)
+	}
+	for name, edit := range map[string]func(m, file map[string]any){
+		"unknown fields":  func(m, f map[string]any) { m["x"], f["y"] = []any{1, map[string]any{"files": nil}, "z"}, nil },
+		"other spellings": func(m, f map[string]any) { m["FILES"], m["Version"], f["Sizes"], f["Name"] = 1, nil, []any{-1}, "" }, // as JavaScript has it
+		"some files":      func(m, f map[string]any) { m["files"] = slices.Repeat([]any{f}, maxFiles) },
+		"no blocks":       func(_, f map[string]any) { f["sizes"], f["checksums"] = []any{}, []any{} },
+		"many blocks": func(_, f map[string]any) {
+			f["sizes"], f["checksums"] = slices.Repeat([]any{32 << 10}, 50_000), slices.Repeat(f["checksums"].([]any), 25_000)
+		},
+	} {
+		require.NoError(t, check(mapOf(edit)), name)
+	}
+	for _, twice := range []string{
+		`{"version":"2","version":"2","files":[{"name":"file","offset":0,"checksums":[],"sizes":[]}]}`,
+		`{"version":"2","files":[{"name":"file","offset":0,"checksums":[],"sizes":[1],"sizes":[]}]}`,
+		`{"version":"2","files":[{"name":"file","offset":0,"checksums":[],"sizes":[]}]} {}`,
+		`{"version":"2","files":[{"name":"file","offset":0,"checksums":[],"sizes":[]},]}`,
+		`{"version":"2","files":[{"name":"file","offset":0,"checksums":[],"sizes":[]}]`,
+	} {
+		require.ErrorIs(t, check(packed([]byte(twice))), ErrContent, twice)
 	}
 	require.ErrorIs(t, check(packed([]byte("no JSON"))), ErrContent)
 	require.ErrorIs(t, check(packed(nil)), ErrContent)
@@ -192,6 +231,26 @@ func TestBlockmap(t *testing.T) {
 	broken := mapOf(nil)
 	broken[len(broken)-6] ^= 1
 	require.ErrorIs(t, check(broken), ErrDamaged, "the checksum")
+}
+
+// What packs to a few KiB does not unpack into the memory.
+func TestABlockmapIsNotHeldInMemory(t *testing.T) {
+	fill := func(begin, part, end string) []byte {
+		return packed([]byte(begin + strings.Repeat(part, (MaxBlockmap-len(begin)-len(end))/len(part)) + end))
+	}
+	for name, b := range map[string][]byte{
+		"files":  fill(`{"version":"2","files":[{}`, `,{}`, `]}`),
+		"text":   fill(`{"version":"2","x":"`, "x", `"}`),
+		"space":  fill(`{"version":"2"`, " ", `}`),
+		"arrays": fill(`{"version":"2","x":[`, `[`, ``),
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		err := Blockmap(bytes.NewReader(b), int64(len(b)))
+		runtime.ReadMemStats(&after)
+		require.ErrorIs(t, err, ErrContent, name)
+		require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(2<<20), name)
+	}
 }
 
 func TestGzip(t *testing.T) {
