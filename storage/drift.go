@@ -49,9 +49,11 @@ const (
 	RepairTrash Repair = "trash"
 	// RepairDamaged marks the blob, so that its assets are seen to be damaged and its bytes are not served.
 	RepairDamaged Repair = "mark_damaged"
-	// RepairHeal puts bytes that turned up again into quarantine and has them scanned; the scan ends the damage.
+	// RepairHeal puts bytes that turned up again into quarantine and has them scanned; the scan ends the damage. What is infected
+	// stays so, without a scan.
 	RepairHeal Repair = "heal"
-	// RepairRescan queues a scan, which finds the bytes in whichever zone they are and puts them where they belong.
+	// RepairRescan queues a scan, which finds the bytes in whichever zone they are and puts them where they belong. What is
+	// infected goes back into quarantine without one.
 	RepairRescan Repair = "rescan"
 	// RepairRow makes the blob's row anew from its asset and its object, and has it scanned.
 	RepairRow Repair = "remake_row"

@@ -16,7 +16,7 @@ import (
 var errDamaged = errors.New("the blob is damaged: its bytes are wanted")
 
 // heal puts the bytes of a damaged blob into quarantine once more and joins the upload to it. A scan decides about them as
-// about any upload, and ends the damage for all assets on the blob. It reports false when the blob is no longer damaged.
+// about any upload, and ends the damage for all assets on the blob; what is known to be infected stays so without one. It reports false when the blob is no longer damaged.
 func (in *Intake) heal(ctx context.Context, up Upload, c *Candidate, digest string, body *Spooled, h *hold) (Receipt, bool, error) {
 	b, err := in.DB.Tenant(ctx, up.TenantID).Blob(digest)
 	if errors.Is(err, storage.ErrNotFound) {
@@ -39,7 +39,7 @@ func (in *Intake) heal(ctx context.Context, up Upload, c *Candidate, digest stri
 	return receipt, done, err
 }
 
-// join makes the damaged blob an unscanned one and queues its scan, together with the rows of the upload.
+// join makes the damaged blob an unscanned one and queues its scan, or lets it be infected, together with the rows of the upload.
 func (in *Intake) join(ctx context.Context, up Upload, c *Candidate, digest string, r quota.Reservation) (Receipt, bool, error) {
 	var receipt Receipt
 	var done bool
@@ -53,11 +53,8 @@ func (in *Intake) join(ctx context.Context, up Upload, c *Candidate, digest stri
 		case err != nil || b.Sweeping || b.Damage == "":
 			return err
 		}
-		if err := tenant.Requarantine(digest, b.Revision); err != nil {
+		if err := tx.Heal(b, b.Revision); err != nil {
 			return fmt.Errorf("take the blob back into quarantine: %w", err)
-		}
-		if _, err := tx.Enqueue(scanTask(up.TenantID, digest)); err != nil {
-			return fmt.Errorf("enqueue scan: %w", err)
 		}
 		if err := audit.Write(tx, audit.Entry{
 			Actor: up.Actor, TenantID: up.TenantID, Action: "blob.heal", Target: digest, Result: audit.OK,

@@ -355,10 +355,18 @@ func (in *Intake) currentDatabase(ctx context.Context) (string, error) {
 	return f.Database, err
 }
 
-// stale reports whether a duplicate needs a scan of its own: the verdict it inherits is of an older signature
-// database, or there is none and its task may have died. An open scan task makes the request a no-op.
+// stale reports whether a duplicate needs a scan of its own: the verdict it inherits is of another signature
+// database, or there is none and its task may have died. An open scan task makes the request a no-op. An infected file is not
+// scanned again because somebody sends it: the other database may be the older one, and set it free.
 func stale(b meta.Blob, current string) bool {
-	return b.ScanStatus == storage.ScanPending || (current != "" && b.ScanDatabase != current)
+	switch b.ScanStatus {
+	case storage.ScanPending:
+		return true
+	case storage.ScanInfected:
+		return false
+	case storage.ScanClean, storage.ScanUnscannable:
+	}
+	return current != "" && b.ScanDatabase != current
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

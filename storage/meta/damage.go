@@ -25,6 +25,23 @@ func (t Tenant) Requarantine(sha256 string, revision int64) error {
 	})
 }
 
+// Heal is for a damaged blob whose right bytes lie in quarantine again: it is scanned as if it had just been uploaded. One that is
+// infected stays so and needs no scan. What finds nothing may have older signatures than what found something, so none but the
+// scan that an operator asks for acquits.
+func (tx *Tx) Heal(b Blob, revision int64) error {
+	tenant := tx.Tenant(b.TenantID)
+	if b.ScanStatus == storage.ScanInfected {
+		return tenant.touchBlob(b.SHA256, revision, map[string]any{
+			"zone": storage.ZoneQuarantine, "damage": "", "damaged_at": 0, "updated_at": Now(),
+		})
+	}
+	if err := tenant.Requarantine(b.SHA256, revision); err != nil {
+		return err
+	}
+	_, err := tx.Enqueue(BlobTask(storage.TaskScan, b.TenantID, b.SHA256))
+	return err
+}
+
 // touchBlob is a compare-and-set of a blob's row that leaves the media status alone.
 func (t Tenant) touchBlob(sha256 string, revision int64, set map[string]any) error {
 	set["revision"] = revisionUp

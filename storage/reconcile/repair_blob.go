@@ -127,17 +127,8 @@ func markDamaged(ctx context.Context, m *mending) (string, error) {
 		if err := tenant.MarkDamaged(b.SHA256, b.Revision, damage); err != nil || !found {
 			return err
 		}
-		return quarantine(tx, b, b.Revision+1)
+		return tx.Heal(b, b.Revision+1)
 	})
-}
-
-// quarantine makes a blob, whose bytes lie in quarantine, what it was when it was uploaded, and has it scanned.
-func quarantine(tx *meta.Tx, b meta.Blob, revision int64) error {
-	if err := tx.Tenant(b.TenantID).Requarantine(b.SHA256, revision); err != nil {
-		return err
-	}
-	_, err := tx.Enqueue(meta.BlobTask(storage.TaskScan, b.TenantID, b.SHA256))
-	return err
 }
 
 // damageOf looks at a blob's object in both zones, that of its row first: a scan that moves the blob copies before it
@@ -194,7 +185,7 @@ func (m *mending) digestDamage(ctx context.Context, b meta.Blob, p place) (stora
 	return "", nil
 }
 
-// heal puts bytes that turned up again into quarantine, from where only a scan takes them. Whatever lies in the clean zone
+// heal puts bytes that turned up again into quarantine, from where only a scan takes them; infected ones stay there. Whatever lies in the clean zone
 // stays until the scan has decided.
 func heal(ctx context.Context, m *mending) (string, error) {
 	b, err := m.blob(m.tenant(ctx))
@@ -217,7 +208,7 @@ func heal(ctx context.Context, m *mending) (string, error) {
 		if _, err := m.same(tx, b); err != nil {
 			return err
 		}
-		return quarantine(tx, b, b.Revision)
+		return tx.Heal(b, b.Revision)
 	})
 }
 
@@ -247,8 +238,22 @@ func (m *mending) bring(ctx context.Context, sha256 string, size int64) (place, 
 // rescan is for a blob whose object lies in the other zone only; by now its bytes may be gone, or they may be wrong.
 func rescan(ctx context.Context, m *mending) (string, error) { return markDamaged(ctx, m) }
 
-// scanThere queues a scan for a blob whose right bytes lie in the other zone only.
+// scanThere queues a scan for a blob whose right bytes lie in the other zone only. Those of an infected one go back to where they
+// belong, without a scan that might acquit it; the copy in the clean zone is for the next run.
 func (m *mending) scanThere(ctx context.Context, b meta.Blob) (string, error) {
+	if b.ScanStatus == storage.ScanInfected {
+		p, found, err := m.bring(ctx, b.SHA256, b.Size)
+		switch {
+		case err != nil:
+			return "", err
+		case !found:
+			return "", errMoved
+		}
+		return m.commit(ctx, map[string]any{"from": p.name}, func(tx *meta.Tx) error {
+			_, err := m.same(tx, b)
+			return err
+		})
+	}
 	return m.commit(ctx, nil, func(tx *meta.Tx) error {
 		if _, err := m.same(tx, b); err != nil {
 			return err
