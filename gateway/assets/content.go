@@ -48,7 +48,7 @@ func (a *API) serve(c *fiber.Ctx, preset string) error {
 	return a.serveFrom(c, a.DB.Tenant(ctx, auth.From(c).TenantID), id, preset, false)
 }
 
-// serveFrom is the only way bytes of tenants leave; files of releases leave by send of gateway/release. They come from the clean
+// serveFrom is the only way bytes of tenants leave. Files of releases leave by send of gateway/release alone (readable). They come from the clean
 // zone, whatever a row says. public is for signed links, which pages of other origins may embed.
 func (a *API) serveFrom(c *fiber.Ctx, tenant meta.Tenant, id, preset string, public bool) error {
 	v, err := tenant.Asset(id)
@@ -87,9 +87,12 @@ func (a *API) serveFrom(c *fiber.Ctx, tenant meta.Tenant, id, preset string, pub
 	return content.Serve(c, o)
 }
 
-// readable refuses what is not, or not yet, available, and what is known to be damaged.
+// readable refuses what is not, or not yet, available, and what is known to be damaged. Files of releases are never read here,
+// where nothing compares their bytes with those that were published.
 func readable(v meta.AssetView) error {
 	switch {
+	case v.Category == storage.CategoryRelease:
+		return storage.Refuse(storage.CodeReleasePermissionDenied, nil).Because(reasonReadFromFeed)
 	case v.State == storage.AssetRejected:
 		return storage.Refuse(storage.CodeAssetRejected, storage.Details{
 			"scan_status": string(v.Blob.ScanStatus), "signature": v.Blob.ScanSignature,
@@ -100,6 +103,12 @@ func readable(v meta.AssetView) error {
 		return nil
 	}
 	return storage.Refuse(storage.CodeAssetQuarantined, storage.Details{"scan_status": string(v.Blob.ScanStatus)})
+}
+
+var reasonReadFromFeed = storage.Reason{
+	Slug:    "read_from_feed",
+	English: "Files of releases are read from the update feed, once they are published.",
+	Chinese: "发布版本的文件在发布之后只能通过更新源读取。",
 }
 
 var reasonOriginalsWithheld = storage.Reason{
