@@ -159,7 +159,7 @@ func (r *pieces) piece() error {
 	b := (*r.buf)[:min(r.file.digests.piece, r.end-start)]
 	if _, err := io.ReadFull(r.src, b); err != nil {
 		// Not errors.Is: a store that was interrupted wraps such an end, and that is not the end of the file.
-		if err == io.EOF || err == io.ErrUnexpectedEOF { //nolint:errorlint // ReadFull's own
+		if err == io.EOF || err == io.ErrUnexpectedEOF {
 			return wrong(storage.DamageSize)
 		}
 		return fmt.Errorf("read %s at byte %d: %w", r.file.key(), start, err)

@@ -47,7 +47,7 @@ func sum(ctx context.Context, r io.Reader, limit int64, keep int) (sums, error) 
 			s.head = append(s.head, part[:min(n, max(0, keep-len(s.head)))]...)
 		}
 		// Not errors.Is: a store that was interrupted wraps such an end, and that is not the end of the file.
-		if err == io.EOF || err == io.ErrUnexpectedEOF || s.size > limit { //nolint:errorlint // ReadFull's own
+		if err == io.EOF || err == io.ErrUnexpectedEOF || s.size > limit {
 			break
 		}
 		if err != nil {

@@ -17,10 +17,9 @@ func TestDeviceTokensStayAway(t *testing.T) {
 			db := open(t, kind.url(t), true)
 			s := storeOf(t, db, zonesOf(t).Snapshots)
 			tenantWith(t, db, "t", 1)
-			now := meta.Now()
-			token := meta.DeviceToken{ID: meta.NewID(), TenantID: "t", UserID: "u", DeviceID: "d", Hash: digestNo(7), CreatedAt: now, ExpiresAt: now.Add(time.Hour)}
+			token := meta.DeviceToken{ID: meta.NewID(), TenantID: "t", UserID: "u", DeviceID: "d", Hash: digestNo(7)}
 			require.NoError(t, db.InTx(t.Context(), func(tx *meta.Tx) error {
-				_, err := tx.Tenant("t").AddDeviceToken(&token)
+				_, err := tx.Tenant("t").AddDeviceToken(&token, time.Hour)
 				return err
 			}))
 			beat := func() meta.HeartbeatResult {
@@ -34,7 +33,7 @@ func TestDeviceTokensStayAway(t *testing.T) {
 			m, err := s.Create(t.Context(), ReasonDaily)
 			require.NoError(t, err)
 			require.NoError(t, db.InTx(t.Context(), func(tx *meta.Tx) error {
-				n, err := tx.Tenant("t").RevokeDeviceTokens(meta.DeviceTokenFilter{ID: token.ID}, meta.Now())
+				n, err := tx.Tenant("t").RevokeDeviceTokens(meta.DeviceTokenFilter{ID: token.ID})
 				require.EqualValues(t, 1, n)
 				return err
 			}))

@@ -40,13 +40,16 @@ func (s source) strict(n *yaml.Node, inFlow bool) error {
 		}
 	case n.Kind == yaml.ScalarNode && n.Style&yaml.DoubleQuotedStyle != 0 && !s.ends(n):
 		return fmt.Errorf("%w: line %d: a text in double quotes must end on the line that it begins on, and must not escape a single quote", ErrInvalid, n.Line)
-	case n.Kind == yaml.ScalarNode && inFlow && n.Style == 0 && (strings.HasSuffix(n.Value, ":") || n.Value == "-" || n.Value == "?"):
+	case n.Kind == yaml.ScalarNode && inFlow && n.Style == 0 && isMark(n.Value):
 		return fmt.Errorf("%w: line %d: the value %q within brackets must be in quotes", ErrInvalid, n.Line, n.Value)
 	case n.Kind != yaml.ScalarNode && n.Style&yaml.FlowStyle != 0 && !inFlow && !s.closes(n):
 		return fmt.Errorf("%w: line %d: brackets must end on the line that they begin on", ErrInvalid, n.Line)
 	}
 	return nil
 }
+
+// isMark reports whether some reader takes a value within brackets, or its end, for a mark of YAML.
+func isMark(v string) bool { return strings.HasSuffix(v, ":") || v == "-" || v == "?" }
 
 // closes reports whether what a bracket opens ends on the same line.
 func (s source) closes(n *yaml.Node) bool {
