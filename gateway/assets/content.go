@@ -48,8 +48,8 @@ func (a *API) serve(c *fiber.Ctx, preset string) error {
 	return a.serveFrom(c, a.DB.Tenant(ctx, auth.From(c).TenantID), id, preset, false)
 }
 
-// serveFrom is the only way bytes of tenants leave. Files of releases leave by send of gateway/release alone (readable). They come from the clean
-// zone, whatever a row says. public is for signed links, which pages of other origins may embed.
+// serveFrom is the only way bytes of tenants leave; those of releases leave by send of gateway/release alone (readable). They come from
+// the clean zone, whatever a row says. public is for signed links, which pages of other origins may embed.
 func (a *API) serveFrom(c *fiber.Ctx, tenant meta.Tenant, id, preset string, public bool) error {
 	v, err := tenant.Asset(id)
 	if err != nil {

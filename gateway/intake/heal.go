@@ -16,7 +16,8 @@ import (
 var errDamaged = errors.New("the blob is damaged: its bytes are wanted")
 
 // heal puts the bytes of a damaged blob into quarantine once more and joins the upload to it. A scan decides about them as
-// about any upload, and ends the damage for all assets on the blob; what is known to be infected stays so without one. It reports false when the blob is no longer damaged.
+// about any upload, and ends the damage for all assets on the blob; what is known to be infected stays so without one. It reports
+// false when the blob is no longer damaged.
 func (in *Intake) heal(ctx context.Context, up Upload, c *Candidate, digest string, body *Spooled, h *hold) (Receipt, bool, error) {
 	b, err := in.DB.Tenant(ctx, up.TenantID).Blob(digest)
 	if errors.Is(err, storage.ErrNotFound) {

@@ -1,7 +1,10 @@
 package intake
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"gatehouse/storage"
 	"gatehouse/storage/meta"
@@ -40,4 +43,31 @@ func resumeMedia(tx *meta.Tx, b meta.Blob) error {
 		return fmt.Errorf("enqueue the variants: %w", err)
 	}
 	return nil
+}
+
+func scanTask(tenantID, digest string) meta.NewTask {
+	return meta.BlobTask(storage.TaskScan, tenantID, digest)
+}
+
+// currentDatabase is the signature database that the workers scan with now, "" when they cannot say.
+func (in *Intake) currentDatabase(ctx context.Context) (string, error) {
+	f, err := in.DB.Scanner(ctx)
+	if errors.Is(err, storage.ErrNotFound) || (err == nil && f.Silent(time.Now())) {
+		return "", nil
+	}
+	return f.Database, err
+}
+
+// stale reports whether a duplicate needs a scan of its own: the verdict it inherits is of another signature
+// database, or there is none and its task may have died. An open scan task makes the request a no-op. An infected file is not
+// scanned again because somebody sends it: the other database may be the older one, and set it free.
+func stale(b meta.Blob, current string) bool {
+	switch b.ScanStatus {
+	case storage.ScanPending:
+		return true
+	case storage.ScanInfected:
+		return false
+	case storage.ScanClean, storage.ScanUnscannable:
+	}
+	return current != "" && b.ScanDatabase != current
 }

@@ -289,47 +289,6 @@ func (in *Intake) writeRows(tx *meta.Tx, up Upload, c *Candidate, b meta.Blob, d
 	return Receipt{Asset: view, Duplicate: duplicate}, nil
 }
 
-// repeated answers an upload whose Idempotency-Key was used before; false when it was not.
-func repeated(tenant meta.Tenant, up Upload, digest string) (Receipt, bool, error) {
-	if up.IdempotencyKey == "" {
-		return Receipt{}, false, nil
-	}
-	before, err := tenant.Idempotent(up.IdempotencyKey)
-	if errors.Is(err, storage.ErrNotFound) {
-		return Receipt{}, false, nil
-	}
-	if err != nil {
-		return Receipt{}, false, err
-	}
-	receipt, err := replay(tenant, before, digest)
-	return receipt, err == nil, err
-}
-
-// replay answers a repeated Idempotency-Key: the same bytes give the same asset, other bytes a CONFLICT.
-func replay(tenant meta.Tenant, before meta.IdempotencyKey, digest string) (Receipt, error) {
-	if before.SHA256 != digest {
-		return Receipt{}, storage.Refuse(storage.CodeConflict, nil).Because(reasonKeyReused)
-	}
-	view, err := tenant.Asset(before.AssetID)
-	if errors.Is(err, storage.ErrNotFound) {
-		return Receipt{}, storage.Refuse(storage.CodeConflict, nil).Because(reasonKeyOfDeleted)
-	}
-	return Receipt{Asset: view, Duplicate: view.Duplicate, Replayed: true}, err
-}
-
-var (
-	reasonKeyReused = storage.Reason{
-		Slug:    "idempotency_key_reused",
-		English: "This Idempotency-Key was used for a file with other content; use a new key for a new file.",
-		Chinese: "此 Idempotency-Key 已用于内容不同的文件；新文件请使用新的键。",
-	}
-	reasonKeyOfDeleted = storage.Reason{
-		Slug:    "idempotency_key_spent",
-		English: "The asset that this Idempotency-Key made has been deleted; use a new key to upload again.",
-		Chinese: "此 Idempotency-Key 创建的资源已被删除；如需重新上传请使用新的键。",
-	}
-)
-
 func (in *Intake) refuseDuplicate(tenant meta.Tenant, digest string) error {
 	ids, err := tenant.AssetsOn(digest)
 	if err != nil {
@@ -340,33 +299,6 @@ func (in *Intake) refuseDuplicate(tenant meta.Tenant, digest string) error {
 		d["asset_id"] = ids[0]
 	}
 	return storage.Refuse(storage.CodeDuplicateFile, d)
-}
-
-func scanTask(tenantID, digest string) meta.NewTask {
-	return meta.BlobTask(storage.TaskScan, tenantID, digest)
-}
-
-// currentDatabase is the signature database that the workers scan with now, "" when they cannot say.
-func (in *Intake) currentDatabase(ctx context.Context) (string, error) {
-	f, err := in.DB.Scanner(ctx)
-	if errors.Is(err, storage.ErrNotFound) || (err == nil && f.Silent(time.Now())) {
-		return "", nil
-	}
-	return f.Database, err
-}
-
-// stale reports whether a duplicate needs a scan of its own: the verdict it inherits is of another signature
-// database, or there is none and its task may have died. An open scan task makes the request a no-op. An infected file is not
-// scanned again because somebody sends it: the other database may be the older one, and set it free.
-func stale(b meta.Blob, current string) bool {
-	switch b.ScanStatus {
-	case storage.ScanPending:
-		return true
-	case storage.ScanInfected:
-		return false
-	case storage.ScanClean, storage.ScanUnscannable:
-	}
-	return current != "" && b.ScanDatabase != current
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -7,7 +7,8 @@ import (
 	"gorm.io/gorm"
 )
 
-// ErrReleaseTaken says that another release has the version, or holds the track; the transaction must end.
+// ErrReleaseTaken says that another release has the version or holds the track, or that the release has a file of that name already;
+// the transaction must end.
 var ErrReleaseTaken = errors.New("another release has it")
 
 func releaseTaken(err error) error {

@@ -185,8 +185,8 @@ func (m *mending) digestDamage(ctx context.Context, b meta.Blob, p place) (stora
 	return "", nil
 }
 
-// heal puts bytes that turned up again into quarantine, from where only a scan takes them; infected ones stay there. Whatever lies in the clean zone
-// stays until the scan has decided.
+// heal puts bytes that turned up again into quarantine, from where only a scan takes them; infected ones stay there. Whatever lies in
+// the clean zone stays until the scan has decided.
 func heal(ctx context.Context, m *mending) (string, error) {
 	b, err := m.blob(m.tenant(ctx))
 	switch {

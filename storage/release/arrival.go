@@ -21,7 +21,7 @@ func Accepts(tx *meta.Tx, releaseID string, kind Kind, name string) error {
 		return err
 	}
 	if !slices.Contains(Kinds, kind) {
-		return refuse(storage.CodeMalformedRequest, "kind", "The kind must be installer, portable, blockmap or manifest.", "kind 必须是 installer、portable、blockmap 或 manifest。")
+		return kindUnknown()
 	}
 	if name != "" {
 		if err := checkKind(kind, name); err != nil {

@@ -88,7 +88,7 @@ func Detach(tx *meta.Tx, by By, releaseID, artifactID string) error {
 func (f File) artifact(tx *meta.Tx, releaseID string) (meta.ReleaseArtifact, error) {
 	var none meta.ReleaseArtifact
 	if !slices.Contains(Kinds, f.Kind) {
-		return none, refuse(storage.CodeMalformedRequest, "kind", "The kind must be installer, portable, blockmap or manifest.", "kind 必须是 installer、portable、blockmap 或 manifest。")
+		return none, kindUnknown()
 	}
 	short, err := digest("sha256", f.SHA256, sha256.Size)
 	if err != nil {
@@ -217,6 +217,10 @@ func fits(there []meta.ReleaseArtifact, a meta.ReleaseArtifact) error {
 
 func fileFacts(a meta.ReleaseArtifact) map[string]any {
 	return map[string]any{"artifact": a.ID, "kind": a.Kind, "name": a.Name, "asset": a.AssetID, "sha256": a.SHA256, "sha512": a.SHA512, "size": a.Size}
+}
+
+func kindUnknown() error {
+	return refuse(storage.CodeMalformedRequest, "kind", "The kind must be installer, portable, blockmap or manifest.", "kind 必须是 installer、portable、blockmap 或 manifest。")
 }
 
 func nameTaken(name string) error {

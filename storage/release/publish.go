@@ -1,245 +1,291 @@
 package release
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"time"
 
 	"gatehouse/storage"
 	"gatehouse/storage/blob"
 	"gatehouse/storage/meta"
-	"gatehouse/storage/release/manifest"
+	"gatehouse/storage/remedy"
 )
 
-// Ask is what is asked for: a release to become the published one of its track.
-type Ask struct {
-	ReleaseID string
-	// Percentage of the devices that get it, 0 to 100.
-	Percentage int
-	// Replaces is what the asker saw as published, "" for nothing; nil: whatever it is.
-	Replaces *string
-	// Revision is that of the release and its files as the asker saw them; nil: whatever they are.
-	Revision *int64
-	// Back says that it is a rollback: to a release that was published before.
-	Back bool
-}
-
-// Examined is what was found out about a release that is to be published. It holds for the rows as they were: Publish
-// looks again.
-type Examined struct {
-	Ask     Ask
-	Release meta.ClientRelease
-	// Current holds the track; nil when nothing does.
-	Current *meta.ClientRelease
-	Files   []meta.ArtifactFacts
-	// Problems say why it cannot be published; Publish refuses while there are any.
-	Problems []Problem
-
-	hashed   bool
-	digests  []meta.ReleaseDigests
-	uploaded []byte
-	manifest string
-	damaged  []found
-}
-
-// Look examines by the rows alone. What is found wrong is in Problems; a refusal is for what cannot even be asked.
-func Look(ctx context.Context, db *meta.DB, ask Ask) (*Examined, error) {
-	if ask.Percentage < 0 || ask.Percentage > 100 {
-		return nil, badPercentage()
+// Switch examines a release and publishes it: a draft, or with Ask.Back one that was published before. It reads all files of the
+// release, which may take minutes.
+func Switch(ctx context.Context, db *meta.DB, zones *blob.Zones, by By, ask Ask) (meta.ClientRelease, error) {
+	x, err := Examine(ctx, db, zones, ask)
+	if err != nil {
+		return meta.ClientRelease{}, err
 	}
-	x := &Examined{}
-	err := db.InTx(ctx, func(tx *meta.Tx) error {
-		*x = Examined{Ask: ask}
-		if err := x.read(tx); err != nil {
-			return err
+	if len(x.Problems) > 0 {
+		if err := FollowUp(ctx, db, by, x); err != nil {
+			return x.Release, err
 		}
-		now, err := currentSignatures(tx)
-		if err != nil {
-			return err
-		}
-		x.Problems = composition(x.Release.Platform, x.Files)
-		if !ask.Back {
-			x.Problems = append(x.Problems, order(x.Release, x.Current)...)
-		}
-		taken, err := x.taken(tx)
-		if err != nil {
-			return err
-		}
-		x.Problems = append(append(x.Problems, taken...), standing(x.Files, now)...)
-		return x.served(tx)
+		return x.Release, NotPublishable(x.Problems)
+	}
+	var r meta.ClientRelease
+	err = db.InTx(ctx, func(tx *meta.Tx) error {
+		r, err = Publish(tx, by, x)
+		return err
 	})
-	return x, err
+	return r, followUp(ctx, db, by, x, err)
 }
 
-// Examine rehearses, then examines the bytes of all files, which may take minutes. They are not looked at when the rehearsal
-// already says no.
-func Examine(ctx context.Context, db *meta.DB, zones *blob.Zones, ask Ask) (*Examined, error) {
-	x, err := Rehearse(ctx, db, zones, ask)
-	if err != nil || len(x.Problems) > 0 {
-		return x, err
-	}
-	if err := x.hash(ctx, zones); err != nil {
-		return x, err
-	}
-	x.hashed = true
-	if len(x.Problems) == 0 {
-		x.describe()
-	}
-	return x, nil
-}
-
-func (x *Examined) read(tx *meta.Tx) error {
-	var err error
-	if x.Release, err = read(tx, x.Ask.ReleaseID); err != nil {
+// followUp is FollowUp for a transaction that was refused for the problems that it has found.
+func followUp(ctx context.Context, db *meta.DB, by By, x *Examined, err error) error {
+	if err == nil || len(x.Problems) == 0 {
 		return err
 	}
-	if err := x.may(); err != nil {
-		return err
-	}
-	if x.Ask.Revision != nil && *x.Ask.Revision != x.Release.Revision {
-		return conflict("revision", "The release or its files are not as you saw them: read it again.", "该版本或其文件已与您看到的不同，请重新读取。")
-	}
-	current, held, err := tx.ReleaseHolding(TrackOf(x.Release).Key())
-	if err != nil {
-		return fmt.Errorf("read what is published: %w", err)
-	}
-	if held {
-		x.Current = &current
-	}
-	if x.Ask.Replaces != nil && *x.Ask.Replaces != x.currentID() {
-		return conflict("replaces", "Another release is published in this track than the one you saw.", "该轨道当前发布的版本与您看到的不同。")
-	}
-	list, err := tx.Artifacts(x.Release.ID)
-	if err != nil {
-		return fmt.Errorf("read the files of the release: %w", err)
-	}
-	x.Files, err = tx.ArtifactFacts(PlatformTenant, list)
-	if err != nil {
-		return fmt.Errorf("read the assets of the release: %w", err)
-	}
-	return nil
-}
-
-func (x *Examined) currentID() string {
-	if x.Current == nil {
-		return ""
-	}
-	return x.Current.ID
-}
-
-// may refuses what the table of moves does not allow, and a rollback of what never was published.
-func (x *Examined) may() error {
-	state := State(x.Release.State)
-	switch {
-	case state.Holds():
-		return refuse(storage.CodeConflict, "release_published",
-			fmt.Sprintf("This release is %s already.", state), fmt.Sprintf("该版本的状态已经是 %s。", state))
-	case x.Ask.Back && state == Archived && x.Release.PublishedAt != 0:
-		return refuse(storage.CodeConflict, "release_archived",
-			"This release is archived, which is for good: it is not published again. Make a later version of it.",
-			"该版本已归档且不可恢复，不能再次发布。请以更高的版本号重新发布。")
-	case x.Ask.Back && (!CanMove(state, Published) || x.Release.PublishedAt == 0):
-		return refuse(storage.CodeConflict, "release_never_published",
-			fmt.Sprintf("One can go back to a release that was published before; this one is %s.", state),
-			fmt.Sprintf("只能回滚到曾经发布过的版本；该版本的状态为 %s。", state))
-	case !x.Ask.Back && state != Draft:
-		return refuse(storage.CodeConflict, "release_not_draft",
-			fmt.Sprintf("This release is %s; only a draft is published. To go back to it, roll back.", state),
-			fmt.Sprintf("该版本的状态为 %s；只有草稿可以发布。如需恢复该版本，请使用回滚。", state))
-	}
-	return nil
-}
-
-// served adds a problem when the platform's tenant is not one whose files are served.
-func (x *Examined) served(tx *meta.Tx) error {
-	t, err := tx.Tenant(PlatformTenant).Row()
-	if errors.Is(err, storage.ErrNotFound) || err == nil && !t.State.Served() {
-		x.Problems = append(x.Problems, Problem{Slug: "tenant_not_served",
-			English: "The files of the platform's tenant are not served.", Chinese: "平台租户的文件当前不提供下载。"})
-		return nil
+	if ferr := FollowUp(ctx, db, by, x); ferr != nil {
+		return errors.Join(err, ferr)
 	}
 	return err
 }
 
-// describe makes the manifest, or holds the uploaded one against the files.
-func (x *Examined) describe() {
-	if x.Ask.Back {
-		x.manifest = x.Release.Manifest // what clients were given before, byte for byte
-		return
+// Publish makes an examined release the one of its track, in one transaction. The rows that its files stand on are locked and
+// looked at again: what has changed since the bytes were read may be anything. The release, and the one that it replaces, must be
+// as they were seen; who comes second is refused with RELEASE_PUBLISHED_CONFLICT.
+func Publish(tx *meta.Tx, by By, x *Examined) (meta.ClientRelease, error) {
+	var none meta.ClientRelease
+	if len(x.Problems) > 0 {
+		return none, NotPublishable(x.Problems)
 	}
-	if n := slices.IndexFunc(x.Files, func(f meta.ArtifactFacts) bool { return Kind(f.Kind) == Manifest }); n >= 0 {
-		x.judge(x.Files[n].Name)
-		return
+	if !x.hashed {
+		return none, errors.New("a release is published whose bytes were not looked at")
 	}
-	info, problems := manifest.For(x.Release.Platform, x.Release.Version, time.Now().UTC(), x.manifestFiles())
-	if len(problems) > 0 {
-		x.doubt("", problems)
-		return
+	if problems, err := x.again(tx); err != nil {
+		return none, err
+	} else if len(problems) > 0 {
+		x.Problems = problems // for FollowUp
+		return none, NotPublishable(problems)
 	}
-	info.ReleaseNotes = x.Release.Notes
-	made, err := manifest.Make(info)
-	if err != nil { // by what is in it
-		x.Problems = append(x.Problems, Problem{Slug: "manifest_not_made",
-			English: fmt.Sprintf("No manifest can be made of the notes and files of the release: %s.", err),
-			Chinese: fmt.Sprintf("无法根据该版本的说明和文件生成清单：%s。", err)})
-		return
+	for _, f := range x.Files {
+		if err := tx.SetArtifactSHA512(f.ID, f.SHA512); err != nil {
+			return none, fmt.Errorf("write the SHA-512 of %q: %w", f.Name, err)
+		}
 	}
-	x.manifest = string(made)
+	for _, d := range x.digests {
+		if err := tx.PutDigests(&d); err != nil {
+			return none, fmt.Errorf("write the digests of pieces: %w", err)
+		}
+	}
+	r, err := x.swap(tx, by)
+	if err != nil {
+		return r, err
+	}
+	// Another release may have been published and taken back since the first look. None can be now: the track is this one's until
+	// the commit.
+	if problems, err := x.taken(tx); err != nil {
+		return none, err
+	} else if len(problems) > 0 {
+		return none, NotPublishable(problems)
+	}
+	return r, nil
 }
 
-// judge holds the uploaded manifest against the release.
-func (x *Examined) judge(name string) {
-	info, err := manifest.Parse(x.uploaded)
-	if err == nil && bytes.IndexByte(x.uploaded, 0) >= 0 {
-		err = fmt.Errorf("%w: it holds a NUL", manifest.ErrInvalid) // which no text column takes
+// again locks the rows that the files stand on and looks whether they are as they were.
+func (x *Examined) again(tx *meta.Tx) ([]Problem, error) {
+	var list []meta.ReleaseArtifact
+	for _, f := range x.Files {
+		list = append(list, f.ReleaseArtifact)
+	}
+	now, err := tx.LockArtifactFacts(PlatformTenant, list)
+	if err != nil {
+		return nil, fmt.Errorf("lock the assets of the release: %w", err)
+	}
+	scanning, err := currentSignatures(tx)
+	if err != nil {
+		return nil, err
+	}
+	out := standing(now, scanning)
+	for i, f := range now {
+		if f.Available() && f.Blob.Revision != x.Files[i].Blob.Revision {
+			out = append(out, Problem{"asset_moved", f.Name,
+				fmt.Sprintf("%q has changed while it was looked at; try again.", f.Name), fmt.Sprintf("检查期间 %q 发生了变化，请重试。", f.Name)})
+		}
+	}
+	seen := Examined{}
+	err = seen.served(tx)
+	return append(out, seen.Problems...), err
+}
+
+// swap takes the track from the release that holds it, and gives it to the new one.
+func (x *Examined) swap(tx *meta.Tx, by By) (meta.ClientRelease, error) {
+	r, now := x.Release, meta.Now()
+	if err := x.supersede(tx); err != nil {
+		return r, err
+	}
+	skipped, err := x.skip(tx)
+	if err != nil {
+		return r, err
+	}
+	fallback, err := x.fallback(tx)
+	if err != nil {
+		return r, fmt.Errorf("read what devices outside the stage get: %w", err)
+	}
+	set := map[string]any{
+		"state": Published, "published_key": TrackOf(r).Key(), "percentage": x.Ask.Percentage, "fallback_id": fallback, "manifest": x.manifest,
+		"full_at": meta.Stamp(0), // a stamp of an earlier time would make another one the last that was for all
+	}
+	if r.PublishedAt == 0 {
+		set["published_at"] = now
+	}
+	if x.Ask.Percentage == 100 {
+		set["full_at"] = now
+	}
+	err = tx.ChangeRelease(r.ID, r.Revision, set)
+	if errors.Is(err, meta.ErrChanged) || errors.Is(err, meta.ErrReleaseTaken) {
+		return r, lost()
 	}
 	if err != nil {
-		x.Problems = append(x.Problems, Problem{"manifest_invalid", name,
-			fmt.Sprintf("%q is no manifest that electron-updater and this program read alike: %s.", name, err),
-			fmt.Sprintf("%q 不是 electron-updater 与本程序都能一致读取的清单：%s。", name, err)})
-		return
+		return r, fmt.Errorf("publish the release: %w", err)
 	}
-	var files []manifest.Artifact
-	for _, f := range x.Files {
-		if Kind(f.Kind) != Manifest {
-			files = append(files, manifest.Artifact{Name: f.Name, SHA512Hex: f.SHA512, Size: f.Size})
-		}
+	after, err := tx.Release(r.ID)
+	if err != nil {
+		return r, fmt.Errorf("read the release: %w", err)
 	}
-	x.doubt(name, info.Check(x.Release.Version, files))
-	x.manifest = string(x.uploaded)
+	return after, record(tx, by, x.Ask.action(), r.ID, factsOf(r), factsOf(after),
+		map[string]any{"replaces": x.currentID(), "skipped": skipped, "artifacts": x.named()})
 }
 
-func (x *Examined) doubt(name string, problems []manifest.Problem) {
-	for _, p := range problems {
-		x.Problems = append(x.Problems, Problem{p.Slug, name, p.English, p.Chinese})
+// skip makes the releases between what one goes back from and what one goes back to nobody's fallback any more, and gives their ids:
+// whoever goes back over a version does not want devices to have it.
+func (x *Examined) skip(tx *meta.Tx) ([]string, error) {
+	if !x.Ask.Back {
+		return nil, nil
 	}
+	to, _ := ParseVersion(x.Release.Version) // what is stored was parsed
+	list, err := tx.FullReleases(x.Release.Channel, x.Release.Platform, x.Release.Arch, string(Superseded))
+	if err != nil {
+		return nil, fmt.Errorf("read what one goes back over: %w", err)
+	}
+	var skipped []string
+	for _, r := range list {
+		if v, ok := ParseVersion(r.Version); r.ID == x.Release.ID || ok && v.Compare(to) <= 0 {
+			continue
+		}
+		err := tx.ChangeRelease(r.ID, r.Revision, map[string]any{"full_at": 0})
+		if errors.Is(err, meta.ErrChanged) {
+			return nil, lost()
+		}
+		if err != nil {
+			return nil, fmt.Errorf("pass over a release: %w", err)
+		}
+		skipped = append(skipped, r.ID)
+	}
+	return skipped, nil
 }
 
-// manifestFiles are the files that a manifest can be made of.
-func (x *Examined) manifestFiles() manifest.Artifacts {
-	var out manifest.Artifacts
-	for _, f := range x.Files {
-		a := manifest.Artifact{Name: f.Name, SHA512Hex: f.SHA512, Size: f.Size}
-		switch Kind(f.Kind) {
-		case Installer:
-			out.Installer = a
-		case Portable:
-			out.Portable = a
-		case Blockmap:
-			out.Blockmaps = append(out.Blockmaps, a)
-		case Manifest:
+func (x *Examined) supersede(tx *meta.Tx) error {
+	if x.Current == nil {
+		return nil
+	}
+	set := map[string]any{"state": Superseded, "published_key": nil}
+	if !x.forward() || State(x.Current.State) == Paused || x.Current.Percentage < 100 {
+		set["full_at"] = 0 // what one goes back from, or has stopped or held back, is nobody's fallback
+	}
+	err := tx.ChangeRelease(x.Current.ID, x.Current.Revision, set)
+	if errors.Is(err, meta.ErrChanged) {
+		return lost()
+	}
+	if err != nil {
+		return fmt.Errorf("supersede what is published: %w", err)
+	}
+	return nil
+}
+
+// forward reports whether the release is later than what holds the track: always, but for most rollbacks.
+func (x *Examined) forward() bool {
+	if !x.Ask.Back {
+		return true
+	}
+	if x.Current == nil {
+		return false
+	}
+	to, _ := ParseVersion(x.Release.Version) // what is stored was parsed
+	from, ok := ParseVersion(x.Current.Version)
+	return ok && to.Compare(from) > 0
+}
+
+// fallback is what devices outside the stage get: the last release that was for all before this one. It is locked, so that it is not
+// archived at the same time.
+func (x *Examined) fallback(tx *meta.Tx) (string, error) {
+	r := x.Release
+	if x.forward() {
+		last, found, err := tx.LastFullRelease(r.Channel, r.Platform, r.Arch, string(Superseded))
+		if err != nil || !found || last.ID == r.ID {
+			return "", err
 		}
+		return last.ID, nil
+	}
+	if r.FallbackID == "" {
+		return "", nil
+	}
+	last, err := tx.LockRelease(r.FallbackID)
+	if err != nil || State(last.State) != Superseded || last.FullAt == 0 {
+		return "", err
+	}
+	return last.ID, nil
+}
+
+func (a Ask) action() string {
+	if a.Back {
+		return "release.rollback"
+	}
+	return "release.publish"
+}
+
+func (x *Examined) named() []map[string]any {
+	var out []map[string]any
+	for _, f := range x.Files {
+		out = append(out, map[string]any{"name": f.Name, "kind": f.Kind, "asset": f.AssetID, "sha256": f.SHA256, "sha512": f.SHA512})
 	}
 	return out
 }
 
-func badPercentage() error {
-	return refuse(storage.CodeMalformedRequest, "percentage", "The percentage must be a whole number from 0 to 100.", "percentage 必须是 0 到 100 之间的整数。")
+func lost() error {
+	return conflict("published_meanwhile", "Somebody else has changed this release, or what is published in its track, meanwhile.", "在此期间，其他人修改了该版本或该轨道已发布的版本。")
 }
 
-func conflict(slug, english, chinese string) error {
-	return refuse(storage.CodeReleasePublishedConflict, slug, english, chinese)
+// FollowUp does what an examination that has found problems asks for: files whose verdict is too old are scanned again, and damage
+// is written down, as other readers do.
+func FollowUp(ctx context.Context, db *meta.DB, by By, x *Examined) error {
+	err := db.InTx(ctx, func(tx *meta.Tx) error {
+		for _, p := range x.Problems {
+			if err := x.rescan(tx, by, p); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, d := range x.damaged {
+		// Not marked: a scan has moved the blob, or somebody has written it down.
+		if _, err := remedy.MarkDamaged(ctx, db, by.Actor, d.blob, d.damage); err != nil {
+			return fmt.Errorf("mark the damage: %w", err)
+		}
+	}
+	return nil
+}
+
+func (x *Examined) rescan(tx *meta.Tx, by By, p Problem) error {
+	if p.Slug != slugStale {
+		return nil
+	}
+	for _, f := range x.Files {
+		if f.Name != p.Artifact {
+			continue
+		}
+		_, err := remedy.Do(tx, remedy.By{Actor: by.Actor, Reason: "a release of it is to be published"}, remedy.Rescan, PlatformTenant, f.AssetID)
+		if storage.CodeOf(err) == storage.CodeConflict || storage.CodeOf(err) == storage.CodeNotFound {
+			return nil // infected, deleted or lost since: the next look says so
+		}
+		if err != nil {
+			return fmt.Errorf("ask for a rescan of %q: %w", f.Name, err)
+		}
+	}
+	return nil
 }

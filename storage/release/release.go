@@ -1,7 +1,6 @@
 package release
 
 import (
-	"regexp"
 	"slices"
 
 	"gatehouse/storage"
@@ -9,30 +8,6 @@ import (
 
 // PlatformTenant is the tenant that owns the artifacts of all releases.
 const PlatformTenant = storage.PlatformTenant
-
-// Track is where one release at a time is published.
-type Track struct {
-	Channel  string `json:"channel"`
-	Platform string `json:"platform"`
-	Arch     string `json:"arch"`
-}
-
-// DefaultChannel is that of clients which name none.
-const DefaultChannel = "stable"
-
-// Platforms and Archs are as Node names them (process.platform, process.arch); x86 is Node's ia32.
-var (
-	Platforms = []string{"win32", "darwin", "linux"}
-	Archs     = []string{"x64", "x86", "arm64"}
-)
-
-var channelName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
-
-// Key names the track in the database.
-func (t Track) Key() string { return t.Channel + "/" + t.Platform + "/" + t.Arch }
-
-// Versioned is the key of one version of the track. Build metadata does not tell versions apart, for clients neither.
-func (t Track) Versioned(v Version) string { return t.Key() + "/" + v.String() }
 
 // State is where a release is in its life.
 type State string

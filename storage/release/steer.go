@@ -2,45 +2,11 @@ package release
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"gatehouse/storage"
-	"gatehouse/storage/blob"
 	"gatehouse/storage/meta"
 )
-
-// Switch examines a release and publishes it: a draft, or with Ask.Back one that was published before. It reads all files of the
-// release, which may take minutes.
-func Switch(ctx context.Context, db *meta.DB, zones *blob.Zones, by By, ask Ask) (meta.ClientRelease, error) {
-	x, err := Examine(ctx, db, zones, ask)
-	if err != nil {
-		return meta.ClientRelease{}, err
-	}
-	if len(x.Problems) > 0 {
-		if err := FollowUp(ctx, db, by, x); err != nil {
-			return x.Release, err
-		}
-		return x.Release, NotPublishable(x.Problems)
-	}
-	var r meta.ClientRelease
-	err = db.InTx(ctx, func(tx *meta.Tx) error {
-		r, err = Publish(tx, by, x)
-		return err
-	})
-	return r, followUp(ctx, db, by, x, err)
-}
-
-// followUp is FollowUp for a transaction that was refused for the problems that it has found.
-func followUp(ctx context.Context, db *meta.DB, by By, x *Examined, err error) error {
-	if err == nil || len(x.Problems) == 0 {
-		return err
-	}
-	if ferr := FollowUp(ctx, db, by, x); ferr != nil {
-		return errors.Join(err, ferr)
-	}
-	return err
-}
 
 // SetPercentage changes how many devices get the release. More get it only while its files may be served; their bytes are not
 // read, each piece is checked when it is served.
