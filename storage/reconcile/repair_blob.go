@@ -106,8 +106,10 @@ func markDamaged(ctx context.Context, m *mending) (string, error) {
 		return m.scanThere(ctx, b)
 	case err != nil:
 		return "", err
+	case damage == "" && m.f.Repair == storage.RepairRescan && b.ScanStatus == storage.ScanInfected: // a run that was cut off had brought them
+		return m.leaveOther(ctx, b)
 	case damage == "":
-		return "", &gone{"the blob's bytes are in order"}
+		return "", errInOrder
 	case damage == b.Damage:
 		return "", &gone{"the blob is marked already"}
 	}
@@ -159,6 +161,9 @@ func (m *mending) damageOf(ctx context.Context, b meta.Blob) (storage.Damage, er
 	}
 	return damage, err
 }
+
+// errInOrder ends a finding about a blob that has been mended meanwhile.
+var errInOrder = &gone{"the blob's bytes are in order"}
 
 // errElsewhere says that a blob's bytes are in the other zone than its row says.
 var errElsewhere = &gone{"the blob's bytes are in the other zone: a scan takes them from there"}
@@ -238,21 +243,10 @@ func (m *mending) bring(ctx context.Context, sha256 string, size int64) (place, 
 // rescan is for a blob whose object lies in the other zone only; by now its bytes may be gone, or they may be wrong.
 func rescan(ctx context.Context, m *mending) (string, error) { return markDamaged(ctx, m) }
 
-// scanThere queues a scan for a blob whose right bytes lie in the other zone only. Those of an infected one go back to where they
-// belong, without a scan that might acquit it; the copy in the clean zone is for the next run.
+// scanThere queues a scan for a blob whose right bytes lie in the other zone only. Those of an infected one are taken back.
 func (m *mending) scanThere(ctx context.Context, b meta.Blob) (string, error) {
 	if b.ScanStatus == storage.ScanInfected {
-		p, found, err := m.bring(ctx, b.SHA256, b.Size)
-		switch {
-		case err != nil:
-			return "", err
-		case !found:
-			return "", errMoved
-		}
-		return m.commit(ctx, map[string]any{"from": p.name}, func(tx *meta.Tx) error {
-			_, err := m.same(tx, b)
-			return err
-		})
+		return m.takeBack(ctx, b)
 	}
 	return m.commit(ctx, nil, func(tx *meta.Tx) error {
 		if _, err := m.same(tx, b); err != nil {
@@ -264,6 +258,42 @@ func (m *mending) scanThere(ctx context.Context, b meta.Blob) (string, error) {
 		}
 		return err
 	})
+}
+
+// takeBack brings the bytes of an infected blob from the clean zone back into quarantine, without a scan that might acquit
+// it, and puts those in the clean zone into the trash.
+func (m *mending) takeBack(ctx context.Context, b meta.Blob) (string, error) {
+	_, found, err := m.bring(ctx, b.SHA256, b.Size)
+	switch {
+	case err != nil:
+		return "", err
+	case !found:
+		return "", errMoved
+	}
+	return m.leaveOther(ctx, b)
+}
+
+// leaveOther puts what lies of a blob in the zone that its row does not name into the trash.
+func (m *mending) leaveOther(ctx context.Context, b meta.Blob) (string, error) {
+	_, other := m.zonePlaces(b)
+	c := copied{zone: other.zone, key: other.key}
+	was, err := m.zones.Of(c.zone).Stat(ctx, c.key)
+	if err == nil {
+		c.was = was
+		c, err = m.copyOver(ctx, c)
+	}
+	switch {
+	case errors.Is(err, blob.ErrNotExist):
+		return "", errInOrder
+	case err != nil:
+		return "", err
+	}
+	return m.whileHeld(ctx, meta.BlobTask(storage.TaskScan, b.TenantID, b.SHA256), func(ctx context.Context) error {
+		if err := m.unwantedCopy(ctx, c.zone, c.key); err != nil {
+			return err
+		}
+		return m.remove(ctx, c)
+	}, map[string]any{"from": other.name, "trash": c.copy.Key}, func(*meta.Tx) error { return nil })
 }
 
 // remakeRow makes the row of a blob anew from an asset that speaks of it. Nothing is known of a verdict, so the blob is as

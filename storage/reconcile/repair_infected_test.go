@@ -45,8 +45,19 @@ func TestNoRepairHasAnInfectedBlobScanned(t *testing.T) {
 		y.object(t, storage.ZoneClean, content)
 		y.mend(t, y.finding(t, storage.DriftZone, storage.RepairRescan, y.about(content)), meta.FindingRepaired)
 		infected("")
+		outOfClean := func() {
+			require.False(t, y.has(t, storage.ZoneClean, key), "nothing rejected stays in the clean zone")
+			require.True(t, y.has(t, storage.ZoneQuarantine, storage.TrashKey(storage.ZoneClean, key)))
+		}
+		outOfClean()
+		// A run was cut off after it had brought the bytes back.
+		y.object(t, storage.ZoneClean, content)
+		y.mend(t, y.finding(t, storage.DriftZone, storage.RepairRescan, y.about(content)), meta.FindingRepaired)
+		infected("")
+		outOfClean()
+		y.mend(t, y.finding(t, storage.DriftZone, storage.RepairRescan, y.about(content)), meta.FindingGone)
 		y.fitLedger(t)
-		require.Equal(t, []string{"wrong_zone clean -> trash"}, y.found(t, y.reconcile(t, meta.RunFull)))
+		require.Empty(t, y.found(t, y.reconcile(t, meta.RunFull)))
 		infected("")
 	})
 }

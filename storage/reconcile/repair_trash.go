@@ -46,31 +46,37 @@ func trash(ctx context.Context, m *mending) (string, error) {
 	}, map[string]any{"bytes": c.was.Size, "trash": c.copy.Key}, func(*meta.Tx) error { return nil })
 }
 
-// unwanted fails unless the object may go: a variant without a row, or the second copy of a blob whose object is where its
-// row says, and whole.
+// unwanted fails unless the object may go: a variant without a row, or the second copy of a blob.
 func (m *mending) unwanted(ctx context.Context, o storage.Key) error {
+	if o.Preset == "" {
+		return m.unwantedCopy(ctx, m.f.Zone, m.f.ObjectKey)
+	}
 	tenant := m.tenant(ctx)
-	b, err := m.blob(tenant)
-	if err != nil {
+	if _, err := m.blob(tenant); err != nil {
 		return err
 	}
-	if o.Preset != "" {
-		v, err := tenant.Variant(o.SHA256, o.Preset)
-		switch {
-		case err != nil && !errors.Is(err, storage.ErrNotFound):
-			return err
-		case err == nil && v.Key() == m.f.ObjectKey && m.f.Zone == storage.ZoneClean:
-			return &gone{"a row speaks of the variant"}
-		}
-		return nil
+	v, err := tenant.Variant(o.SHA256, o.Preset)
+	switch {
+	case err != nil && !errors.Is(err, storage.ErrNotFound):
+		return err
+	case err == nil && v.Key() == m.f.ObjectKey && m.f.Zone == storage.ZoneClean:
+		return &gone{"a row speaks of the variant"}
 	}
-	if b.Zone == m.f.Zone {
+	return nil
+}
+
+// unwantedCopy fails unless the blob's object is where its row says, whole, and not in that zone.
+func (m *mending) unwantedCopy(ctx context.Context, zone storage.Zone, key string) error {
+	b, err := m.blob(m.tenant(ctx))
+	switch {
+	case err != nil:
+		return err
+	case b.Zone == zone:
 		return &gone{"the object is where its row says"}
-	}
-	if b.Damage != "" {
+	case b.Damage != "":
 		return &gone{"the blob is damaged: it may need this copy"}
 	}
-	info, err := m.zones.Of(b.Zone).Stat(ctx, m.f.ObjectKey)
+	info, err := m.zones.Of(b.Zone).Stat(ctx, key)
 	switch {
 	case errors.Is(err, blob.ErrNotExist) || err == nil && info.Size != b.Size:
 		return &gone{"the object where the row says is not whole: this copy is needed"}
