@@ -37,7 +37,7 @@ corpus: ## send 500 changed files of each picture and video format through the j
 
 drift: ## make 1,000 random mixes of every kind of drift on each database and reconcile them
 	@scripts/install.sh test
-	@GATEHOUSE_DRIFT_ROUNDS=1000 scripts/with-services.sh go test -count=1 -timeout=2h -v -run='^TestDrift' ./storage/reconcile/drift
+	@GATEHOUSE_DRIFT_ROUNDS=1000 GATEHOUSE_DRIFT_SEED=$${GATEHOUSE_DRIFT_SEED:-$$(date +%s)} scripts/with-services.sh go test -count=1 -timeout=2h -v -run='^TestDrift' ./storage/reconcile/drift
 
 fuzz: ## run each fuzz target for FUZZTIME (5m), one after another
 	@scripts/install.sh run

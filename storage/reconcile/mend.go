@@ -1,9 +1,11 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"gatehouse/storage"
@@ -47,6 +49,9 @@ func (w *work) repairAll(ctx context.Context) error {
 func (w *work) repairPage(ctx context.Context, page []meta.ReconcileFinding) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
+	slices.SortStableFunc(page, func(a, b meta.ReconcileFinding) int {
+		return cmp.Or(cmp.Compare(a.TenantID, b.TenantID), cmp.Compare(a.SHA256, b.SHA256))
+	})
 	var workers sync.WaitGroup
 	slots := make(chan struct{}, repairsAtOnce)
 	for len(page) > 0 && ctx.Err() == nil {
@@ -59,8 +64,8 @@ func (w *work) repairPage(ctx context.Context, page []meta.ReconcileFinding) err
 		slots <- struct{}{}
 		workers.Go(func() {
 			defer func() { <-slots }()
-			for _, f := range group {
-				if _, err := w.repair(ctx, w.guard, f); err != nil {
+			for i, f := range group {
+				if _, err := w.repair(ctx, w.guard, f, group[i+1:]...); err != nil {
 					stop(fmt.Errorf("%s of %s: %w", f.Repair, f.Kind, err))
 					return
 				}

@@ -34,6 +34,8 @@ type mending struct {
 	*Reconciler
 	guard Guard
 	f     meta.ReconcileFinding
+	// beside are findings about the same digest that have the same repair and come after this one.
+	beside []meta.ReconcileFinding
 }
 
 // mendAttempts bounds how often a repair looks anew because somebody changed the row under it.
@@ -64,8 +66,8 @@ func (f *fenced) Unwrap() error { return f.err }
 // repair looks at one finding again under the right locks, repairs it if it is still so, and writes what became of it
 // and the audit record in one transaction. It returns the finding's state. An error ends the run, not the finding: the
 // run's lease is lost, or store or database are away.
-func (r *Reconciler) repair(ctx context.Context, guard Guard, f meta.ReconcileFinding) (state string, err error) {
-	m := &mending{r, guard, f}
+func (r *Reconciler) repair(ctx context.Context, guard Guard, f meta.ReconcileFinding, beside ...meta.ReconcileFinding) (state string, err error) {
+	m := &mending{Reconciler: r, guard: guard, f: f, beside: beside}
 	do, ok := repairs[f.Repair]
 	if !ok {
 		return m.close(ctx, fmt.Errorf("there is no repair %q", f.Repair))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"gatehouse/storage"
@@ -12,7 +13,8 @@ import (
 )
 
 // remakeVariant takes back the row of a variant whose object is gone or not whole, and has it made anew. The media job is
-// held off meanwhile: it would not notice, or do the same.
+// held off meanwhile: it would not notice, or do the same. As the job that this queues would keep the repair of the
+// blob's next variant from its hold, all that the run found of them are taken back at once.
 func remakeVariant(ctx context.Context, m *mending) (string, error) {
 	b, err := m.blob(m.tenant(ctx))
 	if err != nil {
@@ -23,41 +25,89 @@ func remakeVariant(ctx context.Context, m *mending) (string, error) {
 		kind = storage.TaskImage // no job makes variants of it; to hold one costs nothing
 	}
 	task := meta.BlobTask(kind, b.TenantID, b.SHA256)
-	// It is read before the hold, which is for seconds, and under the hold it must be what was read.
-	read, err := m.variantLost(ctx)
+	// They are read before the hold, which is for seconds, and under the hold they must be what was read.
+	lost, err := m.lostVariants(ctx)
 	if err != nil {
 		return "", err
 	}
 	still := func(ctx context.Context) error {
-		now, err := m.variantObject(ctx)
-		if err == nil && now != read {
-			err = errMoved
+		for _, l := range lost {
+			now, err := l.variantObject(ctx)
+			if err != nil {
+				return err
+			}
+			if now != l.read {
+				return errMoved
+			}
 		}
-		return err
+		return nil
 	}
 	return m.whileHeld(ctx, task, still, nil, func(tx *meta.Tx) error {
-		tenant := tx.Tenant(m.f.TenantID)
-		b, err := tenant.LockBlob(m.f.SHA256)
+		b, err := tx.Tenant(m.f.TenantID).LockBlob(m.f.SHA256)
 		if err != nil {
 			return err
 		}
-		v, err := tenant.Variant(m.f.SHA256, m.f.Preset)
-		if errors.Is(err, storage.ErrNotFound) || err == nil && v.Key() != m.f.ObjectKey {
-			return &gone{"the variant's row is another one by now"}
-		}
-		if err != nil {
-			return err
-		}
-		if _, err := tenant.DropVariant(v.SHA256, v.Preset); err != nil {
-			return fmt.Errorf("drop the variant's row: %w", err)
+		bytes := int64(0)
+		for _, l := range lost {
+			if err := l.takeBackRow(tx); err != nil {
+				return err
+			}
+			bytes += l.read.Size
 		}
 		if makes {
 			if err := makeAnew(tx, b, task); err != nil {
 				return err
 			}
 		}
-		return m.ledger.Refund(tx, v.TenantID, v.Size)
+		if err := m.ledger.Refund(tx, m.f.TenantID, bytes); err != nil {
+			return err
+		}
+		for _, l := range lost[1:] { // the first one is m's own
+			if err := l.end(tx, meta.FindingRepaired, "", nil); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
+}
+
+// lostVariant is a variant to be taken back, with the finding that says so.
+type lostVariant struct {
+	*mending
+	read variantState
+}
+
+// lostVariants are the finding's variant and those of the findings beside it. One that is in order by now, or cannot be
+// read, is left to its own turn.
+func (m *mending) lostVariants(ctx context.Context) ([]lostVariant, error) {
+	read, err := m.variantLost(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := []lostVariant{{m, read}}
+	for _, f := range m.beside {
+		l := lostVariant{mending: &mending{Reconciler: m.Reconciler, guard: m.guard, f: f}}
+		known := slices.ContainsFunc(out, func(o lostVariant) bool { return o.f.Preset == f.Preset })
+		if l.read, err = l.variantLost(ctx); err == nil && !known {
+			out = append(out, l)
+		}
+	}
+	return out, nil
+}
+
+func (l lostVariant) takeBackRow(tx *meta.Tx) error {
+	tenant := tx.Tenant(l.f.TenantID)
+	v, err := tenant.Variant(l.f.SHA256, l.f.Preset)
+	switch {
+	case errors.Is(err, storage.ErrNotFound), err == nil && v != l.read.Variant:
+		return errMoved
+	case err != nil:
+		return err
+	}
+	if _, err := tenant.DropVariant(v.SHA256, v.Preset); err != nil {
+		return fmt.Errorf("drop the variant's row: %w", err)
+	}
+	return nil
 }
 
 // variantState is a variant's row with its object; size is -1 where there is none.
@@ -74,6 +124,8 @@ func (m *mending) variantObject(ctx context.Context) (variantState, error) {
 		return variantState{}, &gone{"the variant's row is gone"}
 	case err != nil:
 		return variantState{}, err
+	case v.Key() != m.f.ObjectKey:
+		return variantState{}, &gone{"the variant's row is another one by now"}
 	}
 	info, err := m.zones.Clean.Stat(ctx, v.Key())
 	switch {

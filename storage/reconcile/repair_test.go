@@ -409,6 +409,47 @@ func TestLostVariantIsMadeAnew(t *testing.T) {
 	})
 }
 
+// The job that the first repair queues keeps all others from their hold, so they are made together.
+func TestAllLostVariantsOfABlobAreMadeAnewByOneRun(t *testing.T) {
+	onEach(t, func(t *testing.T, y *yard) {
+		y.upload(t, "picture")
+		y.upload(t, "another")
+		y.pass(t, "picture")
+		y.pass(t, "another")
+		digest := digestOf("picture")
+		for _, preset := range []string{"w640", "w1280"} {
+			y.put(t, storage.ZoneClean, storage.VariantKey(y.tenant, digest, preset, "", "webp"), "webp")
+			y.inTx(t, func(tx *meta.Tx) error {
+				v := meta.Variant{SHA256: digest, Preset: preset, Ext: "webp", Size: 4, Digest: digestOf("right"), CreatedAt: meta.Now()}
+				_, err := tx.Tenant(y.tenant).CreateVariant(&v)
+				require.NoError(t, err)
+				return y.ledger.Charge(tx, y.tenant, 4)
+			})
+		}
+		y.fitLedger(t)
+		y.lose(t, storage.ZoneClean, storage.VariantKey(y.tenant, digest, "w320", "", "webp"))
+		y.lose(t, storage.ZoneClean, storage.VariantKey(y.tenant, digestOf("another"), "w320", "", "webp"))
+
+		run := y.reconcile(t, meta.RunFull)
+		require.ElementsMatch(t, []string{
+			"variant_row_without_object clean w320 -> remake_variants", "variant_row_without_object clean w320 -> remake_variants",
+			"digest_differs clean w640 -> remake_variants", "digest_differs clean w1280 -> remake_variants",
+		}, y.found(t, run))
+		require.EqualValues(t, 4, run.Repaired)
+		require.EqualValues(t, 4, y.audited(t, "reconcile."+string(storage.RepairVariants)))
+		for _, content := range []string{"picture", "another"} {
+			list, err := y.db.Tenant(ctx, y.tenant).Variants(digestOf(content))
+			require.NoError(t, err)
+			require.Empty(t, list)
+			require.Equal(t, storage.MediaPending, y.blobOf(t, content).MediaStatus)
+			require.True(t, y.open(t, storage.TaskImage, content))
+		}
+		q, err := y.db.Tenant(ctx, y.tenant).Quota()
+		require.NoError(t, err)
+		require.EqualValues(t, len("picture")+len("another"), q.Used, "what the wrong objects took is given back; the job overwrites them")
+	})
+}
+
 func TestVariantWithoutOriginalGoesWithItsObjectAndItsBytes(t *testing.T) {
 	onEach(t, func(t *testing.T, y *yard) {
 		asset := y.upload(t, "picture")

@@ -89,7 +89,7 @@ func TestUploadWhileItsOrphanIsTrashed(t *testing.T) {
 	t.Run("put after the copy", func(t *testing.T) {
 		onEach(t, func(t *testing.T, y *yard) {
 			f := y.orphan(t, storage.ZoneQuarantine, content)
-			m := &mending{y.Reconciler, nil, f}
+			m := &mending{Reconciler: y.Reconciler, f: f}
 			c, err := m.copyToTrash(ctx, f.Zone, f.ObjectKey)
 			require.NoError(t, err)
 			require.NoError(t, m.claimDigest(ctx))
@@ -110,7 +110,7 @@ func TestUploadWhileItsOrphanIsTrashed(t *testing.T) {
 	t.Run("put right before the deletion", func(t *testing.T) {
 		onEach(t, func(t *testing.T, y *yard) {
 			f := y.orphan(t, storage.ZoneQuarantine, content)
-			m := &mending{y.Reconciler, nil, f}
+			m := &mending{Reconciler: y.Reconciler, f: f}
 			require.NoError(t, m.claimAndTrash(ctx))
 			_, created, err := y.row(content)
 			require.NoError(t, err)
@@ -160,7 +160,7 @@ func TestKillAtEachStepOfAMoveLosesNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			eachTrash(t, func(t *testing.T, y *yard) {
 				f := y.orphan(t, storage.ZoneClean, content)
-				kill(t, y, &mending{y.Reconciler, nil, f})
+				kill(t, y, &mending{Reconciler: y.Reconciler, f: f})
 				y.cfg.Takeover = time.Nanosecond
 				_, err := y.repair(ctx, nil, f)
 				require.NoError(t, err)
@@ -176,7 +176,7 @@ func TestKillAtEachStepOfAMoveLosesNothing(t *testing.T) {
 func TestSweepThatTakesOverTheClaimOnAnOrphanLeavesItsObject(t *testing.T) {
 	onEach(t, func(t *testing.T, y *yard) {
 		f := y.orphan(t, storage.ZoneClean, "claimed by somebody who died")
-		m := &mending{y.Reconciler, nil, f}
+		m := &mending{Reconciler: y.Reconciler, f: f}
 		require.NoError(t, m.claimDigest(ctx))
 		require.Error(t, m.claimDigest(ctx), "it is another's")
 		y.cfg.OrphanGrace, y.cfg.Takeover = time.Hour, time.Nanosecond

@@ -134,7 +134,7 @@ func TestRepairThatAPurgeOvertakesWritesNoRow(t *testing.T) {
 		digest, _, _ := y.whole(t, "its row is lost")
 		y.exec(t, `DELETE FROM blobs WHERE sha256 = ?`, digest)
 		y.live(t, storage.TenantDeleted, "", meta.Now(), meta.Now())
-		m := &mending{y.Reconciler, nil, meta.ReconcileFinding{ID: meta.NewID(), TenantID: y.tenant, SHA256: digest, Repair: storage.RepairRow}}
+		m := &mending{Reconciler: y.Reconciler, f: meta.ReconcileFinding{ID: meta.NewID(), TenantID: y.tenant, SHA256: digest, Repair: storage.RepairRow}}
 		_, err := remakeRow(ctx, m)
 		var none *gone
 		require.ErrorAs(t, err, &none)
@@ -218,7 +218,7 @@ func TestClaimOnAStrangersObjectIsNoRecordOfATenant(t *testing.T) {
 	onEach(t, func(t *testing.T, y *yard) {
 		y.tenant = meta.NewID()
 		f := y.orphan(t, storage.ZoneClean, "nobody's")
-		require.NoError(t, (&mending{y.Reconciler, nil, f}).claimDigest(ctx))
+		require.NoError(t, (&mending{Reconciler: y.Reconciler, f: f}).claimDigest(ctx))
 		require.NotContains(t, y.found(t, y.dry(t)), "records_without_tenant -> ")
 	})
 }
