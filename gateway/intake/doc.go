@@ -17,8 +17,9 @@
 //
 // Around the rules, receive.go walks an upload through the stages, spool.go holds its bytes meanwhile,
 // digest.go checks what the client claims about them, repeat.go answers what was uploaded before under the same
-// Idempotency-Key, store.go makes the file durable, and resume.go goes on with what a known blob still waits for. Bytes that are known but not in the
-// store (known.go) are put there again (heal.go), unless the whole store is in doubt (witness.go).
+// Idempotency-Key, store.go makes the file durable, and resume.go goes on with what a known blob still waits for.
+// Bytes that are known but not in the store (known.go) are put there again (heal.go), unless the whole store is in
+// doubt (witness.go).
 //
 // A refusal is a *storage.Error whose Reason is declared beside the rule that gives it. Every rule runs in
 // constant memory, whatever the size of the file, and fails closed: what it cannot read it does not pass.

@@ -32,7 +32,8 @@
 // about to get one. Objects without a row are never deleted, they go to the trash, and these things keep even that off what
 // is needed:
 //
-//   - Age. Only objects older than OrphanGrace are touched, and the age is looked at again right before.
+//   - Age. Only objects older than OrphanGrace are touched, and the age is looked at again right before. What an infected
+//     blob has in the clean zone is touched at any age: its bytes are back in quarantine by then (repair_infected.go).
 //   - Claims. A blob with a row is claimed by its "sweeping" flag (claim.go) and one without by a row made for the purpose
 //     (repair_trash.go): uploads of the same bytes wait until the row is gone and put their object after that. The row
 //     outlives the last deletion by Settle, so an upload that put its object just before, having seen no row, meets the

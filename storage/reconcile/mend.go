@@ -49,6 +49,7 @@ func (w *work) repairAll(ctx context.Context) error {
 func (w *work) repairPage(ctx context.Context, page []meta.ReconcileFinding) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
+	// What one digest has was found in several phases.
 	slices.SortStableFunc(page, func(a, b meta.ReconcileFinding) int {
 		return cmp.Or(cmp.Compare(a.TenantID, b.TenantID), cmp.Compare(a.SHA256, b.SHA256))
 	})

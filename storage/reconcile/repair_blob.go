@@ -260,42 +260,6 @@ func (m *mending) scanThere(ctx context.Context, b meta.Blob) (string, error) {
 	})
 }
 
-// takeBack brings the bytes of an infected blob from the clean zone back into quarantine, without a scan that might acquit
-// it, and puts those in the clean zone into the trash.
-func (m *mending) takeBack(ctx context.Context, b meta.Blob) (string, error) {
-	_, found, err := m.bring(ctx, b.SHA256, b.Size)
-	switch {
-	case err != nil:
-		return "", err
-	case !found:
-		return "", errMoved
-	}
-	return m.leaveOther(ctx, b)
-}
-
-// leaveOther puts what lies of a blob in the zone that its row does not name into the trash.
-func (m *mending) leaveOther(ctx context.Context, b meta.Blob) (string, error) {
-	_, other := m.zonePlaces(b)
-	c := copied{zone: other.zone, key: other.key}
-	was, err := m.zones.Of(c.zone).Stat(ctx, c.key)
-	if err == nil {
-		c.was = was
-		c, err = m.copyOver(ctx, c)
-	}
-	switch {
-	case errors.Is(err, blob.ErrNotExist):
-		return "", errInOrder
-	case err != nil:
-		return "", err
-	}
-	return m.whileHeld(ctx, meta.BlobTask(storage.TaskScan, b.TenantID, b.SHA256), func(ctx context.Context) error {
-		if err := m.unwantedCopy(ctx, c.zone, c.key); err != nil {
-			return err
-		}
-		return m.remove(ctx, c)
-	}, map[string]any{"from": other.name, "trash": c.copy.Key}, func(*meta.Tx) error { return nil })
-}
-
 // remakeRow makes the row of a blob anew from an asset that speaks of it. Nothing is known of a verdict, so the blob is as
 // if it had just been uploaded. Where the bytes are gone too, the row says so.
 func remakeRow(ctx context.Context, m *mending) (string, error) {

@@ -38,8 +38,13 @@ func trash(ctx context.Context, m *mending) (string, error) {
 	if media, makes := storage.MediaTask(b.Category); makes && o.Preset != "" && m.f.Zone == storage.ZoneClean {
 		kind = media // puts variants before their rows
 	}
-	return m.whileHeld(ctx, meta.BlobTask(kind, b.TenantID, b.SHA256), func(ctx context.Context) error {
-		if err := m.unwanted(ctx, o); err != nil {
+	return m.removeHeld(ctx, meta.BlobTask(kind, b.TenantID, b.SHA256), c, func(ctx context.Context) error { return m.unwanted(ctx, o) })
+}
+
+// removeHeld is the second half of a move, while no such task can run about the blob and if the object is unwanted still.
+func (m *mending) removeHeld(ctx context.Context, task meta.NewTask, c copied, unwanted func(context.Context) error) (string, error) {
+	return m.whileHeld(ctx, task, func(ctx context.Context) error {
+		if err := unwanted(ctx); err != nil {
 			return err
 		}
 		return m.remove(ctx, c)

@@ -20,7 +20,8 @@ const oldBreaks = "\u0085\u2028\u2029\ufeff"
 var ErrInvalid = errors.New("not a manifest")
 
 // Parse reads the bytes of a publisher: UTF-8, at most MaxBytes, one document, no aliases, anchors, tags or merge keys, no key
-// twice, and nothing of what strict.go refuses. Keys that it does not know are passed over. What it accepts, js-yaml reads to the same values.
+// twice, and nothing of what strict.go refuses. Keys that it does not know are passed over. What it accepts, js-yaml reads to
+// the same values.
 func Parse(raw []byte) (Info, error) {
 	switch {
 	case len(raw) > MaxBytes:
